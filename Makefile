@@ -1,0 +1,63 @@
+# One word for each habit. Each sets up what it needs in .venv, and is quick the second time.
+
+.PHONY: help demo test coverage lint format clean
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# pyenv and uv keep Pythons where PATH does not show them; tox looks on PATH by itself and tries whatever it finds.
+PYENV_ROOT ?= $(HOME)/.pyenv
+ELSEWHERE := $(wildcard $(PYENV_ROOT)/versions/3.1[1-3].*/bin/python $(HOME)/.local/share/uv/python/cpython-3.1[1-3].*/bin/python3)
+TOX := $(BIN)/tox $(if $(ELSEWHERE),--discover $(ELSEWHERE))
+
+help:
+	@echo "make demo      run an agent, kill it half-way, run it again"
+	@echo "make test      the suite on every Python found, with the oldest dependencies, and without orjson"
+	@echo "make lint      style, format and strict types"
+	@echo "make format    mend what the linter can mend"
+	@echo "make coverage  what the suite does not reach"
+	@echo "make clean     remove what the others made"
+
+demo: .venv/package.stamp
+	@$(BIN)/python tools/demo.py
+
+# make test ARGS="-k queue" hands ARGS to pytest.
+test: .venv/matrix.stamp
+	$(TOX) run-parallel --parallel auto -- $(ARGS)
+
+coverage: .venv/matrix.stamp
+	$(TOX) run -e coverage -- $(ARGS)
+
+lint: .venv/package.stamp .venv/lint.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/lint.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.
+.venv/venv.stamp:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 $(ELSEWHERE); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "$$python -m venv .venv"; $$python -m venv --clear .venv || exit; break; \
+	  fi; \
+	done
+	@test -x $(BIN)/python || { echo "No Python 3.11 or later was found. Try make PYTHON=/path/to/python3"; exit 1; }
+	$(PIP) 'pip>=25.1'  # the first that reads dependency groups
+	@touch $@
+
+.venv/package.stamp: .venv/venv.stamp setup.cfg pyproject.toml
+	$(PIP) --editable '.[fast]'
+	@touch $@
+
+# One dependency group, so that a demo waits for no linter: .venv/lint.stamp stands for the group lint, and so on.
+.venv/%.stamp: .venv/venv.stamp pyproject.toml
+	$(PIP) --group $*
+	@touch $@
