@@ -19,7 +19,7 @@ PACKAGE = Path(rolloutlog.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"exceptions"}),
     frozenset({"items", "_models"}),
-    frozenset({"_json"}),
+    frozenset({"_json", "_system"}),
     frozenset({"_codec", "_layout", "_queue", "_ack", "_journal"}),
     frozenset({"_writer", "_reader", "_input"}),
     frozenset({"_recorder"}),
@@ -30,13 +30,13 @@ FLOORS: tuple[frozenset[str], ...] = (
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
     "cattrs": frozenset({"_codec"}),
-    "filelock": frozenset({"_journal"}),
+    "filelock": frozenset({"_system"}),
     "orjson": frozenset({"_json"}),
     "json": frozenset({"_json"}),
 }
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
-BYTES_ONLY = frozenset({"_queue", "_ack", "_journal", "_writer"})
+BYTES_ONLY = frozenset({"_queue", "_ack", "_system", "_journal", "_writer"})
 MEANING = frozenset({"items", "_models", "_json", "_codec"})
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
