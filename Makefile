@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # pyenv and uv keep Pythons where PATH does not show them; tox looks on PATH by itself and tries whatever it finds.
 PYENV_ROOT ?= $(HOME)/.pyenv
@@ -24,6 +24,7 @@ demo: .venv/package.stamp
 
 # make test ARGS="-k queue" hands ARGS to pytest.
 test: .venv/matrix.stamp
+	@rm -rf build  # setuptools would ship from it what has left the source tree
 	$(TOX) run-parallel --parallel auto -- $(ARGS)
 
 coverage: .venv/matrix.stamp
