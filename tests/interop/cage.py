@@ -1,0 +1,194 @@
+"""Run one program beside a model server, alone on a loopback network; a program itself, spoken to in JSON.
+
+It exists because a network namespace belongs to a process: the test asks, and this process enters the namespace, serves
+the model and runs the program there. The order comes on standard input, the outcome goes to standard output. See
+`Order` and `Outcome`. Only the standard library is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_server import Item, ModelServer
+
+PORT = "@PORT@"
+# The network's would do; the processes' is taken too, so that whatever the program leaves behind ends with it.
+NAMESPACES = ("--net", "--pid", "--fork", "--kill-child")
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run.
+
+    Attributes:
+        command: the program and its arguments.
+        env: its whole environment.
+        cwd: its folder.
+        config: a file to write first, and its text; ``@PORT@`` in it becomes the model server's port.
+        replies: the model's replies; see `ModelServer`.
+        stdin: what the program reads; nothing at all when empty.
+        seconds: the time after which the program and all that it started are killed.
+        kill_when_stalled: kill it as soon as it waits for a reply that never comes.
+    """
+
+    command: list[str]
+    env: dict[str, str]
+    cwd: str
+    config: tuple[str, str]
+    replies: list[list[Item] | None]
+    stdin: str = ""
+    seconds: float = 60.0
+    kill_when_stalled: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        returncode: as `subprocess` has it.
+        timed_out: whether it had to be killed for its time.
+        seconds: how long it took.
+        stdout, stderr: what it printed.
+        requests: the bodies of the requests to the model, in order.
+        unexpected: what else was asked of the server.
+        alone: whether there was no network but loopback.
+    """
+
+    returncode: int
+    timed_out: bool
+    seconds: float
+    stdout: str
+    stderr: str
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    alone: bool = False
+
+
+def run(order: Order) -> Outcome:
+    """Carry out *order* in a process of its own, without a network where the system lets us; return the outcome."""
+    done = subprocess.run(
+        [*way_in(), sys.executable, __file__],
+        input=json.dumps(asdict(order)),
+        capture_output=True,
+        text=True,
+        timeout=order.seconds + 30,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the cage ended with status {done.returncode}: {done.stderr[-2000:]}")
+    return Outcome(**json.loads(done.stdout))
+
+
+@functools.cache
+def way_in() -> tuple[str, ...]:
+    """Return the command that enters a network namespace: as we are, else as root of a namespace, else none."""
+    for rights in ((), ("--map-root-user",)):
+        prefix = ("unshare", *rights, *NAMESPACES)
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if subprocess.run([*prefix, "true"], capture_output=True, timeout=10).returncode == 0:
+                return prefix
+    return ()
+
+
+def main() -> int:
+    """Serve and run inside; the outcome goes to standard output."""
+    order = Order(**json.load(sys.stdin))
+    alone = is_alone()
+    if alone:
+        raise_loopback()
+    with ModelServer(order.replies) as model:
+        outcome = serve_and_run(order, model, alone)
+    json.dump(asdict(outcome), sys.stdout)
+    return 0
+
+
+def serve_and_run(order: Order, model: ModelServer, alone: bool) -> Outcome:
+    """Run the program against *model* until it ends, waits for what never comes, or its time is over."""
+    path, text = order.config
+    Path(path).write_text(text.replace(PORT, str(model.port)), encoding="utf-8")
+    began = time.monotonic()
+    process = subprocess.Popen(
+        order.command,
+        env=order.env,
+        cwd=order.cwd,
+        stdin=subprocess.PIPE if order.stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    timed_out = False
+    with killed_when_stalled(process, model) if order.kill_when_stalled else contextlib.nullcontext():
+        try:
+            stdout, stderr = process.communicate(order.stdin.encode() or None, timeout=order.seconds)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            kill(process)
+            stdout, stderr = process.communicate()
+    return Outcome(
+        returncode=process.returncode,
+        timed_out=timed_out,
+        seconds=round(time.monotonic() - began, 2),
+        stdout=stdout.decode("utf-8", "replace"),
+        stderr=stderr.decode("utf-8", "replace"),
+        requests=model.requests,
+        unexpected=model.unexpected,
+        alone=alone,
+    )
+
+
+@contextlib.contextmanager
+def killed_when_stalled(process: subprocess.Popen[bytes], model: ModelServer) -> Iterator[None]:
+    """Kill *process* at once when *model* withholds a reply; the watch ends with the block."""
+
+    def watch() -> None:
+        model.stalled.wait()
+        kill(process)
+
+    watcher = threading.Thread(target=watch, name="killer", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        model.stalled.set()
+        watcher.join()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program and what it started, which share a process group that is ours."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def is_alone() -> bool:
+    """Whether loopback is the only network interface, up or not."""
+    return [name for _, name in socket.if_nameindex()] == ["lo"]
+
+
+def raise_loopback() -> None:
+    """Bring loopback up: in a new namespace it is down. By hand, for not every machine has the ``ip`` command."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]
+        if not flags & IFF_UP:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What a real reader makes of the items of a rollout: the judge's rules, kept apart from the code that is judged.
+
+Everything here is plain JSON values, and nothing is imported from rolloutlog: files are read line by line with the
+standard library, and the rules are those that were seen in the real programs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from releases import Release
+
+Item = dict[str, Any]
+
+# What 0.20.0 knows of each kind; it drops every other key, and every item of another kind.
+FLAT_KEYS = {
+    "message": ("type", "id", "role", "content"),
+    "reasoning": ("type", "id", "summary", "content", "encrypted_content"),
+    "local_shell_call": ("type", "id", "call_id", "status", "action"),
+    "function_call": ("type", "id", "name", "arguments", "call_id"),
+    "function_call_output": ("type", "call_id", "output"),
+}
+# The newest keeps notes of its own on an item, and does not send them.
+NOTES = "internal_chat_message_metadata_passthrough"
+ABORTED = "aborted"
+
+
+def items_in(rollout: Path, release: Release) -> list[Item]:
+    """Return the items in a rollout of the format that *release* writes; what is no whole line is left out."""
+    found = []
+    for line in rollout.read_bytes().split(b"\n"):
+        try:
+            value = json.loads(line.decode("utf-8"))
+        except ValueError:
+            continue
+        if release.writes == "flat" and value.get("type") in FLAT_KEYS and value.get("record_type") != "state":
+            found.append(value)
+        if release.writes == "envelope" and value["type"] == "response_item":
+            found.append(value["payload"])
+    return found
+
+
+def history(release: Release, request: dict[str, Any], prompt: str) -> list[Item]:
+    """Return the part of *request* that came out of a resumed rollout, without what the program puts around it."""
+    *found, asked = [plain(item) for item in request["input"]]
+    assert text_of(asked) == prompt, asked
+    if release.writes == "flat":
+        assert is_context(found[0]), found[0]
+        return found[1:]
+    # For a session that another program wrote, the newest adds its own tools and instructions behind the history.
+    while found and (found[-1].get("role") == "developer" or is_context(found[-1])):
+        found.pop()
+    return found
+
+
+def expected_history(release: Release, items: list[Item]) -> list[Item]:
+    """Return what `history` must be when *release* resumes a rollout that holds *items*."""
+    rules = flat_history if release.writes == "flat" else envelope_history
+    return rules([item for item in items if item.get("role") != "system"])
+
+
+def flat_history(items: list[Item]) -> list[Item]:
+    """Apply the rules of 0.20.0: it merges what the assistant said, and answers calls in front of everything."""
+    answered = {item["call_id"] for item in items if item["type"] == "function_call_output"}
+    unanswered = [item for item in items if item["type"] == "function_call" and item["call_id"] not in answered]
+    kept: list[Item] = []
+    for item in items:
+        if item["type"] not in FLAT_KEYS:
+            continue
+        known = {key: item[key] for key in FLAT_KEYS[item["type"]] if key in item}
+        if "role" in known:
+            known["content"] = [without_extras(part) for part in item["content"]]
+        if kept and is_assistant(known) and is_assistant(kept[-1]):
+            said = "".join(part["text"] for part in known["content"])
+            kept[-1]["content"] = continued(kept[-1]["content"], said)
+        else:
+            kept.append(known)
+    return [plain(item) for item in [*map(aborted, unanswered), *kept]]
+
+
+def envelope_history(items: list[Item]) -> list[Item]:
+    """Apply the rules of the newest: items stand as they are, and an unanswered call is answered where it stands."""
+    answered = {item["call_id"] for item in items if item["type"].endswith("_output")}
+    kept = []
+    for item in items:
+        kept.append(item)
+        if item["type"].endswith("_call") and item.get("call_id") and item["call_id"] not in answered:
+            kept.append(aborted(item))
+    return [plain(item) for item in kept]
+
+
+def plain(item: Item) -> Item:
+    """Return *item* without the keys that hold nothing, the program's notes, and the id of an answer it made up."""
+    left = {key: value for key, value in item.items() if value is not None and key != NOTES}
+    if left.get("output") == ABORTED:
+        left.pop("id", None)
+    return left
+
+
+def aborted(call: Item) -> Item:
+    """Return the output that the real ones put in the place of one that never came."""
+    return {"type": "function_call_output", "call_id": call["call_id"], "output": ABORTED}
+
+
+def continued(parts: list[Item], text: str) -> list[Item]:
+    """Return message parts that go on with *text*."""
+    *before, last = parts
+    return [*before, {**last, "text": last["text"] + text}]
+
+
+def without_extras(part: Item) -> Item:
+    """Return a message's part with the keys that 0.20.0 knows."""
+    return {key: part[key] for key in ("type", "text", "image_url") if key in part}
+
+
+def is_assistant(item: Item) -> bool:
+    """Whether *item* is a message of the assistant."""
+    return item.get("role") == "assistant"
+
+
+def is_context(item: Item) -> bool:
+    """Whether *item* is the message in which Codex describes its surroundings to the model."""
+    return item.get("role") == "user" and text_of(item).startswith("<environment_context>")
+
+
+def text_of(item: Item) -> str:
+    """Return the text of a message."""
+    return "".join(part.get("text", "") for part in item.get("content") or ())

@@ -1,0 +1,164 @@
+"""A model on loopback that says what a script tells it to: the Responses API as far as Codex calls it.
+
+Nothing is invented here: a reply is a list of output items that the test wrote out in full, and a request is kept as it
+came. What was asked for and not scripted is answered by a short message that says so, which a test then sees.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Item = dict[str, Any]
+NOTHING_LEFT: list[Item] = [
+    {
+        "type": "message",
+        "id": "msg_unscripted",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": "(the script had no further reply)", "annotations": []}],
+    }
+]
+
+
+class ModelServer:
+    """Serves scripted replies, one for each request, until it is closed.
+
+    Args:
+        replies: the output items of each reply, in the order of the requests. `None` for a reply that never comes: the
+            request stays open, as when a program is killed while the model thinks.
+    """
+
+    def __init__(self, replies: Sequence[list[Item] | None]) -> None:
+        # Owned by `_lock`: requests come on a thread each.
+        self.requests: list[dict[str, Any]] = []
+        self.unexpected: list[str] = []
+        self.stalled = threading.Event()
+        self._replies = list(replies)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.model = self
+        self._thread = threading.Thread(
+            # By itself it looks every half second whether it should end: longer than a whole session takes.
+            target=self._server.serve_forever,
+            args=(0.01,),
+            name="model-server",
+            daemon=True,
+        )
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> ModelServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self, request: dict[str, Any]) -> list[Item] | None:
+        """Keep *request* and return the items to answer it with, or `None` for an answer that never comes."""
+        with self._lock:
+            number = len(self.requests)
+            self.requests.append(request)
+        return self._replies[number] if number < len(self._replies) else NOTHING_LEFT
+
+    def note_unexpected(self, what: str) -> None:
+        """Keep a request for something that no model serves."""
+        with self._lock:
+            self.unexpected.append(what)
+
+    def stall(self) -> None:
+        """Say that a reply is being withheld, and withhold it until the server closes."""
+        self.stalled.set()
+        self._closing.wait()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    model: ModelServer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent: the test shows what matters."""
+
+    def do_GET(self) -> None:
+        """Answer the question for models (there are none to choose from), and nothing else."""
+        if self._path().endswith("/models"):
+            self._answer(200, {"object": "list", "data": [], "models": []})
+        else:
+            self._refuse()
+
+    def do_POST(self) -> None:
+        """Stream the next reply."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not self._path().endswith("/responses"):
+            self._refuse()
+            return
+        try:
+            request = json.loads(body)
+        except ValueError:
+            self._refuse(f" in encoding {self.headers.get('Content-Encoding')!r}")
+            return
+        reply = self.server.model.take(request)
+        if reply is None:
+            self.server.model.stall()
+        else:
+            self._stream(reply)
+
+    def _stream(self, reply: list[Item]) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for event in events(reply):
+            # json.dumps escapes newlines, so that one event is one data line.
+            self.wfile.write(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode()))
+        self.wfile.flush()
+
+    def _refuse(self, detail: str = "") -> None:
+        self.server.model.note_unexpected(f"{self.command} {self.path}{detail}")
+        self._answer(404, {"error": {"message": "this model server serves nothing here"}})
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _path(self) -> str:
+        return self.path.partition("?")[0]
+
+
+def events(reply: list[Item]) -> Iterator[dict[str, Any]]:
+    """Yield the server-sent events of one response whose output is *reply*."""
+    response = {"id": "resp_scripted", "object": "response"}
+    yield {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}
+    for index, item in enumerate(reply):
+        yield {"type": "response.output_item.added", "output_index": index, "item": item}
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+    usage = {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 10,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 110,
+    }
+    yield {
+        "type": "response.completed",
+        "response": {**response, "status": "completed", "output": reply, "usage": usage},
+    }

@@ -1,0 +1,101 @@
+"""The judges themselves: what the real readers do to files written by hand, and that our rules for it are right."""
+
+from __future__ import annotations
+
+import pytest
+from codex import Codex
+from expected import expected_history, history, text_of
+from samples import AWKWARD, EVERY_KIND, assistant, call, line, local_call, output, packed, place, reasoning, user
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+PROMPT = "And then?"
+
+
+def test_every_kind_is_sent_in_order(codex: Codex) -> None:
+    """The real one sends every item of a hand-written rollout, in order, but for the changes that `expected` knows."""
+    rollout = place(codex, EVERY_KIND)
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert history(codex.release, outcome.requests[0], PROMPT) == expected_history(codex.release, EVERY_KIND)
+    assert codex.rollouts() == [rollout]
+
+
+def test_unanswered_calls_are_answered_by_the_reader(codex: Codex) -> None:
+    """A call without its output is sent with an output "aborted": in front of everything, or behind the call."""
+    items = [user("hi"), call("call_1"), call("call_2"), output("call_2", "x"), user("well?"), call("call_3")]
+    rollout = place(codex, items)
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    assert history(codex.release, outcome.requests[0], PROMPT) == expected_history(codex.release, items)
+
+
+def test_flat_reader_leaves_an_unanswered_local_shell_call_alone(flat: Codex) -> None:
+    """Only function calls are answered by 0.20.0; a local shell call without output is sent as it is."""
+    items = [user("hi"), local_call("call_1")]
+    rollout = place(flat, items)
+
+    outcome = flat.resume(rollout, PROMPT)
+
+    assert [item["type"] for item in history(flat.release, outcome.requests[0], PROMPT)] == [
+        "message",
+        "local_shell_call",
+    ]
+
+
+def test_flat_reader_skips_reasoning_with_a_plain_text_part(flat: Codex) -> None:
+    """A reasoning item whose content has a part of type "text" is lost to 0.20.0, and that item alone."""
+    strange = reasoning("rs_1", "s", content=[{"type": "text", "text": "t"}])
+    rollout = place(flat, [user("hi"), strange, assistant("ho")])
+
+    outcome = flat.resume(rollout, PROMPT)
+
+    assert [text_of(item) for item in history(flat.release, outcome.requests[0], PROMPT)] == ["hi", "ho"]
+
+
+def test_lines_of_other_kinds_disturb_nobody(codex: Codex) -> None:
+    """State lines, log lines, unknown kinds, blank lines and garbage between the items change nothing that is sent."""
+    others = [
+        packed({"record_type": "state", "step": 3, "note": AWKWARD}),
+        line(codex, {"type": "log", "timestamp": "x", "level": "INFO", "logger": "agent", "message": AWKWARD}),
+        packed({"type": "no_such_kind", "payload": {"type": "no_such_kind"}}),
+        b"\n",
+        b'{"type":"mess\n',
+        b"\x00" * 4096 + b"\n",
+    ]
+    rollout = place(codex, [user("hi")])
+    rollout.write_bytes(rollout.read_bytes() + b"".join(others) + line(codex, assistant("ho")))
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    assert history(codex.release, outcome.requests[0], PROMPT) == expected_history(
+        codex.release, [user("hi"), assistant("ho")]
+    )
+
+
+def test_one_byte_that_is_not_utf8_costs_the_whole_session(codex: Codex) -> None:
+    """A line torn within a character, even with its newline put back, makes the real one give up the whole file."""
+    rollout = place(codex, [user("hi")])
+    torn = line(codex, user("é")).partition("é".encode())[0] + "é".encode()[:1]
+    rollout.write_bytes(rollout.read_bytes() + torn + b"\n" + line(codex, assistant("ho")))
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    # 0.20.0 begins another session without a word; the newest refuses, and asks the model nothing.
+    sent = [text_of(item) for request in outcome.requests for item in history(codex.release, request, PROMPT)]
+    assert sent == []
+    assert outcome.returncode == (0 if codex.release.writes == "flat" else 1)
+
+
+def test_a_torn_character_that_is_completed_costs_its_line_alone(codex: Codex) -> None:
+    """When the missing bytes of the character are put before the newline, the real one reads all the other lines."""
+    rollout = place(codex, [user("hi")])
+    torn = line(codex, user("é")).partition("é".encode())[0] + "é".encode()[:1]
+    rollout.write_bytes(rollout.read_bytes() + torn + b"\x80\n" + line(codex, assistant("ho")))
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    assert [text_of(item) for item in history(codex.release, outcome.requests[0], PROMPT)] == ["hi", "ho"]
