@@ -1,6 +1,6 @@
 # One word for each habit. Each sets up what it needs in .venv, and is quick the second time.
 
-.PHONY: help demo test coverage lint format clean
+.PHONY: help demo test interop coverage lint format clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -16,6 +16,7 @@ help:
 	@echo "make test      the suite on every Python found, with the oldest dependencies, and without orjson"
 	@echo "make lint      style, format and strict types"
 	@echo "make format    mend what the linter can mend"
+	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
 	@echo "make coverage  what the suite does not reach"
 	@echo "make clean     remove what the others made"
 
@@ -26,6 +27,11 @@ demo: .venv/package.stamp
 test: .venv/matrix.stamp
 	@rm -rf build  # setuptools would ship from it what has left the source tree
 	$(TOX) run-parallel --parallel auto -- $(ARGS)
+
+# In `make test` these tests skip where the programs are not there; here, and in CI, that is a failure.
+interop: .venv/package.stamp .venv/test.stamp
+	$(BIN)/python tests/interop/releases.py
+	ROLLOUTLOG_REQUIRE_INTEROP=1 $(BIN)/python -m pytest tests/interop $(ARGS)
 
 coverage: .venv/matrix.stamp
 	$(TOX) run -e coverage -- $(ARGS)
@@ -41,6 +47,7 @@ format: .venv/lint.stamp
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .interop
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.
