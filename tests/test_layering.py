@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_json", "_system"}),
     frozenset({"_codec", "_layout", "_queue", "_ack", "_journal"}),
     frozenset({"_writer", "_reader", "_input"}),
-    frozenset({"_process"}),
+    frozenset({"_process", "_options"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
     frozenset({"__init__"}),
