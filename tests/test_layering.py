@@ -21,17 +21,20 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"items"}),
     frozenset({"_models"}),
     frozenset({"_json", "_system"}),
+    frozenset({"_encode", "_decode"}),
     frozenset({"_codec", "_layout", "_queue", "_ack", "_journal"}),
-    frozenset({"_writer", "_reader", "_input"}),
+    frozenset({"_writer", "_input"}),
+    frozenset({"_reader"}),
     frozenset({"_process", "_options"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
+    frozenset({"_attach"}),
     frozenset({"__init__"}),
 )
 
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
-    "cattrs": frozenset({"_codec"}),
+    "cattrs": frozenset({"_decode"}),
     "filelock": frozenset({"_system"}),
     "orjson": frozenset({"_json"}),
     "json": frozenset({"_json", "items"}),  # not third, but as telling; items: a call's arguments are JSON inside JSON
@@ -39,7 +42,7 @@ HOMES: dict[str, frozenset[str]] = {
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
 BYTES_ONLY = frozenset({"_queue", "_ack", "_system", "_journal", "_writer", "_process"})
-MEANING = frozenset({"items", "_models", "_json", "_codec"})
+MEANING = frozenset({"items", "_models", "_json", "_encode", "_decode", "_codec"})
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
