@@ -1,0 +1,217 @@
+"""Values to wire dicts: the keys that real Codex writes, in its order, with ``null`` where it writes that.
+
+By hand, because this runs on the caller's thread for every record. What comes out shares nothing mutable with what came
+in, and what a caller made up (extras, raw objects) has been checked to be plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rolloutlog._json import plain, stringified
+from rolloutlog._models import LogEntry, SessionMeta, SessionStateSnapshot
+from rolloutlog.exceptions import InvalidItemError
+from rolloutlog.items import (
+    ExecAction,
+    FunctionCall,
+    FunctionCallOutput,
+    InputImage,
+    InputText,
+    LocalShellCall,
+    Message,
+    Other,
+    OtherAction,
+    OtherPart,
+    OutputText,
+    Reasoning,
+    ReasoningText,
+    ResponseItem,
+    SummaryText,
+)
+
+Wire = dict[str, Any]
+
+# Where the values of a part's or an action's own extras stand: inside the line, the list and the part.
+_IN_PART = 3
+_IN_ACTION = 2
+
+
+def wire(item: ResponseItem) -> Wire:
+    """Return *item* as the dict that is written, `None` where ``null`` is written.
+
+    Raises:
+        InvalidItemError: *item* is no item, is an empty `Other`, or holds something that is not plain JSON.
+    """
+    to_wire = WIRE.get(type(item))
+    if to_wire is None:
+        raise InvalidItemError("item", f"is no item, but {type(item).__name__}")
+    return to_wire(item)
+
+
+def wire_meta(meta: SessionMeta) -> Wire:
+    """Return *meta* as the dict that is written."""
+    known = {"id": meta.id, "timestamp": meta.timestamp, "instructions": meta.instructions}
+    return known | plain(meta.extra, "meta") if meta.extra else known
+
+
+def wire_state(state: SessionStateSnapshot) -> Wire:
+    """Return *state* as the dict that is written, its keys beside the one that marks it."""
+    return {"record_type": "state"} | plain(dict(state), "state")
+
+
+def wire_log(entry: LogEntry) -> Wire:
+    """Return *entry* as the dict that is written; what of its extras is not plain JSON becomes a string."""
+    known: Wire = {
+        "type": "log",
+        "timestamp": entry.timestamp,
+        "level": entry.level,
+        "logger": entry.logger,
+        "message": entry.message,
+    }
+    if entry.exception is not None:
+        known["exception"] = entry.exception
+    if entry.stack is not None:
+        known["stack"] = entry.stack
+    if entry.extra:
+        known["extra"] = stringified(dict(entry.extra), 1)
+    return known
+
+
+def _message(item: Message) -> Wire:
+    content = [_PARTS[type(part)](part) for part in item.content]
+    known = {"type": "message", "id": item.id, "role": item.role, "content": content}
+    return known if item._shape is None and not item.extra else _shaped(known, item)
+
+
+def _reasoning(item: Reasoning) -> Wire:
+    known: Wire = {"type": "reasoning", "id": item.id, "summary": [_PARTS[type(part)](part) for part in item.summary]}
+    if item.content is not None:
+        known["content"] = [_PARTS[type(part)](part) for part in item.content]
+    elif item._shape is not None and "content" in item._shape:
+        known["content"] = None
+    known["encrypted_content"] = item.encrypted_content
+    return known if item._shape is None and not item.extra else _shaped(known, item)
+
+
+def _local_shell_call(item: LocalShellCall) -> Wire:
+    known = {
+        "type": "local_shell_call",
+        "id": item.id,
+        "call_id": item.call_id,
+        "status": item.status,
+        "action": _PARTS[type(item.action)](item.action),
+    }
+    return known if item._shape is None and not item.extra else _shaped(known, item)
+
+
+def _function_call(item: FunctionCall) -> Wire:
+    known = {
+        "type": "function_call",
+        "id": item.id,
+        "name": item.name,
+        "arguments": item.arguments,
+        "call_id": item.call_id,
+    }
+    return known if item._shape is None and not item.extra else _shaped(known, item)
+
+
+def _function_call_output(item: FunctionCallOutput) -> Wire:
+    output = item.output if isinstance(item.output, str) else [_PARTS[type(part)](part) for part in item.output]
+    known = {"type": "function_call_output", "call_id": item.call_id, "output": output}
+    return known if item._shape is None and not item.extra else _shaped(known, item)
+
+
+def _other(item: Other) -> Wire:
+    if not item.raw:
+        raise InvalidItemError("other", "has nothing in it to write")
+    raw: Wire = plain(item.raw, item.type)
+    return raw if next(iter(raw)) == "type" else {"type": item.type} | raw
+
+
+def _shaped(known: Wire, value: Any, depth: int = 1) -> Wire:
+    """Return *known* with the extras of *value*, its keys as they stood on the line that it was read from."""
+    if value.extra:
+        for key, extra in value.extra.items():
+            known[key] = plain(extra, f"{value.type}.{key}", depth)
+    if value._shape is None:
+        return known
+    shaped = {"type": known.pop("type")}
+    for key in value._shape:
+        if key in known:
+            shaped[key] = known.pop(key)
+    # What is left was not on the line: `None` stands for just that, and anything else has come in since.
+    shaped.update((key, rest) for key, rest in known.items() if rest is not None)
+    return shaped
+
+
+def _input_text(part: InputText) -> Wire:
+    known = {"type": "input_text", "text": part.text}
+    return known | plain(part.extra, "input_text", _IN_PART - 1) if part.extra else known
+
+
+def _output_text(part: OutputText) -> Wire:
+    known = {"type": "output_text", "text": part.text}
+    return known | plain(part.extra, "output_text", _IN_PART - 1) if part.extra else known
+
+
+def _input_image(part: InputImage) -> Wire:
+    known = {"type": "input_image", "image_url": part.image_url}
+    return known | plain(part.extra, "input_image", _IN_PART - 1) if part.extra else known
+
+
+def _summary_text(part: SummaryText) -> Wire:
+    known = {"type": "summary_text", "text": part.text}
+    return known | plain(part.extra, "summary_text", _IN_PART - 1) if part.extra else known
+
+
+def _reasoning_text(part: ReasoningText) -> Wire:
+    known = {"type": part.type, "text": part.text}
+    return known | plain(part.extra, part.type, _IN_PART - 1) if part.extra else known
+
+
+def _other_part(part: OtherPart) -> Wire:
+    return _raw(part.raw, part.type, _IN_PART - 1)
+
+
+def _exec(action: ExecAction) -> Wire:
+    known = {
+        "type": "exec",
+        "command": list(action.command),
+        "timeout_ms": action.timeout_ms,
+        "working_directory": action.working_directory,
+        "env": None if action.env is None else dict(action.env),
+        "user": action.user,
+    }
+    return known if action._shape is None and not action.extra else _shaped(known, action, _IN_ACTION)
+
+
+def _other_action(action: OtherAction) -> Wire:
+    return _raw(action.raw, action.type, _IN_ACTION - 1)
+
+
+def _raw(raw: Mapping[str, Any], where: str, depth: int) -> Wire:
+    copied: Wire = plain(raw, where, depth)
+    return copied
+
+
+_PARTS: dict[type, Callable[[Any], Wire]] = {
+    InputText: _input_text,
+    OutputText: _output_text,
+    InputImage: _input_image,
+    SummaryText: _summary_text,
+    ReasoningText: _reasoning_text,
+    OtherPart: _other_part,
+    ExecAction: _exec,
+    OtherAction: _other_action,
+}
+
+WIRE: dict[type, Callable[[Any], Wire]] = {
+    Message: _message,
+    Reasoning: _reasoning,
+    LocalShellCall: _local_shell_call,
+    FunctionCall: _function_call,
+    FunctionCallOutput: _function_call_output,
+    Other: _other,
+}
+"""How each kind of item is written, by its class: looked up once an item."""
