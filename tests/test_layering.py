@@ -23,8 +23,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_json", "_system"}),
     frozenset({"_encode", "_decode"}),
     frozenset({"_codec", "_layout", "_queue", "_ack", "_journal"}),
-    frozenset({"_writer", "_input"}),
-    frozenset({"_reader"}),
+    frozenset({"_commands", "_input"}),
+    frozenset({"_turn", "_reader"}),
+    frozenset({"_writer"}),
     frozenset({"_process", "_options"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
@@ -41,7 +42,7 @@ HOMES: dict[str, frozenset[str]] = {
 }
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
-BYTES_ONLY = frozenset({"_queue", "_ack", "_system", "_journal", "_writer", "_process"})
+BYTES_ONLY = frozenset({"_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"})
 MEANING = frozenset({"items", "_models", "_json", "_encode", "_decode", "_codec"})
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
