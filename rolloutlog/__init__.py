@@ -1,0 +1,51 @@
+"""The record of an agent's session: an append-only rollout file that survives anything, and resumes.
+
+The whole idea::
+
+    with rolloutlog.session("trip-to-rome") as session:   # new, or exactly where it was killed
+        session.record({"role": "user", "content": "Plan a day in Rome"})   # on disk when it returns
+        response = client.responses.create(model=MODEL, input=session.to_input())
+        session.record(*response.output)
+
+Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`, `iter_entries`,
+`find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in `rolloutlog.exceptions`.
+"""
+
+from ._ack import Ack
+from ._attach import attach
+from ._codec import ItemLike
+from ._handler import RolloutHandler
+from ._input import to_input
+from ._layout import find_sessions
+from ._models import LogEntry, SessionMeta, SessionStateSnapshot
+from ._reader import SavedSession, iter_entries, load_session
+from ._recorder import RolloutRecorder
+from ._session import Session, session
+from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
+
+__all__ = [
+    "Ack",
+    "FunctionCall",
+    "FunctionCallOutput",
+    "ItemLike",
+    "LocalShellCall",
+    "LogEntry",
+    "Message",
+    "Other",
+    "Reasoning",
+    "ResponseItem",
+    "RolloutHandler",
+    "RolloutRecorder",
+    "SavedSession",
+    "Session",
+    "SessionMeta",
+    "SessionStateSnapshot",
+    "attach",
+    "find_sessions",
+    "iter_entries",
+    "load_session",
+    "session",
+    "to_input",
+]
+
+__version__ = "0.1.0"
