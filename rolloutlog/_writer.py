@@ -1,0 +1,352 @@
+"""The writer of one file: callers put, a daemon thread takes, and a life from open to closed. It knows bytes, not models.
+
+Callers put commands into a queue; whoever has the *turn* (the thread, or at exit the caller itself) takes all that wait
+and brings them to the journal. No caller ever takes a lock. What makes that safe is the order of looks:
+
+- A record is put first, and then its caller looks whether the writer has closed meanwhile. If it has, and the command
+  is still there to be claimed, nobody will write it, and the caller says so.
+- The writer says that it has closed first, and then looks once more what has been put.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty
+from time import monotonic, sleep
+from typing import Any, NoReturn
+
+from ._ack import Ack
+from ._commands import Barrier, Filtered, Gap, RecorderStats, State, Wake, WriterOptions
+from ._journal import Journal
+from ._queue import HEAVY, HandoffQueue, pauses
+from ._turn import Turn, said
+from .exceptions import ForkedRecorderError, QueueFullError, RecorderClosedError
+
+# How long an inline turn waits for the thread to leave its own, in seconds: it may be stuck in a system call.
+_TURN_TIMEOUT = 2.0
+
+# Looked up on the enumeration, it would cost the hot path more than the rest of its checks.
+_OPEN = State.OPEN
+
+_log = logging.getLogger("rolloutlog")
+
+
+class Writer:
+    """Brings lines to one journal, in the order in which they were put.
+
+    Args:
+        journal: opened already; from `start` on it belongs to whoever has the turn.
+        options: how to write.
+        gap_line: makes the line that says how many records were dropped.
+        revive: opens the journal and starts the writer in a forked child that shares the file, at its first use.
+    """
+
+    # Set by callers, one way:    _asked (OPEN to CLOSING), _gap
+    # Set by whoever has the turn: _reached (only upward), and all that `Turn` holds
+    # Set once:                    _inline, when there will be no thread any more
+    # `_serving` holds the threads that have the turn or are about to; each puts in and takes out itself.
+    # Set by the fork hook, in a child before anything else runs there: all of it
+    # `users` belongs to whoever keeps the writers of a process.
+
+    def __init__(
+        self,
+        journal: Journal,
+        options: WriterOptions,
+        gap_line: Callable[[int], bytes],
+        revive: Callable[[Writer], None],
+    ) -> None:
+        self.journal = journal
+        self.options = options
+        self.users: list[object] = []
+        self._gap_line = gap_line
+        self._revive = revive
+        self._asked = self._reached = State.NEW
+        self._forked_from: int | None = None
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        """Begin with nothing in the queue, nothing taken and nobody waiting."""
+        self.queue = HandoffQueue(self.options.queue_size)
+        self._waiting = self.queue.waiting
+        self._put = self.queue.put_anyway
+        self._end = Ack(self._watch)
+        self._turn = Turn(self.queue, self.journal, self.options, self._gap_line, self._end)
+        self._turn_lock = _thread.allocate_lock()
+        self._serving: set[int] = set()
+        self._thread: threading.Thread | None = None
+        self._inline = False
+        self._gap: Gap | None = None
+
+    @property
+    def state(self) -> State:
+        """Return the higher of what was asked for and what the writer has reached."""
+        return max(self._asked, self._reached)
+
+    @property
+    def stats(self) -> RecorderStats:
+        """Return the counters as they stand."""
+        return self._turn.stats
+
+    def start(self) -> None:
+        """Begin to take commands, on a daemon thread if there can be one."""
+        self._asked = self._reached = State.OPEN
+        if sys.is_finalizing():
+            self._inline = True
+            return
+        # The thread holds the writer and no recorder, so that a recorder that nobody holds is collected.
+        self._thread = threading.Thread(target=self._run, name=f"rolloutlog {self.journal.path.name}", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is about to end: callers write for themselves
+            self._thread, self._inline = None, True
+
+    # -- callers put, and look again ----------------------------------------------------------------------------------
+
+    def put(self, lines: bytes, timeout: float) -> None:
+        """Hand over whole *lines*; wait at most *timeout* seconds for room.
+
+        Raises:
+            RecorderClosedError: the writer takes nothing more.
+            QueueFullError: there was no room.
+        """
+        if self._asked is not _OPEN or len(lines) >= HEAVY or self._waiting() >= self.queue.limit:
+            self._put_slowly(lines, timeout)
+            return
+        if self._gap is not None:
+            self._gap = None  # what is dropped from now on is missing behind this record
+        claim = [lines]
+        self._put(claim)
+        if self._reached is not _OPEN or self._inline:
+            self._look_again(claim)
+
+    def _put_slowly(self, lines: bytes, timeout: float) -> None:
+        """Put where something is in the way: the state, the bound, or the size."""
+        self._be_open()
+        if not self._find_room(len(lines), timeout):
+            self._drop(lines.count(b"\n"))
+            return
+        self._gap = None
+        claim = [lines]
+        if len(lines) >= HEAVY:
+            self.queue.put_heavy(claim)
+        else:
+            self._put(claim)
+        self._look_again(claim)
+
+    def _look_again(self, claim: list[Any]) -> None:
+        """See that somebody will serve what was put, or take it back and say so."""
+        if self._reached >= State.CLOSED:
+            try:
+                claim.pop()
+            except IndexError:  # the writer's last look found it
+                return
+            self._refuse()
+        if self._inline:
+            self._serve_inline()
+
+    def _find_room(self, size: int, timeout: float) -> bool:
+        """Wait until *size* bytes may go in; return false where they are to be dropped instead."""
+        deadline = monotonic() + timeout
+        for pause in pauses():
+            if self.queue.has_room(size):
+                return True
+            if self.options.on_full == "drop":
+                return False
+            if self.options.on_full == "raise":
+                raise QueueFullError(self.journal.path, "on_full is 'raise'")
+            self._be_open()
+            if self._turn.error is not None:
+                raise QueueFullError(self.journal.path, f"the writer cannot write: {said(self._turn.error)}")
+            if _thread.get_ident() in self._serving:  # a finalizer that records, run where it happened to be due
+                raise QueueFullError(self.journal.path, "the thread that would make room is the one that records")
+            if monotonic() >= deadline:
+                break
+            self._watch()
+            sleep(pause)
+        raise QueueFullError(self.journal.path, f"no room within {timeout} s")
+
+    def _drop(self, count: int) -> None:
+        """Count *count* records as dropped, at this place in the order of records."""
+        gap = self._gap
+        if gap is None or not gap.claim:
+            self._gap = gap = Gap(count)
+            self._put(gap)
+            self._look_again(gap.claim)
+            return
+        gap.counts.append(count)
+        if gap.claim:
+            return
+        try:
+            gap.counts.remove(count)  # the writer came by: did it see our count?
+        except ValueError:
+            return
+        self._gap = None
+        self._drop(count)
+
+    def filtered(self, count: int) -> None:
+        """Count *count* items that were not to be recorded."""
+        self._be_open()
+        self._put(Filtered(count))
+        if self._inline:
+            self._serve_inline()
+
+    def request_flush(self) -> Ack:
+        """Ask for everything so far to be on disk; return at once."""
+        self._be_started()
+        ack = Ack(self._watch)
+        self._submit(Barrier(ack))
+        return ack
+
+    def shutdown(self) -> Ack:
+        """Ask the writer to write everything and end; return at once, each time the same ack."""
+        if self._reached is State.NEW:  # shared, inherited by a fork, and never used there
+            self._asked = self._reached = State.CLOSED
+            self._end.set()
+        if self._asked is State.OPEN:
+            self._asked = State.CLOSING
+        if not self._end.is_set():
+            self._submit(Barrier(self._end, last=True))
+        return self._end
+
+    def _submit(self, barrier: Barrier) -> None:
+        """Put a barrier, which needs no room, and look again."""
+        self._put(barrier)
+        if self._reached >= State.CLOSED and not barrier.last:
+            with suppress(IndexError):  # the writer's last look found it, and answers
+                barrier.claim.pop()
+                barrier.ack.error = self._why_closed()
+                barrier.ack.set()
+        elif self._inline:
+            self._serve_inline()
+
+    def _be_open(self) -> None:
+        """Raise unless records are taken."""
+        self._be_started()
+        if self.state is not State.OPEN:
+            self._refuse()
+
+    def _be_started(self) -> None:
+        """Open the file anew if this is the fork of a process that shared it."""
+        if self._reached is State.NEW:
+            self._revive(self)
+
+    def _refuse(self) -> NoReturn:
+        raise self._why_closed()
+
+    def _why_closed(self) -> RecorderClosedError:
+        """Return the error that says why nothing more is taken."""
+        if self._forked_from is not None:
+            return ForkedRecorderError(self.journal.path, self._forked_from)
+        if self._reached is State.FAILED:
+            return RecorderClosedError(self.journal.path, f"the writer failed: {type(self._end.error).__name__}")
+        return RecorderClosedError(self.journal.path)
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Serve the queue until the end; the daemon thread's whole life."""
+        try:
+            while not self._inline and not self._end.is_set():
+                # The wait is part of the turn: a command that was taken and not yet served must be seen by nobody.
+                with self._turn_lock:
+                    self._serving.add(_thread.get_ident())
+                    self._await_command()
+                    self._take_turn()
+                self._serving.discard(_thread.get_ident())
+                self._tell()
+        except BaseException as error:
+            self._fail(error)
+
+    def _await_command(self) -> None:
+        """Wait until a command comes, or until it is time to try again."""
+        timeout = max(0.0, self._turn.retry_at - monotonic()) if self._turn.has_work else None
+        with suppress(Empty):  # then it is time to try again
+            self._turn.take(self.queue.get(True, timeout))
+
+    def _take_turn(self) -> None:
+        """Serve what waits, and end if that was asked for and nothing is left; the caller has the turn."""
+        self._turn.serve()
+        if not self._turn.closing or not self._turn.is_empty:
+            return
+        self._reached = State.CLOSED
+        self._turn.serve()  # the second look, for what was put before its caller could see that we closed
+        if self._turn.is_empty:
+            self.journal.close()
+            self._end.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """End because of something that nobody expected, and tell everybody who waits."""
+        failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was ended by {error!r}")
+        self._reached = State.FAILED
+        self._turn.give_up(failure)
+        self.journal.close()
+        self._turn.news = f"the writer failed, and what it held is lost: {type(error).__name__}"
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the logger ``rolloutlog`` what happened, once everybody who waits has been answered.
+
+        Not during the turn: a handler of somebody else's may wait for a lock whose owner waits for us.
+        """
+        news, self._turn.news = self._turn.news, None
+        if news is None:
+            return
+        try:
+            _log.warning("%s: %s", self.journal.path, news)
+        except Exception:  # a broken handler of somebody else's; `stats` and every ack tell the same
+            return
+
+    # -- no thread, or none any more ----------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Serve the queue here if nobody else does; whoever waits calls this from time to time."""
+        thread = self._thread
+        if self._inline or thread is None or not thread.is_alive() or thread.ident == _thread.get_ident():
+            self._serve_inline()
+
+    def go_inline(self) -> None:
+        """Let the thread end, and every caller write for itself from now on: the interpreter is about to end."""
+        self._inline = True
+        self._put(Wake())
+        self._serve_inline()
+
+    def _serve_inline(self) -> None:
+        """Bring everything that waits to disk, here and now; wait no longer than bounded for whoever has the turn."""
+        me = _thread.get_ident()
+        if me in self._serving:
+            return  # a signal handler or a finalizer inside our own turn: that goes on when we return, and sees the rest
+        deadline = monotonic() + _TURN_TIMEOUT
+        while not self._end.is_set() and (self._turn.has_work or not self.queue.empty()):
+            if self._turn_lock.locked():
+                if monotonic() >= deadline:
+                    return  # stuck in a system call: whoever waits hears that there is no answer
+                sleep(0.001)
+                continue
+            self._serving.add(me)
+            try:
+                # By `with`, for between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
+                with self._turn_lock:
+                    self._take_turn()
+            finally:
+                self._serving.discard(me)
+            self._tell()
+            if self._turn.error is not None:
+                return
+
+    # -- fork ---------------------------------------------------------------------------------------------------------
+
+    def after_fork(self, parent: int) -> None:
+        """Drop, in a child, what belongs to process *parent*; a shared file is opened anew at its first use."""
+        self.journal.abandon()
+        self._turn.give_up(ForkedRecorderError(self.journal.path, parent))
+        goes_on = self.options.shared and self.state < State.CLOSING
+        self._begin_empty()
+        self._asked = self._reached = State.NEW if goes_on else State.CLOSED
+        if not goes_on:
+            self._forked_from = parent
+            self._end.set()
