@@ -1,0 +1,147 @@
+"""session(): an agent's input list that survives ``kill -9``; created or resumed by name."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Self, Unpack
+
+from ._codec import ItemLike, decode_line
+from ._input import Orphans, to_input
+from ._layout import find_by_id, resolve_home
+from ._models import SessionStateSnapshot
+from ._options import RecorderOptions
+from ._reader import SavedSession, load_session
+from ._recorder import RolloutRecorder
+from .exceptions import SessionExistsError
+from .items import ResponseItem
+
+# The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
+# changed: every named session would be lost from sight.
+NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
+
+
+class Session:
+    """What an agent has said and heard, kept in a rollout and in a list at once; made by `session`.
+
+    A context manager: leaving it closes the file. What was recorded before stays on disk whatever happens.
+
+    Attributes:
+        name: what it was opened by.
+        recorder: what writes it.
+        saved: what the file held when it was opened, with a report of each line that could not be read; of a new
+            session, nothing.
+        items: the items of the session, saved ones and recorded ones, in order.
+    """
+
+    def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
+        """Use `session` instead."""
+        self.name = name
+        self.recorder = recorder
+        self.saved = saved
+        self.items: list[ResponseItem] = list(saved.items)
+        self._state = saved.state
+
+    def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record *items* and append them to `items`; they are on disk when this returns.
+
+        Args:
+            items: as for `RolloutRecorder.record`.
+            wait: false returns as soon as they are handed over.
+            timeout: seconds to wait, for room and for the disk.
+
+        Raises:
+            InvalidItemError: an item that would not come back as it is; none of them was recorded.
+            WriteError: they could not be written so far; they are kept, and tried again.
+            RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
+        """
+        lines = self.recorder._hand_over(items, timeout)
+        # What was written, as it will be read: redacted, completed, and never changed by whoever passed it.
+        entries = [decode_line(line) for line in lines.split(b"\n") if line]
+        self.items += [entry for entry in entries if isinstance(entry, ResponseItem)]
+        if wait:
+            self.recorder.flush(timeout=timeout)
+
+    def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
+        """Return the items as an API takes them for ``input=``; see `to_input`."""
+        return to_input(self.items, orphans=orphans)
+
+    @property
+    def state(self) -> SessionStateSnapshot:
+        """The session's state as it was last set: a mapping of free keys. Setting it records it at once."""
+        return self._state
+
+    @state.setter
+    def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
+        snapshot = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
+        self.recorder.record_state(snapshot)
+        self.recorder.flush()
+        self._state = snapshot
+
+    @property
+    def path(self) -> Path:
+        """The rollout."""
+        return self.recorder.path
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.recorder.session.id
+
+    def bound(self) -> AbstractContextManager[RolloutRecorder]:
+        """Let every `RolloutHandler` write this context's log records here; see `RolloutRecorder.bound`."""
+        return self.recorder.bound()
+
+    def close(self, *, timeout: float = 30.0) -> None:
+        """Close the file; see `RolloutRecorder.close`."""
+        self.recorder.close(timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Session {self.name!r}: {len(self.items)} items, {self.recorder.state.name}, {self.path}>"
+
+
+def session(
+    name: str,
+    *,
+    home: str | os.PathLike[str] | None = None,
+    instructions: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[RecorderOptions],
+) -> Session:
+    """Open the session called *name*: a new one, or the one that a run of this program left, wherever it was killed.
+
+    Args:
+        name: any text; it becomes the session's id (a UUID5), and is kept in the meta line.
+        home: where sessions live; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
+        instructions: the system prompt, for a new session.
+        meta: free keys for the meta line of a new session.
+        options: see `RecorderOptions`.
+
+    Raises:
+        SessionLockedError: another process has it open.
+        InvalidRolloutError, SessionOptionsError, TypeError, ValueError, OSError: as for `RolloutRecorder.resume`.
+    """
+    if not name:
+        raise ValueError("a session's name is a text that is not empty")
+    where = resolve_home(home)
+    session_id = str(uuid.uuid5(NAMESPACE, name))
+    path = find_by_id(where, session_id)
+    if path is None:
+        try:
+            recorder = RolloutRecorder.create(
+                where, session_id=session_id, instructions=instructions, meta={"name": name, **(meta or {})}, **options
+            )
+            return Session(name, recorder, load_session(recorder.path))
+        except SessionExistsError as error:  # another process, that began at the same moment, was faster
+            path = error.path
+    recorder, saved = RolloutRecorder.resume(path, **options)
+    return Session(name, recorder, saved)
