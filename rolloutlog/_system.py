@@ -6,12 +6,14 @@ A journal is handed a `System`; tests hand it one in which each call fails in tu
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from types import ModuleType
 from typing import Protocol
 
 from .exceptions import SessionLockedError
@@ -69,19 +71,26 @@ class _OperatingSystem:
         else:
             fcntl.fcntl(fd, full)
 
-    # filelock is imported at the first lock: it costs 50 ms and a fork audit hook, which mere readers need not pay.
-
     @staticmethod
     def lock(fd: int) -> bool:
-        from filelock import lock_descriptor
-
-        return lock_descriptor(fd, blocking=False)
+        """Try to lock the file; return whether that worked."""
+        return bool(_filelock().lock_descriptor(fd, blocking=False))
 
     @staticmethod
     def unlock(fd: int) -> None:
-        from filelock import unlock_descriptor
+        """Give up the lock."""
+        _filelock().unlock_descriptor(fd)
 
-        unlock_descriptor(fd)
+
+@functools.cache
+def _filelock() -> ModuleType:
+    """Return filelock, imported at the first lock: it costs 50 ms and a fork audit hook, which mere readers need not pay.
+
+    Kept, because at the very end of the interpreter, when the last files are closed, nothing can be imported any more.
+    """
+    import filelock
+
+    return filelock
 
 
 REAL_SYSTEM: System = _OperatingSystem()
