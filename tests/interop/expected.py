@@ -93,10 +93,19 @@ def envelope_history(items: list[Item]) -> list[Item]:
 
 def plain(item: Item) -> Item:
     """Return *item* without the keys that hold nothing, the program's notes, and the id of an answer it made up."""
-    left = {key: value for key, value in item.items() if value is not None and key != NOTES}
+    left: Item = without_nulls({key: value for key, value in item.items() if key != NOTES})
     if left.get("output") == ABORTED:
         left.pop("id", None)
     return left
+
+
+def without_nulls(value: Any) -> Any:
+    """Return *value* without the keys that hold nothing, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    return value
 
 
 def aborted(call: Item) -> Item:

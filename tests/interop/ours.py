@@ -1,0 +1,61 @@
+"""Our side of the table: sessions of rolloutlog's in a Codex home, in the format that this Codex takes.
+
+Run as a program it is a writer that never ends by itself, for tests to kill: it records one numbered message after the
+other and prints each number once the message is acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from codex import Codex
+from samples import user
+
+import rolloutlog
+from rolloutlog import RolloutRecorder
+from rolloutlog.exceptions import SessionExistsError
+
+# Long enough that most kills come in the middle of a write, and beyond ASCII, so that half of these tear a character.
+LONG = "日本語" * 100_000
+
+
+def create(codex: Codex, **options: Any) -> RolloutRecorder:
+    """Begin a session of ours in the home of *codex*."""
+    return RolloutRecorder.create(codex.home, **options)
+
+
+def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[str]:
+    """Record in another process, kill that after so many acknowledgements, and return all that it acknowledged."""
+    command = [sys.executable, __file__, str(codex.home), session_id]
+    # Where the package was imported from: the source tree, unless the tests run against what is installed.
+    env = {**os.environ, "PYTHONPATH": str(Path(rolloutlog.__file__).parents[1])}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        seen = [writer.stdout.readline().strip() for _ in range(acknowledged)]
+        writer.kill()
+        # What it said between the last line read and its death was acknowledged too.
+        seen += [rest.strip() for rest in writer.stdout if rest.endswith("\n")]
+    assert all(seen), "the writer ended by itself"
+    return seen
+
+
+def main(home: Path, session_id: str) -> None:
+    """Record for ever; see the module."""
+    try:
+        recorder, begun = RolloutRecorder.create(home, session_id=session_id), 0
+    except SessionExistsError:
+        recorder, saved = RolloutRecorder.resume(session_id, home=home)
+        begun = len(saved.items)
+    for number in range(begun, sys.maxsize):
+        recorder.record(user(f"message {number}"), user(LONG))
+        recorder.flush()
+        sys.stdout.write(f"message {number}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

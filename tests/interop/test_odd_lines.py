@@ -1,0 +1,75 @@
+"""What is skipped and what is kept, over lines that are not as they should be: the real readers against ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from codex import Codex
+from odd_lines import FLAT, LINES, NEWEST, OURS
+from releases import RELEASES, Release
+from samples import WHEN, call, line, place, user
+
+from rolloutlog import load_session
+
+PROMPT = "And then?"
+# Outputs to no call are not sent by the newest, so the odd ones have calls.
+BEFORE = [user("first"), call("call_a"), call("call_b")]
+
+
+def odd_rollout(codex: Codex) -> Path:
+    """Write a rollout in which all odd lines stand between lines that are as they should be."""
+    rollout = place(codex, BEFORE)
+    with rollout.open("ab") as stream:
+        for odd in LINES:
+            flat = codex.release.writes == "flat"
+            whole = odd.text if flat else f'{{"timestamp":"{WHEN}","type":"response_item","payload":{odd.text}}}'
+            stream.write(whole.encode() + b"\n")
+        stream.write(line(codex, user("last")))
+    return rollout
+
+
+def marked(text: str) -> list[str]:
+    """Return the names of the odd lines whose marks are in *text*."""
+    return [odd.name for odd in LINES if odd.mark in text]
+
+
+@pytest.mark.interop
+@pytest.mark.timeout(300)
+def test_the_real_reader_keeps_what_the_table_says(codex: Codex) -> None:
+    """The marks in what the real one sends are those of the lines that it keeps according to the table."""
+    rollout = odd_rollout(codex)
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    sent = json.dumps(outcome.requests[0]["input"], ensure_ascii=False)
+    reader = FLAT if codex.release.writes == "flat" else NEWEST
+    assert marked(sent) == [odd.name for odd in LINES if reader in odd.kept_by]
+    assert '"first"' in sent
+    assert '"last"' in sent
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+def test_our_reader_keeps_what_the_table_says(release: Release, tmp_path: Path) -> None:
+    """The marks in our items are those of the lines that we keep according to the table; every other is reported."""
+    saved = load_session(odd_rollout(Codex(release, tmp_path)))
+
+    kept = marked(json.dumps(saved.to_input(orphans="keep"), ensure_ascii=False))
+    assert kept == [odd.name for odd in LINES if OURS in odd.kept_by]
+    assert len(saved.skipped) == len(LINES) - len(kept)
+    assert [item.text for item in saved.items][:: len(saved.items) - 1] == ["first", "last"]
+
+
+@pytest.mark.interop
+@pytest.mark.timeout(300)
+def test_a_state_is_a_state_in_spite_of_its_type(flat: Codex) -> None:
+    """A message that says that it is a state is one, for the real reader of the flat format and for ours."""
+    rollout = place(flat, [user("first"), user("disguised", record_type="state"), user("last")])
+
+    sent = json.dumps(flat.resume(rollout, PROMPT).requests[0]["input"])
+    saved = load_session(rollout)
+
+    assert "disguised" not in sent
+    assert [item.text for item in saved.items][:2] == ["first", "last"]
+    assert saved.skipped == []

@@ -1,0 +1,168 @@
+"""The real Codex records, we read and go on, it resumes again: no item is lost on either side, round after round."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from codex import Codex, says, session_id, thinks
+from expected import NOTES, expected_history, history, items_in, plain, text_of
+from model_server import Item
+from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
+
+from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session, to_input
+from rolloutlog._codec import LineEncoder, wire
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+PROMPT = "And then?"
+# What the tool prints: text of several alphabets, an error, and more than fits in one buffer.
+SCRIPTS = ("printf 'grüße\\n日本\\t🏔️'", "echo oops >&2; exit 3", "head -c 200000 /dev/zero | tr '\\0' x")
+
+
+def several_turns(codex: Codex) -> Path:
+    """Have *codex* record three turns with thinking, tool calls of each kind, and messages in a row."""
+    scripted = []
+    for number, script in enumerate(SCRIPTS):
+        calls = codex.shell_calls(script, f"call_{number}")
+        scripted += [[thinks(f"thought {number}", f"rs_{number}_{each['id']}"), each] for each in calls]
+    rollout, first = codex.begin(
+        AWKWARD.replace("\x00", ""), [*scripted, [says("one", "msg_1"), says("more", "msg_2")]]
+    )
+    second = codex.resume(rollout, "again", [[*codex.shell_calls("true", "call_again")], [says("two", "msg_3")]])
+    third = codex.resume(rollout, "and again", [[says("three", "msg_4")]])
+    for outcome in (first, second, third):
+        assert outcome.returncode == 0, outcome.stderr
+        assert outcome.unexpected == []
+    assert codex.rollouts() == [rollout]
+    return rollout
+
+
+def test_every_line_is_read(codex: Codex) -> None:
+    """Each line that the real one wrote is an entry, none is skipped, and the items are those in the file."""
+    rollout = several_turns(codex)
+
+    saved = load_session(rollout)
+
+    items = items_in(rollout, codex.release)
+    assert len(items) > 10
+    assert [wire(item) for item in saved.items] == items
+    assert saved.skipped == []
+    assert len(list(iter_entries(rollout))) == rollout.read_bytes().count(b"\n")
+    assert saved.session_id == session_id(rollout)
+
+
+def test_each_line_is_written_as_the_real_one_wrote_it(flat: Codex) -> None:
+    """Encoding each item again gives the very bytes of its line."""
+    rollout = several_turns(flat)
+
+    items = load_session(rollout).items
+    written = rollout.read_bytes().splitlines(keepends=True)
+
+    again = LineEncoder().items(items)[0]
+    assert again == b"".join(line for line in written[1:] if b'"record_type"' not in line)
+
+
+def test_our_input_is_what_the_real_one_sends(codex: Codex) -> None:
+    """to_input() of a session of the real one's is what that sends when it resumes it, but for its known changes."""
+    rollout = several_turns(codex)
+    ours = load_session(rollout).to_input()
+
+    outcome = codex.resume(rollout, PROMPT)
+
+    without_notes = [{key: value for key, value in item.items() if key != NOTES} for item in ours]
+    sent = history(codex.release, outcome.requests[0], PROMPT)
+    assert sent == expected_history(codex.release, without_notes)
+
+
+def test_a_session_is_found_by_its_id(codex: Codex) -> None:
+    """In a home of the real one's, the list of sessions names each by the id that the real one gave it."""
+    rollout, _ = codex.begin("hi", [[says("ho")]])
+
+    found = [(session.id, session.path) for session in find_sessions(codex.home)]
+
+    assert found == [(load_session(rollout).session_id, rollout)]
+
+
+def test_the_meta_line_keeps_all_that_codex_says(flat: Codex) -> None:
+    """Instructions of the project and the state of its repository are in the meta."""
+    (flat.workdir / "AGENTS.md").write_text(AWKWARD.replace("\x00", ""), encoding="utf-8")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(flat.workdir)]
+    subprocess.run([*git, "init", "-q", "-b", "trunk"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    rollout, _ = flat.begin("hi", [[says("ho")]])
+
+    meta = load_session(rollout).session
+
+    assert meta.instructions is not None
+    assert AWKWARD.replace("\x00", "").strip() in meta.instructions
+    assert meta.extra["git"]["branch"] == "trunk"
+
+
+def test_a_prompt_of_a_megabyte_is_read(codex: Codex) -> None:
+    """A line of more than a megabyte that the real one wrote is read like any other."""
+    prompt = ("word é " * MEGABYTE)[:MEGABYTE].strip()
+    rollout, _ = codex.begin(prompt, [[says("long")]])
+
+    saved = load_session(rollout)
+
+    assert prompt in [item.text.strip() for item in saved.items]
+    assert saved.skipped == []
+
+
+def test_a_codex_that_was_killed_while_the_model_thought_is_read(codex: Codex) -> None:
+    """A session whose Codex was killed in the middle of a turn has every item up to there."""
+    calls = codex.shell_calls("echo hi", "call_1")
+    rollout, outcome = codex.begin("hi", [[thinks("hm"), calls[0]], None], kill_when_stalled=True)
+
+    saved = load_session(rollout)
+
+    assert outcome.returncode == -9
+    # What it had sent to the model by then, it had recorded.
+    sent = [plain(item) for item in outcome.requests[-1]["input"]]
+    ours = [plain(item) for item in to_input(saved.items)]
+    assert ours == sent[-len(ours) :]
+    assert saved.skipped == []
+
+
+def go_on(rollout: Path, *items: Item) -> None:
+    """Take up *rollout*, record *items*, and close it."""
+    recorder, _ = RolloutRecorder.resume(rollout)
+    with recorder:
+        recorder.record(*items)
+        recorder.record_state({"by": "us"})
+
+
+def test_we_go_on_and_the_real_one_goes_on_again(writable: Codex) -> None:
+    """Three rounds in turns: the real one sends all that it and we recorded, and what was there never changes."""
+    rollout = several_turns(writable)
+    for number in range(3):
+        before = rollout.read_bytes()
+        go_on(
+            rollout,
+            user(f"round {number}"),
+            reasoning(f"rs_{number}", AWKWARD, encrypted_content="c2Vh"),
+            call(f"call_round_{number}"),
+            output(f"call_round_{number}", AWKWARD),
+            assistant(f"answer {number}"),
+        )
+        items = items_in(rollout, writable.release)
+        outcome = writable.resume(rollout, PROMPT, [writable.shell_calls("true", f"call_b{number}"), [says("on")]])
+
+        assert rollout.read_bytes().startswith(before)
+        assert history(writable.release, outcome.requests[0], PROMPT) == expected_history(writable.release, items)
+        assert load_session(rollout).skipped == []
+
+
+def test_a_line_that_the_real_one_tore_is_healed_for_both(writable: Codex) -> None:
+    """When the real one left its last line without a newline, we go on behind it, and both read what was whole."""
+    rollout, _ = writable.begin("hi", [[says("torn")]])
+    rollout.write_bytes(rollout.read_bytes()[:-1])
+    go_on(rollout, user("still here"))
+
+    outcome = writable.resume(rollout, PROMPT)
+
+    sent = history(writable.release, outcome.requests[0], PROMPT)
+    assert [text_of(item) for item in sent] == ["hi", "torn", "still here"]
+    assert load_session(rollout).skipped == []
