@@ -1,0 +1,46 @@
+"""Set the handler up with logging.config.dictConfig, beside the handlers that are there already."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from typing import Any
+
+import rolloutlog
+
+CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"agents": {"name": "agent"}},  # what the logger "agent" and its children say
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "level": "WARNING", "stream": "ext://sys.stdout"},
+        "rollout": {
+            "class": "rolloutlog.RolloutHandler",
+            "level": "INFO",
+            "filters": ["agents"],
+            "instructions": "You are a gardener.",
+            "meta": {"deployment": "greenhouse"},
+            "queue_size": 1000,
+            "on_full": "block",
+            "fsync": "flush",
+        },
+    },
+    "root": {"level": "INFO", "handlers": ["console", "rollout"]},
+}
+
+
+def main() -> None:
+    """Log to both; only the rollout is told everything, and only of the agent."""
+    logging.config.dictConfig(CONFIG)
+    logging.getLogger("agent.tools").info(rolloutlog.Message.user("When do tomatoes go outside?"))
+    logging.getLogger("agent.tools").warning("the frost table is from last year")
+    logging.getLogger("http.client").info("not of the agent")
+    logging.shutdown()  # what happens at exit anyway: everything is written, and the session closed
+
+    saved = rolloutlog.load_session(next(rolloutlog.find_sessions()))
+    print(saved.session.instructions, dict(saved.session.extra))
+    print(saved)
+
+
+if __name__ == "__main__":
+    main()

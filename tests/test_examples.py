@@ -1,0 +1,216 @@
+"""The examples run as they stand, each in a process of its own, and print what a reader is told that they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+import rolloutlog
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+TIMEOUT = 60
+# What differs from run to run: ids, and times to the millisecond.
+CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture(autouse=True)
+def package_path(monkeypatch):
+    """Let the processes that a test starts import the same package as the test itself."""
+    package = str(Path(rolloutlog.__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])))
+
+
+def run(script: str, *arguments: str) -> str:
+    """Return what *script* prints; fail if it fails or complains, for warnings are errors here."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def rollouts(home: Path) -> list[Path]:
+    """Return the files of all sessions, newest first."""
+    return [found.path for found in rolloutlog.find_sessions(home)]
+
+
+def items_in(path: Path) -> list[dict[str, Any]]:
+    """Return the items of a rollout, read by nothing of ours; a torn line is none."""
+    lines = [parsed(line) for line in path.read_bytes().split(b"\n")]
+    return [line for line in lines if line.get("type") not in (None, "log")]
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return what *line* holds; nothing if it is torn."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}
+
+
+def steps(printed: str) -> list[int]:
+    """Return the numbers of the steps that the agent printed."""
+    return [int(number) for number in re.findall(r"^step (\d+)", printed, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_example_is_short(script):
+    """An example fits a screen or two: it has fewer than 60 lines."""
+    lines = (EXAMPLES / script).read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) < 60
+
+
+def test_every_example_has_a_test():
+    """A script that nobody runs would rot."""
+    tests = Path(__file__).read_text(encoding="utf-8")
+
+    assert SCRIPTS
+    assert [name for name in SCRIPTS if f'run("{name}"' not in tests] == []
+
+
+def test_quickstart_records_items_and_log_entries(home):
+    """Four items and two log entries are logged, and read back in order."""
+    printed = run("quickstart.py")
+
+    (rollout,) = rollouts(home)
+    assert [item["type"] for item in items_in(rollout)] == [
+        "message",
+        "function_call",
+        "function_call_output",
+        "message",
+    ]
+    assert "entry INFO weather.agent the service answered in 40 ms {'city': 'Oslo'}" in printed
+    assert "TimeoutError: the map server is slow" in rolloutlog.load_session(rollout).logs[1].exception
+
+
+def test_the_agent_finishes_and_says_so_again(home):
+    """Left alone, the agent ends after seven steps; run again, it has nothing to do and tells its plan."""
+    first, second = run("sync_agent.py"), run("sync_agent.py")
+
+    assert steps(first) == [1, 2, 3, 4, 5, 6, 7]
+    assert steps(second) == []
+    assert second == first.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, 3, 6])
+def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
+    """Killed with SIGKILL at any step and run again, the agent has said, asked and heard what it would have anyway."""
+    command = [sys.executable, "-u", str(EXAMPLES / "sync_agent.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
+        for line in agent.stdout:
+            if line.startswith(f"step {kill_at} "):
+                agent.kill()
+                break
+    (rollout,) = rollouts(home)
+    survived = items_in(rollout)
+
+    printed = run("sync_agent.py")
+
+    assert agent.returncode == -signal.SIGKILL
+    assert len(survived) - 1 >= kill_at
+    assert steps(printed) == list(range(len(survived), 8))
+    assert items_in(rollout)[: len(survived)] == survived
+    outputs = [item["output"] for item in items_in(rollout) if item["type"] == "function_call_output"]
+    assert outputs == ["09:00 to 19:00", "08:30 to 16:30", "always open"]
+
+
+def test_resume_shows_the_session_and_goes_on(home):
+    """A session with an open call and a torn line is taken up by part of its id, again and again."""
+    first = run("resume.py")
+    (rollout,) = rollouts(home)
+    second = run("resume.py", str(rollout))
+
+    assert "line 5 could not be read" in first
+    assert "calls without an output: ['call_1']" in first
+    assert "state: {'model': 'small', 'resumed': 1}" in second
+    assert [item["type"] for item in items_in(rollout)] == ["message", "function_call", "message", "message"]
+
+
+def test_resume_takes_a_session_that_does_not_exist_as_an_error():
+    """An id that nobody has is said to be unknown, with the place where it was looked for."""
+    command = [sys.executable, str(EXAMPLES / "resume.py"), "0123abcd"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+
+    assert done.returncode == 1
+    assert "no session '0123abcd' in " in done.stderr
+
+
+def test_dictconfig_records_what_passes_level_and_filter(home):
+    """The handler of the configuration writes what its filter lets through, with its instructions and meta."""
+    printed = run("dictconfig.py")
+
+    (rollout,) = rollouts(home)
+    saved = rolloutlog.load_session(rollout)
+    assert printed.startswith("the frost table is from last year\n")
+    assert [item.text for item in saved.items] == ["When do tomatoes go outside?"]
+    assert [entry.message for entry in saved.logs] == ["the frost table is from last year"]
+    assert saved.session.instructions == "You are a gardener."
+
+
+def test_many_processes_write_whole_lines(home):
+    """Four processes write one thousand records into one session, and not a line is torn."""
+    run("many_processes.py")
+
+    (rollout,) = rollouts(home)
+    assert len(items_in(rollout)) == 1001
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notebook(monkeypatch, tmp_path):
+    """The notebook as it is committed, to be run by a kernel that leaves its traces in the test's folder."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
+    return nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+
+
+def execute(notebook: nbformat.NotebookNode) -> list[Any]:
+    """Run *notebook* in a fresh kernel, kill the kernel, and return what each cell showed."""
+    client = nbclient.NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", shutdown_kernel="immediate")
+    client.execute()
+    return shown(notebook)
+
+
+def shown(notebook: nbformat.NotebookNode) -> list[Any]:
+    """Return the outputs of the cells, without what changes from run to run."""
+    outputs = [
+        [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+    return [[CHANGING.sub("…", text) for text in cell] for cell in outputs]
+
+
+def test_the_notebook_shows_what_it_was_committed_with(notebook):
+    """A real kernel shows, cell by cell, what a reader of the notebook sees."""
+    committed = shown(notebook)
+
+    assert execute(notebook) == committed
+
+
+def test_the_notebook_goes_on_after_its_kernel_was_killed(notebook, home):
+    """Without its closing cell and with its kernel killed, the notebook finds its session again, and doubles nothing."""
+    whole = shown(notebook)
+    unclosed = notebook.copy()
+    unclosed.cells = notebook.cells[:-1]
+
+    first, second = execute(unclosed), execute(notebook)
+
+    assert [first, second] == [whole[:-1], whole]
+    named = [path for path in rollouts(home) if '"notebook-trip"' in path.read_text(encoding="utf-8")]
+    assert [len(items_in(path)) for path in named] == [1]
