@@ -20,9 +20,9 @@ def main(wanted: str | None = None) -> None:
         for item in saved.items:
             print(f"  {item!r}")
         print("state:", dict(saved.state))
-        print("calls without an output:", [call.call_id for call in saved.orphan_calls])
-        for item in saved.to_input():
-            print("to the model:", item)
+        print("calls without an output:", saved.orphan_calls)
+        for wire in saved.to_input():
+            print("to the model:", wire)
 
         recorder.record(Message.user("Go on, please"))
         recorder.record_state({**saved.state, "resumed": saved.state.get("resumed", 0) + 1})

@@ -51,7 +51,7 @@ def model(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def described(item: rolloutlog.ResponseItem) -> str:
     """Return what happened, in a line."""
-    return f"call    {item.name}({item.arguments})" if isinstance(item, FunctionCall) else f"{item.type:7.7} {item.text}"
+    return f"call: {item.name}({item.arguments})" if isinstance(item, FunctionCall) else f"said: {item.text}"
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_resume_shows_the_session_and_goes_on(home):
     second = run("resume.py", str(rollout))
 
     assert "line 5 could not be read" in first
-    assert "calls without an output: ['call_1']" in first
+    assert "calls without an output: [FunctionCall(name='search', call_id='call_1', 19 characters)]" in first
     assert "state: {'model': 'small', 'resumed': 1}" in second
     assert [item["type"] for item in items_in(rollout)] == ["message", "function_call", "message", "message"]
 
@@ -204,7 +204,7 @@ def test_the_notebook_shows_what_it_was_committed_with(notebook):
 
 
 def test_the_notebook_goes_on_after_its_kernel_was_killed(notebook, home):
-    """Without its closing cell and with its kernel killed, the notebook finds its session again, and doubles nothing."""
+    """Its kernel killed before the closing cell, the notebook finds its session again, and doubles nothing."""
     whole = shown(notebook)
     unclosed = notebook.copy()
     unclosed.cells = notebook.cells[:-1]
