@@ -69,3 +69,16 @@ clean:
 .venv/%.stamp: .venv/venv.stamp pyproject.toml
 	$(PIP) --group $*
 	@touch $@
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+# Each row of the table runs alone, too: python -m tests.faults --list
+.PHONY: faults faults-long mutants
+
+faults: .venv/package.stamp .venv/test.stamp
+	$(BIN)/python -m tests.faults $(ARGS)
+
+faults-long: .venv/package.stamp .venv/test.stamp
+	$(BIN)/python -m tests.faults --size long $(ARGS)
+
+mutants: .venv/package.stamp .venv/test.stamp
+	$(BIN)/python -m tests.faults mutants $(ARGS)
