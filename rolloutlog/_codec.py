@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from rolloutlog._decode import Inexact, decode_entry, decode_item
+from rolloutlog._decode import HOT, SLOWER, Inexact, decode_entry, decode_item, is_wrapped
 from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_state
 from rolloutlog._json import JSON, InvalidJson, Json, plain
 from rolloutlog._models import Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
@@ -24,7 +24,9 @@ __all__ = [
     "LineEncoder",
     "Redact",
     "SupportsToDict",
+    "decode_items",
     "decode_line",
+    "is_envelope",
     "to_item",
     "wire",
 ]
@@ -52,12 +54,14 @@ class InvalidLine(ValueError):
 # --- bytes to values --------------------------------------------------------------------------------------------------
 
 
+_UNCOMMON = (ValueError, Inexact, *SLOWER)
+
+
 class LineDecoder:
     """Turns lines into entries. Immutable, and safe from any thread."""
 
     def __init__(self, json: Json = JSON) -> None:
         self._json = json
-        self._loads = json.loads
 
     def decode(self, line: bytes) -> Entry:
         """Return the entry that *line* holds, in either format; a newline at its end does no harm.
@@ -67,14 +71,39 @@ class LineDecoder:
         """
         try:
             try:
-                return decode_entry(self._loads(line), False)
+                return decode_entry(self._json.loads(line), False)
             except Inexact:
                 return decode_entry(self._json.loads_exactly(line), True)
         except (InvalidJson, InvalidItemError) as error:
             raise InvalidLine(str(error)) from None
 
+    def items(self, lines: Iterator[bytes], keep: list[Any]) -> bytes | None:
+        """Append the items on *lines* to *keep*, up to the first line that holds anything else or an uncommon item.
 
-decode_line = LineDecoder().decode
+        Most lines of a session pass through this one loop, at twice the speed of `decode` for each.
+
+        Returns:
+            The line that it stopped at, taken from *lines* already, for `decode` to say what it is; `None` at the end.
+        """
+        parse, hot, append = self._json.parse, HOT, keep.append
+        for line in lines:
+            try:
+                raw = parse(line)
+                append(hot[raw["type"]](raw, False))
+            except _UNCOMMON:
+                return line
+        return None
+
+    def is_envelope(self, line: bytes) -> bool:
+        """Whether *line*, which holds an entry, is of the envelope format."""
+        raw = self._json.loads(line)
+        return type(raw) is dict and is_wrapped(raw)
+
+
+_DECODER = LineDecoder()
+is_envelope = _DECODER.is_envelope
+decode_items = _DECODER.items
+decode_line = _DECODER.decode
 """Return the entry that a line holds; raise `InvalidLine` if it holds none."""
 
 
@@ -218,6 +247,10 @@ class LineEncoder:
         """Return a log line that says that *count* records were dropped here, and why."""
         records = "record was" if count == 1 else "records were"
         return self._own_line("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count})
+
+    def dropped(self, count: int) -> bytes:
+        """Return the `gap` of a queue that was full."""
+        return self.gap(count, "the queue was full")
 
     def _encode(self, record: Wire, kind: str, is_same: Callable[[Any], bool]) -> bytes:
         if self._redact is None:

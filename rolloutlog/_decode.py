@@ -16,6 +16,7 @@ from rolloutlog._json import widened
 from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import (
+    Action,
     ExecAction,
     Extra,
     FunctionCall,
@@ -42,8 +43,12 @@ class Inexact(Exception):
     """A value that is kept as it stands may hold integers that were read as floats: read the line again, exactly."""
 
 
-class _Unexpected(Exception):
+class Unexpected(Exception):
     """Signals that the slower way must be taken."""
+
+
+SLOWER = (Unexpected, KeyError, TypeError, AttributeError, InvalidItemError)
+"""What the hot functions raise for what they do not expect."""
 
 
 # --- values without their `__init__` ----------------------------------------------------------------------------------
@@ -52,22 +57,22 @@ class _Unexpected(Exception):
 def _unfrozen(cls: type) -> Any:
     """Return a plain class with the slots of frozen *cls*, whose instances can become instances of it.
 
-    A frozen `__init__` sets each field through `object.__setattr__` and checks it: 0.46 µs for a message, and more with
-    validators. Filling a twin and turning it into the real class takes 0.15 µs. Nothing else may do this: the functions
-    below have checked what they fill in.
+    Filling such a twin and turning it into the real class takes 0.15 µs for a message, and its slots one by one through
+    their descriptors 0.3; the frozen `__init__` takes 0.46 for setting alone, and 1 with its checks. (Where somebody has
+    installed an audit hook, turning costs what the hook costs.) The functions below have checked what they fill in, and
+    nothing else may do this.
     """
-    return type(f"_Unfrozen{cls.__name__}", (), {"__slots__": cls.__slots__, "__module__": __name__})
+    return type(f"_Unfrozen{cls.__name__}", cls.__bases__, {"__slots__": cls.__slots__, "__module__": __name__})
 
 
 _UnfrozenText = _unfrozen(InputText)  # the three text parts have the same slots
-_UnfrozenReasoningText = _unfrozen(ReasoningText)
 _UnfrozenMessage = _unfrozen(Message)
 _UnfrozenReasoning = _unfrozen(Reasoning)
 _UnfrozenFunctionCall = _unfrozen(FunctionCall)
 _UnfrozenFunctionCallOutput = _unfrozen(FunctionCallOutput)
+_UnfrozenLocalShellCall = _unfrozen(LocalShellCall)
 
 _EMPTY = InputText("").extra
-_ROLES = {role: role for role in ("user", "assistant", "system", "developer", "tool")}
 _TEXTS: dict[str, type] = {"input_text": InputText, "output_text": OutputText}
 _SUMMARIES: dict[str, type] = {"summary_text": SummaryText}
 
@@ -89,47 +94,51 @@ def decode_entry(raw: Any, exact: bool) -> Entry:
     """
     if type(raw) is not dict:
         raise InvalidItemError("line", "is no JSON object")
-    if "record_type" in raw and raw["record_type"] == "state":
+    if raw.get("record_type") == "state":
         return SessionStateSnapshot(_kept({key: raw[key] for key in raw if key != "record_type"}, exact))
+    if "type" not in raw and "id" in raw and "timestamp" in raw:
+        return _meta(raw, exact)
     kind = raw.get("type")
     if type(kind) is not str:
-        if kind is None and "type" not in raw and "id" in raw and "timestamp" in raw:
-            return _meta(raw, exact)
         raise InvalidItemError("line", "has no type, and is neither a session meta nor a state")
-    if "payload" in raw and "timestamp" in raw:
-        return _wrapped(raw, kind, exact)
-    if kind == "log":
-        return _log(raw, exact)
-    return decode_item(raw, exact)
+    if kind in HOT:
+        return decode_item(raw, exact)
+    if is_wrapped(raw):
+        return _unwrapped(raw, kind, exact)
+    return _log(raw, exact) if kind == "log" else decode_item(raw, exact)
+
+
+def is_wrapped(raw: Wire) -> bool:
+    """Whether *raw* is a line of the envelope format, where an item is the payload of a line."""
+    return "payload" in raw and "timestamp" in raw and raw.get("type") not in HOT
+
+
+def _unwrapped(raw: Wire, kind: str, exact: bool) -> Entry:
+    payload = raw["payload"]
+    if kind not in ("response_item", "session_meta"):
+        return OtherEntry(_kept(raw, exact))
+    if type(payload) is not dict:
+        raise InvalidItemError("payload", "is no JSON object")
+    if kind == "session_meta":
+        return _meta(payload, exact)
+    if type(payload.get("type")) is not str:
+        raise InvalidItemError("payload", "is no item: it has no type")
+    return decode_item(payload, exact)
 
 
 def decode_item(raw: Wire, exact: bool) -> ResponseItem:
-    """Return the item that *raw* stands for; the same arguments and errors as `decode_entry`."""
+    """Return the item that *raw*, which has a type, stands for; arguments and errors as for `decode_entry`."""
     kind = raw["type"]
-    fast = _FAST.get(kind)
-    if fast is not None:
+    if kind in HOT:
         try:
-            return fast(raw, exact)
-        except (_Unexpected, KeyError, TypeError):
+            return HOT[kind](raw, exact)
+        except SLOWER:
             pass  # the slower way reads it, or says what is wrong
     if widened(raw, 0) and not exact:
         raise Inexact
-    if kind in _CLASSES:
-        return _shaped(_known(raw, _CLASSES[kind], kind), raw)
-    return Other(raw)
-
-
-def _wrapped(raw: Wire, kind: str, exact: bool) -> Entry:
-    payload = raw["payload"]
-    if kind == "response_item":
-        if type(payload) is not dict or type(payload.get("type")) is not str:
-            raise InvalidItemError("payload", "is no item: it has no type")
-        return decode_item(payload, exact)
-    if kind == "session_meta":
-        if type(payload) is not dict:
-            raise InvalidItemError("payload", "is no JSON object")
-        return _meta(payload, exact)
-    return OtherEntry(_kept(raw, exact))
+    if kind not in HOT:
+        return Other(raw)
+    return _shaped(_known(raw, _CLASSES[kind], kind), raw)
 
 
 def _kept(values: Wire, exact: bool) -> Extra:
@@ -141,16 +150,26 @@ def _kept(values: Wire, exact: bool) -> Extra:
 
 
 # --- the hot kinds ----------------------------------------------------------------------------------------------------
+# Each looks at everything that it fills in, and at the number of keys: as many as it knows means that there is no other.
 
 
 def _message(raw: Wire, exact: bool) -> Message:
     role = raw["role"]
     item_id = raw.get("id")
-    if type(role) is not str or (item_id is not None and type(item_id) is not str):
-        raise _Unexpected
+    content = _texts(raw["content"], _TEXTS)
+    if item_id is not None and type(item_id) is not str:
+        raise Unexpected
     item = _UnfrozenMessage()
-    item.role = _ROLES.get(role, role)
-    item.content = _texts(raw["content"], _TEXTS)
+    # A role of ours instead of the line's own: one string for all messages that are kept.
+    if role == "user":
+        item.role = "user"
+    elif role == "assistant":
+        item.role = "assistant"
+    elif type(role) is str:
+        item.role = role
+    else:
+        raise Unexpected
+    item.content = content
     item.id = item_id
     if len(raw) == 4 and "id" in raw:
         item.extra = _EMPTY
@@ -165,9 +184,9 @@ def _reasoning(raw: Wire, exact: bool) -> Reasoning:
     item_id = raw.get("id")
     encrypted = raw.get("encrypted_content")
     if (item_id is not None and type(item_id) is not str) or (encrypted is not None and type(encrypted) is not str):
-        raise _Unexpected
+        raise Unexpected
     if raw.get("content") is not None:
-        raise _Unexpected
+        raise Unexpected
     item = _UnfrozenReasoning()
     item.id = item_id
     item.summary = _texts(raw["summary"], _SUMMARIES)
@@ -188,9 +207,9 @@ def _function_call(raw: Wire, exact: bool) -> FunctionCall:
     call_id = raw["call_id"]
     item_id = raw.get("id")
     if type(name) is not str or type(arguments) is not str or type(call_id) is not str:
-        raise _Unexpected
+        raise Unexpected
     if item_id is not None and type(item_id) is not str:
-        raise _Unexpected
+        raise Unexpected
     item = _UnfrozenFunctionCall()
     item.name = name
     item.arguments = arguments
@@ -209,7 +228,7 @@ def _function_call_output(raw: Wire, exact: bool) -> FunctionCallOutput:
     call_id = raw["call_id"]
     output = raw["output"]
     if type(call_id) is not str or type(output) is not str:
-        raise _Unexpected
+        raise Unexpected
     item = _UnfrozenFunctionCallOutput()
     item.call_id = call_id
     item.output = output
@@ -222,33 +241,63 @@ def _function_call_output(raw: Wire, exact: bool) -> FunctionCallOutput:
     return item  # type: ignore[no-any-return]
 
 
-_FAST: dict[str, Callable[[Wire, bool], ResponseItem]] = {
+def _local_shell_call(raw: Wire, exact: bool) -> LocalShellCall:
+    item_id = raw.get("id")
+    call_id = raw.get("call_id")
+    status = raw["status"]
+    if type(status) is not str or (item_id is not None and type(item_id) is not str):
+        raise Unexpected
+    action = raw["action"]
+    if (call_id is not None and type(call_id) is not str) or action.keys() != _EXEC or action["type"] != "exec":
+        raise Unexpected
+    item = _UnfrozenLocalShellCall()
+    item.id = item_id
+    item.call_id = call_id
+    item.status = status
+    item.action = _STRICT.structure(action, ExecAction)
+    if len(raw) == 5 and "id" in raw and "call_id" in raw:
+        item.extra = _EMPTY
+        item._shape = None
+    else:
+        item.extra, item._shape = _rest(raw, LocalShellCall.KEYS, exact)
+    item.__class__ = LocalShellCall
+    return item  # type: ignore[no-any-return]
+
+
+HOT: dict[str, Callable[[Wire, bool], ResponseItem]] = {
     "message": _message,
     "reasoning": _reasoning,
     "function_call": _function_call,
     "function_call_output": _function_call_output,
+    "local_shell_call": _local_shell_call,
 }
+"""How each kind is read when it looks as it mostly does; for anything else these raise one of `SLOWER`."""
 
 
 def _texts(parts: Any, classes: dict[str, type]) -> tuple[Any, ...]:
     """Return *parts* as values if each is one of *classes* and has no further keys."""
     if type(parts) is not list:
-        raise _Unexpected
-    values = []
-    for part in parts:
-        text = part["text"]
-        if type(text) is not str or len(part) != 2:
-            raise _Unexpected
-        value = _UnfrozenText()
-        value.text = text
-        value.extra = _EMPTY
-        value.__class__ = classes[part["type"]]
-        values.append(value)
-    return tuple(values)
+        raise Unexpected
+    if len(parts) == 1:
+        return (_text(parts[0], classes),)
+    return tuple([_text(part, classes) for part in parts])
+
+
+def _text(part: Wire, classes: dict[str, type]) -> Any:
+    text = part["text"]
+    if type(text) is not str or len(part) != 2:
+        raise Unexpected
+    value = _UnfrozenText()
+    value.text = text
+    value.extra = _EMPTY
+    value.__class__ = classes[part["type"]]
+    return value
 
 
 def _rest(raw: Wire, keys: tuple[str, ...], exact: bool) -> tuple[Extra, tuple[str, ...]]:
     """Return what of *raw* no field holds, and the keys as they stand, for an item that is written as it was read."""
+    if raw.get("record_type") == "state":
+        raise Unexpected
     extra = {key: value for key, value in raw.items() if key not in keys and key != "type" and key != "record_type"}
     return _kept(extra, exact), _shape(raw)
 
@@ -273,43 +322,60 @@ def _shape(raw: Wire) -> tuple[str, ...]:
 
 def _known(raw: Wire, cls: type[_T], where: str) -> _T:
     """Return *raw* as a *cls*, whose keys are fields and whose further keys are extras."""
-    values: Wire = {}
-    for key in cls.KEYS:  # type: ignore[attr-defined]
+    keys: tuple[str, ...] = cls.KEYS  # type: ignore[attr-defined]
+    values: Wire = {"extra": {key: value for key, value in raw.items() if key not in (*keys, "type", "record_type")}}
+    for key in keys:
         if key in raw:
             values[key] = _FIELDS.get((cls, key), _as_it_is)(raw[key], f"{where}.{key}")
-        elif (cls, key) in _REQUIRED:
-            raise InvalidItemError(f"{where}.{key}", "is missing")
-        else:
+        elif (cls, key) in _OPTIONAL:
             values[key] = None
-    skipped = (*cls.KEYS, "type", "record_type")  # type: ignore[attr-defined]
-    values["extra"] = {key: value for key, value in raw.items() if key not in skipped}
+        else:
+            raise InvalidItemError(f"{where}.{key}", "is missing")
     try:
         return cls(**values)
-    except InvalidItemError as error:
-        field = error.where.partition(".")[2]
-        raise InvalidItemError(f"{where}.{field}", error.problem) from None
+    except InvalidItemError as error:  # it knows the field, and not where that stands
+        raise InvalidItemError(f"{where}.{error.where.partition('.')[2]}", error.problem) from None
+
+
+_OPTIONAL = {
+    (Message, "id"),
+    (Reasoning, "id"),
+    (Reasoning, "content"),
+    (Reasoning, "encrypted_content"),
+    (LocalShellCall, "id"),
+    (LocalShellCall, "call_id"),
+    (FunctionCall, "id"),
+}
+_Part = Callable[[Wire, str], Any]
 
 
 def _as_it_is(value: Any, where: str) -> Any:
     return value
 
 
-def _parts(known: Mapping[str, Callable[[Wire, str], Any]]) -> Callable[[Any, str], Any]:
-    def decode(values: Any, where: str) -> Any:
+def _parts(known: Mapping[str, _Part]) -> Callable[[Any, str], tuple[Any, ...]]:
+    def decode(values: Any, where: str) -> tuple[Any, ...]:
         if type(values) is not list:
-            return values
-        return tuple(_part(value, known, f"{where}[{index}]") for index, value in enumerate(values))
+            raise InvalidItemError(where, "is no JSON array")
+        return tuple([_part(value, known, f"{where}[{index}]") for index, value in enumerate(values)])
 
     return decode
 
 
-def _part(raw: Any, known: Mapping[str, Callable[[Wire, str], Any]], where: str) -> Any:
+def _part(raw: Any, known: Mapping[str, _Part], where: str) -> Any:
+    _check_typed(raw, where)
+    return known[raw["type"]](raw, where) if raw["type"] in known else OtherPart(raw)
+
+
+def _check_typed(raw: Any, where: str) -> None:
     if type(raw) is not dict:
         raise InvalidItemError(where, "is no JSON object")
-    kind = raw.get("type")
-    if type(kind) is not str:
-        raise InvalidItemError(f"{where}.type", "is missing, or not a string")
-    return known[kind](raw, where) if kind in known else OtherPart(raw)
+    if type(raw.get("type")) is not str:
+        raise InvalidItemError(f"{where}.type", "is not a string" if "type" in raw else "is missing")
+
+
+def _part_of(cls: type) -> _Part:
+    return lambda raw, where: _known(raw, cls, where)
 
 
 def _image(raw: Wire, where: str) -> InputImage | OtherPart:
@@ -320,15 +386,20 @@ def _reasoning_text(raw: Wire, where: str) -> ReasoningText:
     return attrs.evolve(_known(raw, ReasoningText, where), type=raw["type"])
 
 
-def _of(cls: type[_T]) -> Callable[[Wire, str], _T]:
-    return lambda raw, where: _known(raw, cls, where)
+def _reasoning_content(values: Any, where: str) -> tuple[Any, ...] | None:
+    return None if values is None else _REASONING(values, where)
 
 
-def _action(raw: Any, where: str) -> Any:
-    if type(raw) is not dict:
-        raise InvalidItemError(where, "is no JSON object")
-    if type(raw.get("type")) is not str:
-        raise InvalidItemError(f"{where}.type", "is missing, or not a string")
+def _output(value: Any, where: str) -> Any:
+    if type(value) is str:
+        return value
+    if type(value) is not list:
+        raise InvalidItemError(where, "is neither a string nor a JSON array")
+    return _CONTENT(value, where)
+
+
+def _action(raw: Any, where: str) -> Action:
+    _check_typed(raw, where)
     if raw["type"] != ExecAction.type:
         return OtherAction(raw)
     return _shaped(_rare(raw, ExecAction, ExecAction.KEYS, where), raw)
@@ -336,67 +407,48 @@ def _action(raw: Any, where: str) -> Any:
 
 def _shaped(value: _T, raw: Wire) -> _T:
     """Return *value*, made to remember the keys of *raw* where they are not the usual ones."""
-    shape = getattr(value, "_shape", ())
-    keys = value.KEYS  # type: ignore[attr-defined]
-    usual = ("type", *(key for key in keys if key != "content" or not isinstance(value, Reasoning) or value.content))
-    if shape is None and tuple(raw) != usual:
+    keys: tuple[str, ...] = value.KEYS  # type: ignore[attr-defined]
+    if isinstance(value, Reasoning) and value.content is None:
+        keys = tuple(key for key in keys if key != "content")
+    if tuple(raw) != ("type", *keys):
         object.__setattr__(value, "_shape", _shape(raw))
     return value
 
 
-_CONTENT = _parts({"input_text": _of(InputText), "output_text": _of(OutputText), "input_image": _image})
-
+_CONTENT = _parts({"input_text": _part_of(InputText), "output_text": _part_of(OutputText), "input_image": _image})
+_REASONING = _parts({"reasoning_text": _reasoning_text, "text": _reasoning_text})
+_FIELDS: dict[tuple[type, str], Callable[[Any, str], Any]] = {
+    (Message, "content"): _CONTENT,
+    (Reasoning, "summary"): _parts({"summary_text": _part_of(SummaryText)}),
+    (Reasoning, "content"): _reasoning_content,
+    (LocalShellCall, "action"): _action,
+    (FunctionCallOutput, "output"): _output,
+}
 _CLASSES: dict[str, Any] = {
     cls.type: cls for cls in (Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput)
 }
-_FIELDS: dict[tuple[type, str], Callable[[Any, str], Any]] = {
-    (Message, "content"): _CONTENT,
-    (Reasoning, "summary"): _parts({"summary_text": _of(SummaryText)}),
-    (Reasoning, "content"): _parts({"reasoning_text": _reasoning_text, "text": _reasoning_text}),
-    (LocalShellCall, "action"): _action,
-    (FunctionCallOutput, "output"): _CONTENT,
-}
-_REQUIRED: frozenset[tuple[type, str]] = frozenset(
-    {
-        (Message, "role"),
-        (Message, "content"),
-        (Reasoning, "summary"),
-        (LocalShellCall, "status"),
-        (LocalShellCall, "action"),
-        (FunctionCall, "name"),
-        (FunctionCall, "arguments"),
-        (FunctionCall, "call_id"),
-        (FunctionCallOutput, "call_id"),
-        (FunctionCallOutput, "output"),
-        (InputText, "text"),
-        (OutputText, "text"),
-        (SummaryText, "text"),
-        (ReasoningText, "text"),
-    }
-)
 
 
 # --- what is rare: cattrs ---------------------------------------------------------------------------------------------
 
 
 def _strict() -> cattrs.Converter:
-    """Return a converter that converts nothing: each field's own check says what may stand in it."""
+    """Return a converter that converts nothing: the checks of each class say what may stand in its fields."""
     converter = cattrs.Converter(detailed_validation=False)
-    converter.register_structure_hook_func(lambda kind: kind is not ExecAction and not attrs.has(kind), _unchanged)
+    converter.register_structure_hook_func(lambda kind: not attrs.has(kind), lambda value, kind: value)
     return converter
 
 
-def _unchanged(value: Any, kind: Any) -> Any:
-    return value
-
-
 _STRICT = _strict()
+_EXEC = {"type", *ExecAction.KEYS}
 
 
 def _rare(raw: Wire, cls: type[_T], keys: Iterable[str], where: str) -> _T:
-    """Return *raw* as a *cls*: *keys* are fields, the rest is its extra."""
-    values = {key: raw[key] for key in keys if key in raw}
-    values["extra"] = {key: value for key, value in raw.items() if key not in values and key not in ("type", "record_type")}
+    """Return *raw* as a *cls*: *keys* are fields, what else it holds is the extra."""
+    values: Wire = {key: raw[key] for key in keys if key in raw}
+    values["extra"] = {
+        key: value for key, value in raw.items() if key not in values and key not in ("type", "record_type")
+    }
     try:
         return _STRICT.structure(values, cls)
     except KeyError as error:
@@ -418,5 +470,6 @@ def _log(raw: Wire, exact: bool) -> LogEntry:
     if type(extra) is not dict:
         raise InvalidItemError("log.extra", "is no JSON object")
     entry = _rare(raw, LogEntry, ("timestamp", "level", "logger", "message", "exception", "stack"), "log")
-    unknown = {key: value for key, value in entry.extra.items() if key != "extra"}
-    return attrs.evolve(entry, extra=unknown | extra)
+    # A key that another version may have put beside ours is shown with the extras, rather than dropped.
+    beside = {key: value for key, value in entry.extra.items() if key != "extra"}
+    return attrs.evolve(entry, extra=beside | extra)

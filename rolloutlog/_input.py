@@ -21,7 +21,7 @@ def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[d
     return [_without_none(wire(item)) for item in made if not (isinstance(item, Other) and not item.raw)]
 
 
-def orphans_of(items: Iterable[ResponseItem]) -> list[ResponseItem]:
+def orphan_calls(items: Iterable[ResponseItem]) -> list[ResponseItem]:
     return []
 
 

@@ -39,8 +39,11 @@ class Json(Protocol):
         """Return plain *value* as one compact line with its newline; `TypeError` or `ValueError` if it cannot be."""
         ...
 
+    parse: Callable[[bytes], Any]
+    """Return the value that a line holds, or raise `ValueError`. Large integers may come back as floats."""
+
     def loads(self, line: bytes) -> Any:
-        """Return the value that *line* holds, or raise `InvalidJson`. Large integers may come back as floats."""
+        """The same, but what it raises says why: `InvalidJson`."""
         ...
 
     def loads_exactly(self, line: bytes) -> Any:
@@ -56,6 +59,7 @@ class StandardJson:
         self._encode: Callable[[Any], str] = encoder.encode
         decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
         self._decode: Callable[[str], Any] = decoder.decode
+        self.parse: Callable[[bytes], Any] = self.loads
 
     def line(self, value: Any) -> bytes:
         text = self._encode(value)
@@ -95,7 +99,7 @@ class FastJson:
     def __init__(self) -> None:
         self._dumps: Callable[..., bytes] = orjson.dumps
         self._newline: int = orjson.OPT_APPEND_NEWLINE
-        self._loads: Callable[[bytes], Any] = orjson.loads
+        self.parse: Callable[[bytes], Any] = orjson.loads
 
     def line(self, value: Any) -> bytes:
         try:
@@ -106,7 +110,7 @@ class FastJson:
 
     def loads(self, line: bytes) -> Any:
         try:
-            return self._loads(line)
+            return self.parse(line)
         except ValueError:
             # The slow way again, for its reason. What only the standard library takes stays refused: it would be
             # read on one machine and not on the next.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import length_hint
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import attrs
 
-from rolloutlog._codec import WIRE, InvalidLine, decode_line
-from rolloutlog._input import Orphans, orphans_of, to_input
+from rolloutlog._codec import WIRE, InvalidLine, decode_items, decode_line, is_envelope
+from rolloutlog._input import Orphans, orphan_calls, to_input
 from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
 from rolloutlog.items import ResponseItem
@@ -20,6 +23,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 MAX_LINE = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
+_BLANK = b" \t\r"
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -56,10 +60,10 @@ class SavedSession:
     @property
     def orphan_calls(self) -> list[ResponseItem]:
         """The calls that have no output, in order."""
-        return orphans_of(self.items)
+        return orphan_calls(self.items)
 
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
-        """Return the items as an API accepts them; see `rolloutlog.to_input`."""
+        """Return the items as an API accepts them for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.items, orphans=orphans)
 
     def __repr__(self) -> str:
@@ -86,13 +90,13 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
     """
     with _open(path) as file:
         for block in _blocks(file, max_line):
-            for index, line in enumerate(block.lines):
-                try:
-                    yield decode_line(line)
-                except InvalidLine as error:
-                    skipped = block.skipped(index, error)
-                    if skipped is not None:
-                        yield skipped
+            entries: list[Any] = []
+            lines = iter(block.lines)
+            while (line := decode_items(lines, entries)) is not None:
+                entry = _decoded(block, line, length_hint(lines))
+                if entry is not None:
+                    entries.append(entry)
+            yield from entries
 
 
 def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
@@ -107,46 +111,75 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
         InvalidRolloutError: it is no regular file, it is empty, or its first line is no session meta.
         OSError: it cannot be read.
     """
-    meta: SessionMeta | None = None
-    header = b""
-    items: list[Any] = []
-    logs: list[LogEntry] = []
-    others: list[OtherEntry] = []
-    skipped: list[SkippedLine] = []
-    state = SessionStateSnapshot()
+    saved: SavedSession | None = None
     with _open(path) as file:
         for block in _blocks(file, max_line):
-            for index, line in enumerate(block.lines):
-                try:
-                    entry = decode_line(line)
-                except InvalidLine as error:
-                    bad = block.skipped(index, error)
-                    if meta is None and (bad is not None or not _is_blank_start(block, index)):
-                        raise InvalidRolloutError(path, f"no session meta in the first line: {error}") from None
-                    if bad is not None:
-                        skipped.append(bad)
-                    continue
-                if meta is None:
-                    if not isinstance(entry, SessionMeta):
-                        raise InvalidRolloutError(path, "no session meta in the first line: it is something else")
-                    meta, header = entry, line.rstrip(b"\n") + b"\n"
-                elif type(entry) in WIRE:
-                    items.append(entry)
-                elif isinstance(entry, SessionStateSnapshot):
-                    state = entry
-                elif isinstance(entry, LogEntry):
-                    logs.append(entry)
-                elif isinstance(entry, OtherEntry):
-                    others.append(entry)
-                else:
-                    skipped.append(block.line(index, "is a second session meta"))
-    if meta is None:
+            lines = iter(block.lines)
+            saved = saved or _begun(path, block, lines)
+            if saved is None:
+                continue
+            with _gc_paused():
+                saved = _filled(saved, block, lines)
+    if saved is None:
         raise InvalidRolloutError(path, "empty session file")
-    return SavedSession(meta, items, state, logs, others, skipped, Path(path), header, "flat")
+    return saved
 
 
-def _is_blank_start(block: _Block, index: int) -> bool:
-    return False
+def _begun(path: StrPath, block: _Block, lines: Iterator[bytes]) -> SavedSession | None:
+    """Take the session meta from *lines* and return a session without items; `None` if there are only blank lines."""
+    for line in lines:
+        entry = _decoded(block, line, length_hint(lines))
+        if entry is None:
+            continue
+        if not isinstance(entry, SessionMeta):
+            reason = entry.reason if isinstance(entry, SkippedLine) else "it is an entry of another kind"
+            raise InvalidRolloutError(path, f"no session meta in the first line: {reason}")
+        wrapped = is_envelope(line)
+        if not wrapped and block.place(length_hint(lines))[0] > 1:
+            # Real readers of the flat format give up the whole file for that; those of the other one do not.
+            raise InvalidRolloutError(path, "no session meta in the first line: it is blank")
+        header = line.rstrip(b"\n") + b"\n"
+        no_state = SessionStateSnapshot()
+        return SavedSession(
+            entry, [], no_state, [], [], [], Path(path), header, "envelope" if wrapped else "flat"
+        )
+    return None
+
+
+def _filled(saved: SavedSession, block: _Block, lines: Iterator[bytes]) -> SavedSession:
+    """Add what stands on *lines* to the lists of *saved*; return it with the state that they leave it in."""
+    state = saved.state
+    while (line := decode_items(lines, saved.items)) is not None:
+        entry = _decoded(block, line, length_hint(lines))
+        if isinstance(entry, SessionStateSnapshot):
+            state = entry
+        elif isinstance(entry, LogEntry):
+            saved.logs.append(entry)
+        elif isinstance(entry, OtherEntry):
+            saved.others.append(entry)
+        elif isinstance(entry, SkippedLine):
+            saved.skipped.append(entry)
+        elif isinstance(entry, SessionMeta):
+            saved.skipped.append(SkippedLine(*block.place(length_hint(lines)), "a second session meta"))
+        elif entry is not None:
+            saved.items.append(entry)
+    return saved if state is saved.state else attrs.evolve(saved, state=state)
+
+
+@contextmanager
+def _gc_paused() -> Iterator[None]:
+    """Keep the garbage collector from looking, again and again, through values that are all kept: a quarter of the time.
+
+    The switch is the whole process's, so it is thrown for one block at a time, some milliseconds. A collector that was off
+    stays off.
+    """
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 def _open(path: StrPath) -> BinaryIO:
@@ -164,78 +197,75 @@ def _open(path: StrPath) -> BinaryIO:
         raise
 
 
-@attrs.define
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
 class _Block:
     """Some lines that follow each other, without their newlines, and where they stand in the file."""
 
     number: int  # of the first of them, from 1
     offset: int  # of the first of them, in bytes
     lines: list[bytes]
-    is_incomplete: bool = False  # the one line of the block is the file's last and has no newline
-    length: int | None = None  # of the one line, when that was too long to be held
+    problem: str | None = None  # with the block's only line: too long to be held, or the last one and without newline
 
-    def line(self, index: int, reason: str) -> SkippedLine:
-        offset = self.offset + sum(map(len, self.lines[:index])) + index
-        return SkippedLine(self.number + index, offset, reason)
+    def place(self, after: int) -> tuple[int, int]:
+        """Return number and offset of the line that *after* lines of the block come after."""
+        index = len(self.lines) - after - 1
+        return self.number + index, self.offset + sum(map(len, self.lines[:index])) + index
 
-    def skipped(self, index: int, error: InvalidLine) -> SkippedLine | None:
-        if self.length is not None:
-            return self.line(index, f"is longer than may be: {self.length:,} bytes")
-        if not self.lines[index].strip(b" \t\r\n"):
-            return None
-        if self.is_incomplete:
-            return self.line(index, f"the last line is incomplete: it {error}")
-        return self.line(index, str(error))
+
+def _decoded(block: _Block, line: bytes, after: int) -> Entry | None:
+    """Return the entry that *line* of *block* holds, or what is wrong with it; `None` for a blank one."""
+    try:
+        return decode_line(line)
+    except InvalidLine as error:
+        if block.problem is not None:
+            return SkippedLine(*block.place(after), block.problem)
+        return SkippedLine(*block.place(after), str(error)) if line.strip(_BLANK) else None
 
 
 def _blocks(file: BinaryIO, max_line: int) -> Iterator[_Block]:
-    """Yield the lines of *file*, about `_CHUNK` bytes at a time.
+    """Yield the lines of *file*, about `_CHUNK` bytes at a time, and none of more than *max_line* bytes.
 
-    Splitting whole chunks costs half of what reading line by line does, and the place of a line is worked out only when
-    somebody wants to know it.
+    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is as
+    fast as iterating over the file, which knows no limit.
     """
-    number, offset = 1, 0
-    pending: list[bytes] = []
-    length = 0  # of the line that has begun
+    number, offset, position = 1, 0, 0
+    begun: list[bytes] = []  # of the line whose newline has not come yet
+    length = 0  # of the same, also when it has become too long to be held
     while chunk := file.read(_CHUNK):
+        position += len(chunk)
         lines = chunk.split(b"\n")
-        last = lines.pop()
-        if not lines:
-            length += len(last)
-            if length <= max_line:
-                pending.append(last)
-            else:
-                pending.clear()
-            continue
         length += len(lines[0])
-        if length > max_line:
-            yield _Block(number, offset, [b""], length=length)
-            number += 1
-            offset += length + 1
-            del lines[0]
+        if length <= max_line:
+            begun.append(lines[0])
         else:
-            pending.append(lines[0])
-            lines[0] = b"".join(pending)
-        if lines:
-            for block in _without_long(_Block(number, offset, lines), max_line):
-                yield block
-            number += len(lines)
-            offset += sum(map(len, lines)) + len(lines)
-        pending = [last]
-        length = len(last)
+            begun.clear()
+        if len(lines) == 1:
+            continue
+        rest = lines.pop()
+        lines[0] = b"".join(begun)
+        if length > max_line or (max_line < _CHUNK and max(map(len, lines)) > max_line):
+            yield from _singly(number, offset, lines, [length, *map(len, lines[1:])], max_line)
+        else:
+            yield _Block(number, offset, lines)
+        number += len(lines)
+        offset = position - len(rest)
+        begun, length = [rest], len(rest)
+    last = b"".join(begun)
     if length > max_line:
-        yield _Block(number, offset, [b""], length=length)
-    elif length:
-        yield _Block(number, offset, [b"".join(pending)], is_incomplete=True)
+        yield from _singly(number, offset, [last], [length], max_line)
+    elif last.strip(_BLANK):
+        yield _Block(number, offset, [last], "the last line is incomplete")
 
 
-def _without_long(block: _Block, max_line: int) -> Iterator[_Block]:
-    if max_line >= _CHUNK or max(map(len, block.lines)) <= max_line:
-        yield block
-        return
-    number, offset = block.number, block.offset
-    for line in block.lines:
-        too_long = len(line) > max_line
-        yield _Block(number, offset, [b""], length=len(line)) if too_long else _Block(number, offset, [line])
+def _singly(number: int, offset: int, lines: list[bytes], lengths: list[int], max_line: int) -> Iterator[_Block]:
+    """Yield a block for each line, where one of them is too long."""
+    for line, length in zip(lines, lengths, strict=True):
+        if length > max_line:
+            yield _Block(number, offset, [b""], f"is longer than may be: {length:,} bytes")
+        else:
+            yield _Block(number, offset, [line])
         number += 1
-        offset += len(line) + 1
+        offset += length + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, TypeGuard
 
 import attrs
 
@@ -34,6 +34,7 @@ __all__ = [
     "ReasoningText",
     "ResponseItem",
     "SummaryText",
+    "is_item",
 ]
 
 
@@ -524,3 +525,9 @@ class Other:
 
 
 ResponseItem: TypeAlias = Message | Reasoning | LocalShellCall | FunctionCall | FunctionCallOutput | Other
+_KINDS = (Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput, Other)
+
+
+def is_item(value: object) -> TypeGuard[ResponseItem]:
+    """Whether *value* is an item: a value of one of the classes here, not a dict that stands for one."""
+    return isinstance(value, _KINDS)
