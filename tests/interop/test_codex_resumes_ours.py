@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 PROMPT = "And then?"
 TORN_CHARACTER = pytest.mark.xfail(
     strict=False,
-    reason="a torn character is not completed when the tail is healed, and the real one reads nothing then",
+    reason="healing a tail leaves a torn character as it is, and then the real one reads nothing",
 )
 
 
