@@ -1,7 +1,7 @@
 """The commands that cross the queue, and the values that say how a writer works and how it fares.
 
-A record's command is a list that holds its lines, and nothing else: whoever pops them owns them, for popping is atomic.
-The other commands carry such a list as their claim.
+One record's command is a list that holds its line, and nothing else: whoever pops it owns it, for popping is atomic. The
+other commands carry such a list as their claim.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class RecorderStats:
     filtered: int = 0
     error: Exception | None = None
     failures: int = 0
+
+
+class Several:
+    """Records that stay together, one line each, with nothing of other threads between them."""
+
+    __slots__ = ("claim", "count")
+
+    def __init__(self, claim: list[bytes], count: int) -> None:
+        self.claim = claim
+        self.count = count
 
 
 class Barrier:

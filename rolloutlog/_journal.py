@@ -35,16 +35,18 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class _Run:
     """The bytes of one append as they reached the file: where the unbroken run of them that ends the file began."""
 
-    __slots__ = ("attempt", "before", "begin", "end", "written")
+    __slots__ = ("attempt", "before", "begin", "end", "unplaced", "written")
 
-    def __init__(self) -> None:
-        self.begin = self.end = -1
+    def __init__(self, size: int) -> None:
+        self.begin = self.end = size  # the file's, and where the run begins unless somebody else writes first
         self.before = 0  # bytes of ours that stand before the run, because somebody else wrote in between
         self.written = 0
+        self.unplaced = 0  # bytes that were written, and it is not known yet where they end
         self.attempt: bytes | memoryview = b""
 
     def add(self, end: int, size: int) -> None:
         """Take note that *size* bytes were written and that they end at offset *end*."""
+        self.unplaced = 0
         if end - size != self.end:
             self.begin = end - size
             self.before = self.written
@@ -115,20 +117,26 @@ class Journal:
         """
         make_folders(self.path.parent, self._system)
         final = self.path
-        self.path = final.with_name(f".{final.name}.{os.getpid()}")
+        # Never the same name twice: what a process with our pid left behind, in a container say, must not be in the way.
+        self.path = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
+        is_named = False
         try:
-            self._open(os.O_CREAT | os.O_EXCL)
             try:
+                self._open(os.O_CREAT | os.O_EXCL)
                 self.append([])
                 if self.fsync == "flush":
                     self.sync()
                 self._name(final)
+                is_named = True
             finally:
                 with suppress(OSError):  # litter at worst; and gone already if it was renamed
                     self._system.unlink(self.path)
             if self.fsync != "never":
                 self._sync_folders(final)
         except BaseException:
+            if is_named:
+                with suppress(OSError):  # litter at worst: a session with nothing in it
+                    self._system.unlink(final)
             self.close()
             raise
         finally:
@@ -207,56 +215,53 @@ class Journal:
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
-    def append(self, lines: Sequence[bytes]) -> int:
+    def append(self, lines: Sequence[bytes]) -> None:
         """Append all of *lines*, or nothing.
 
         Args:
             lines: bytes that hold one or more whole lines each. After an error, the next call must begin with the same
                 ones: where the file could not be cut back, that call goes on from the byte that was reached.
 
-        Returns:
-            The number of lines that are on disk: written, and synced if `fsync` is "always".
-
         Raises:
             OSError: it could not be done; the file ends where it ended before, if the system let us cut it back.
         """
         if not self.shared:
-            return self._append(self._size(), lines)
+            self._append(self._size(), lines)
+            return
         self._take_lock()
         try:
-            return self._append(self._size(), lines)
+            self._append(self._size(), lines)
         finally:
             self._release_lock()
 
-    def _append(self, size: int, lines: Sequence[bytes]) -> int:
+    def _append(self, size: int, lines: Sequence[bytes]) -> None:
         """Append to the file, which is *size* bytes long and ours alone for as long as others take the lock."""
         size = self._cut_failed_sync(size)
         prefix, skip = self._beginning(size, lines)
-        run, counted = _Run(), 0
+        run, syncing = _Run(size), False
         try:
             for chunk in _chunks(prefix, _after(lines, skip)):
                 self._write(chunk, run)
-                counted += chunk.count(b"\n")
             if self.fsync == "always":
+                syncing = True
                 self._system.fsync(self._fd)
             if run.written and self._system.fstat(self._fd).st_nlink == 0:
                 raise OSError(errno.ESTALE, "the file was removed while it was being written", str(self.path))
         except BaseException:
-            self._cut_back(run, len(prefix), skip, sync_failed=counted > 0 and self.fsync == "always")
+            self._cut_back(run, len(prefix), skip, sync_failed=syncing)
             raise
         if run.written:
             if self.fsync == "flush" and (self._unsynced_from < 0 or run.begin != self._end):
                 self._unsynced_from = run.begin  # what stands before somebody else's lines cannot be cut off again
             self._end = run.end
         self._kept, self._kept_end = 0, -1
-        return counted - prefix.count(b"\n") + (_count(lines, skip) if skip else 0)
 
     def _write(self, chunk: bytes, run: _Run) -> None:
         """Write all of *chunk*, which begins a line, at the end of the file."""
         left: bytes | memoryview = chunk
         while True:
             run.attempt = left
-            size = self._system.write(self._fd, left)
+            run.unplaced = size = self._system.write(self._fd, left)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
             run.add(end, size)
             if size == len(left):
@@ -270,9 +275,14 @@ class Journal:
     def _cut_back(self, run: _Run, prefix: int, skip: int, *, sync_failed: bool) -> None:
         """Take back what a failed append wrote, while it still ends the file; else remember what stays."""
         try:
-            end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
+            try:
+                end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
+            except OSError:
+                end = run.end + run.unplaced  # unless somebody else wrote in between, which the size below shows
             unnoted = end - run.end  # an interrupt between a write and its note
-            if 0 < unnoted <= len(run.attempt) and run.end >= 0:
+            if run.unplaced:
+                run.add(end, run.unplaced)
+            elif 0 < unnoted <= len(run.attempt):
                 if self._system.pread(self._fd, unnoted, end - unnoted) == bytes(run.attempt[:unnoted]):
                     run.add(end, unnoted)
             if run.written == 0:
@@ -410,6 +420,10 @@ class Journal:
 
 def _chunks(prefix: bytes, lines: Sequence[bytes]) -> Iterator[bytes]:
     """Yield *prefix* and *lines* as the pieces to write: large ones alone, small ones joined. Pieces hold whole lines."""
+    sizes = list(map(len, lines))
+    if not prefix and sizes and max(sizes) < _ALONE and sum(sizes) <= _JOINED:
+        yield b"".join(lines)  # nearly always; the loop below takes longer than the write
+        return
     joined, size = [prefix] if prefix else [], len(prefix)
     for line in lines:
         if len(line) >= _ALONE or size + len(line) > _JOINED:
@@ -445,10 +459,3 @@ def _whole(lines: Sequence[bytes], size: int) -> int:
             return total + line[: size - total].rfind(b"\n") + 1
         total += len(line)
     return total
-
-
-def _count(lines: Sequence[bytes], size: int) -> int:
-    """Return how many lines end within the first *size* bytes of *lines*."""
-    return b"".join(lines)[:size].count(b"\n")
-
-

@@ -101,10 +101,10 @@ class HandoffQueue(queue.Queue[Any]):
         """Put *item* in, or raise `queue.Full` at once."""
         self.put(item, block=False)
 
-    def put_heavy(self, claim: list[bytes]) -> None:
-        """Put in a command of `HEAVY` bytes or more, which count against *max_bytes* until they are claimed."""
+    def put_heavy(self, command: Any, claim: list[bytes]) -> None:
+        """Put in a command whose *claim* holds `HEAVY` bytes or more; they count against *max_bytes* until claimed."""
         self._heavy.append(claim)
-        self._commands.put(claim)
+        self._commands.put(command)
 
     # -- taking -------------------------------------------------------------------------------------------------------
 

@@ -186,13 +186,15 @@ class RolloutRecorder:
         """Record *items* as `record` does; no items, nothing happens."""
         self._hand_over(items, timeout)
 
-    def _hand_over(self, items: Iterable[ItemLike], timeout: float) -> bytes:
+    def _hand_over(self, items: Iterable[ItemLike], timeout: float) -> list[bytes]:
         """Record *items* and return the lines that will be written."""
         if self._left is not None:
             raise RecorderClosedError(self.path)
         lines, filtered = self._encoder.items(items)
-        if lines:
-            self._writer.put(lines, timeout)
+        if len(lines) == 1:
+            self._writer.put(lines[0], timeout)
+        elif lines:
+            self._writer.put_several(b"".join(lines), len(lines), timeout)
         if filtered:
             self._writer.filtered(filtered)
         return lines

@@ -60,7 +60,7 @@ class Session:
         """
         lines = self.recorder._hand_over(items, timeout)
         # What was written, as it will be read: redacted, completed, and never changed by whoever passed it.
-        entries = [decode_line(line) for line in lines.split(b"\n") if line]
+        entries = map(decode_line, lines)
         self.items += [entry for entry in entries if isinstance(entry, ResponseItem)]
         if wait:
             self.recorder.flush(timeout=timeout)

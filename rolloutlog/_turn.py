@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable
-from itertools import repeat
 from time import monotonic
 from typing import Any
 
 from ._ack import Ack
-from ._commands import Barrier, Filtered, Gap, RecorderStats, WriterOptions
+from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
 from ._journal import Journal
 from ._queue import HandoffQueue
 from .exceptions import WriteError
@@ -59,8 +58,9 @@ class Turn:
         self._end = end
         self._taken: deque[Any] = deque()
         self._backlog: list[bytes] = []
+        self._pending = 0  # records in the backlog: counted as they come, for to scan the bytes would cost most of a turn
         self._unsynced: list[bytes] = []
-        self._unsynced_size = 0
+        self._unsynced_records = self._unsynced_size = 0
         self._answering: Ack | None = None
         self._last_gap: tuple[bytes, int] = (b"", 0)
         self._accepted = self._written = self._dropped = self._filtered = self._failures = 0
@@ -76,7 +76,7 @@ class Turn:
         return RecorderStats(
             accepted=self._accepted,
             written=self._written,
-            pending=_count(tuple(self._backlog)),
+            pending=self._pending,
             dropped=self._dropped,
             filtered=self._filtered,
             error=self.error,
@@ -106,7 +106,9 @@ class Turn:
             if not taken:
                 break
             command = taken.popleft()
-            if type(command) is Barrier:
+            if type(command) is Several:
+                self._claim(command)
+            elif type(command) is Barrier:
                 self._commit()
                 self._answer(command)
             elif type(command) is Gap:
@@ -124,7 +126,10 @@ class Turn:
         acks = [self._answering, self._end]
         while self._taken:
             self._claim_records()
-            if self._taken and type(command := self._taken.popleft()) is Barrier and command.claim:
+            command = self._taken.popleft() if self._taken else None
+            if type(command) is Several:
+                self._claim(command)
+            elif type(command) is Barrier and command.claim:
                 command.claim.clear()
                 acks.append(command.ack)
         for ack in acks:
@@ -146,7 +151,8 @@ class Turn:
         except (IndexError, TypeError):  # a record that its caller took back; or a command of another kind
             pass
         claimed = len(backlog) - before
-        self._accepted += sum(map(bytes.count, backlog[before:], repeat(b"\n")))
+        self._accepted += claimed
+        self._pending += claimed
         if claimed == len(taken):
             taken.clear()
             return
@@ -154,6 +160,15 @@ class Turn:
             taken.popleft()
         if type(taken[0]) is list:
             taken.popleft()  # the one that its caller took back
+
+    def _claim(self, several: Several) -> None:
+        """Move records that stay together to the backlog, unless their caller took them back."""
+        try:
+            self._backlog.extend(map(list.pop, (several.claim,)))
+        except IndexError:
+            return
+        self._accepted += several.count
+        self._pending += several.count
 
     def _answer(self, barrier: Barrier) -> None:
         """Answer a flush; take note of a shutdown, which is answered when nothing is left."""
@@ -187,6 +202,7 @@ class Turn:
             count += earlier
         else:
             self._accepted += 1  # the line itself
+            self._pending += 1
         self._last_gap = (self._gap_line(count), count)
         self._backlog.append(self._last_gap[0])
 
@@ -197,15 +213,18 @@ class Turn:
         backlog = self._backlog
         if not backlog:
             return
+        written = self._pending
         try:
-            written = self._journal.append(backlog)
+            self._journal.append(backlog)
         except (OSError, MemoryError) as error:
             self._stumble(error)
             return
         if self._syncs:
             self._unsynced += backlog
+            self._unsynced_records += written
             self._unsynced_size += sum(map(len, backlog))
         self._written += written
+        self._pending = 0
         backlog.clear()
         if self._unsynced_size >= _MAX_UNSYNCED:
             self._sync()
@@ -220,10 +239,11 @@ class Turn:
         try:
             self._journal.sync()
         except OSError as error:
-            self._written -= _count(self._unsynced)
+            self._written -= self._unsynced_records
+            self._pending += self._unsynced_records
             self._backlog[:0] = self._unsynced
             self._stumble(error)
-        self._unsynced, self._unsynced_size = [], 0
+        self._unsynced, self._unsynced_records, self._unsynced_size = [], 0, 0
 
     def _stumble(self, error: OSError | MemoryError) -> None:
         """Keep what could not be written, and see to it that this is heard at once."""
@@ -242,7 +262,7 @@ class Turn:
         """Return the error that tells how many records are not on disk, and why."""
         error = self.error
         reason = "not written yet" if error is None else said(error)
-        failed = WriteError(self._journal.path, _count(self._backlog), reason, error.errno if error else None)
+        failed = WriteError(self._journal.path, self._pending, reason, error.errno if error else None)
         failed.__cause__ = error
         return failed
 
@@ -254,8 +274,3 @@ def said(error: Exception) -> str:
     name = errno.errorcode.get(error.errno or 0)
     words = error.strerror or str(error) or type(error).__name__
     return f"{words} ({name})" if name else words
-
-
-def _count(lines: Any) -> int:
-    """Return how many lines there are in *lines*, each of which holds one or more."""
-    return sum(map(bytes.count, lines, repeat(b"\n")))

@@ -21,7 +21,7 @@ from time import monotonic, sleep
 from typing import Any, NoReturn
 
 from ._ack import Ack
-from ._commands import Barrier, Filtered, Gap, RecorderStats, State, Wake, WriterOptions
+from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, State, Wake, WriterOptions
 from ._journal import Journal
 from ._queue import HEAVY, HandoffQueue, pauses
 from ._turn import Turn, said
@@ -107,35 +107,36 @@ class Writer:
 
     # -- callers put, and look again ----------------------------------------------------------------------------------
 
-    def put(self, lines: bytes, timeout: float) -> None:
-        """Hand over whole *lines*; wait at most *timeout* seconds for room.
+    def put(self, line: bytes, timeout: float) -> None:
+        """Hand over one whole *line*; wait at most *timeout* seconds for room.
 
         Raises:
             RecorderClosedError: the writer takes nothing more.
             QueueFullError: there was no room.
         """
-        if self._asked is not _OPEN or len(lines) >= HEAVY or self._waiting() >= self.queue.limit:
-            self._put_slowly(lines, timeout)
+        if self._asked is not _OPEN or len(line) >= HEAVY or self._waiting() >= self.queue.limit:
+            self.put_several(line, 1, timeout)
             return
         if self._gap is not None:
             self._gap = None  # what is dropped from now on is missing behind this record
-        claim = [lines]
+        claim = [line]
         self._put(claim)
         if self._reached is not _OPEN or self._inline:
             self._look_again(claim)
 
-    def _put_slowly(self, lines: bytes, timeout: float) -> None:
-        """Put where something is in the way: the state, the bound, or the size."""
+    def put_several(self, lines: bytes, count: int, timeout: float) -> None:
+        """Hand over *count* whole *lines* that stay together; or one, where something is in the way. See `put`."""
         self._be_open()
         if not self._find_room(len(lines), timeout):
-            self._drop(lines.count(b"\n"))
+            self._drop(count)
             return
         self._gap = None
         claim = [lines]
+        command = claim if count == 1 else Several(claim, count)
         if len(lines) >= HEAVY:
-            self.queue.put_heavy(claim)
+            self.queue.put_heavy(command, claim)
         else:
-            self._put(claim)
+            self._put(command)
         self._look_again(claim)
 
     def _look_again(self, claim: list[Any]) -> None:
