@@ -6,6 +6,7 @@ in worker processes.
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 from collections.abc import Sequence
@@ -80,7 +81,8 @@ class AmbiguousSessionError(SessionNotFoundError):
         self.candidates = tuple(candidates)
 
     def __str__(self) -> str:
-        return f"{self.wanted!r} fits several sessions in {self.searched}: {', '.join(self.candidates)}; give more of the id"
+        ids = ", ".join(self.candidates)
+        return f"{self.wanted!r} fits several sessions in {self.searched}: {ids}; give more of the id"
 
 
 class SessionExistsError(RolloutError, FileExistsError):
@@ -93,6 +95,8 @@ class SessionExistsError(RolloutError, FileExistsError):
 
     def __init__(self, session_id: str, path: str | os.PathLike[str]) -> None:
         super().__init__(session_id, path)
+        # Or they would be what an OSError takes its two arguments for: the id and the path.
+        self.errno, self.strerror = errno.EEXIST, os.strerror(errno.EEXIST)
         self.session_id = session_id
         self.path = Path(path)
 
@@ -195,9 +199,7 @@ class WriteError(RolloutError):
         errno: its number, or `None`.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], unwritten: int, reason: str, errno: int | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], unwritten: int, reason: str, errno: int | None = None) -> None:
         super().__init__(path, unwritten, reason, errno)
         self.path = Path(path)
         self.unwritten = unwritten
@@ -221,4 +223,5 @@ class OrphanCallError(RolloutError, ValueError):
         self.call_ids = tuple(call_ids)
 
     def __str__(self) -> str:
-        return f"without what must follow: {', '.join(self.call_ids)}; to_input(orphans='close') answers or leaves them out"
+        ids = ", ".join(self.call_ids)
+        return f"without what must follow: {ids}; to_input(orphans='close') answers or leaves them out"

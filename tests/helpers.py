@@ -1,0 +1,123 @@
+"""What several test modules need: processes with a deadline, storms of signals, and files as lists of lines."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import rolloutlog
+
+# Far beyond what anything here takes: whoever is still at it by then hangs.
+DEADLINE = 60.0
+
+
+def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[str]:
+    """Start *function*, a plain one of a test module, in a fresh interpreter; *arguments* go there by their repr.
+
+    Its input and output are pipes of text.
+    """
+    folders = [str(Path(rolloutlog.__file__).parents[1]), str(Path(__file__).parent)]
+    given = ", ".join(map(repr, arguments))
+    code = f"import {function.__module__} as module; module.{function.__name__}({given})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    command = [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", code]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen[str], *, said: str = "", status: int = 0) -> str:
+    """Tell *process* what there is to tell, wait for its end, and return what it printed; kill one that hangs."""
+    try:
+        printed, errors = process.communicate(said, timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler shows where every thread hangs
+        printed, errors = process.communicate(timeout=DEADLINE)
+        raise AssertionError(f"hangs:\n{printed}{errors}") from None
+
+    assert process.returncode == status, printed + errors
+    return printed
+
+
+def in_fresh_process(function: Callable[..., None], *arguments: Any) -> str:
+    """Run *function* as `start` does and return what it printed."""
+    return finish(start(function, *arguments))
+
+
+def storm(action: Callable[[], object], *, handler: Callable[[], object], signals: int) -> None:
+    """Repeat *action* while *handler* runs within it, *signals* times, at instants that nobody chose.
+
+    A handler may raise `KeyboardInterrupt`, as Ctrl-C does: then *action* begins anew.
+    """
+    left = signals
+    armed = False
+
+    def alarm(number: int, frame: FrameType | None) -> None:
+        nonlocal left, armed
+        if not armed:
+            return
+        armed = False  # an interrupt ends the loop below, which arms again; none is to come before that
+        left -= 1
+        handler()
+        armed = True
+        _set_alarm()
+
+    signal.signal(signal.SIGALRM, alarm)
+    while left > 0:
+        try:
+            armed = True
+            _set_alarm()
+            while left > 0:
+                action()
+        except KeyboardInterrupt:
+            continue
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _set_alarm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 5e-4))
+
+
+def interrupted(step: int, action: Callable[[], object]) -> bool:
+    """Run *action* and interrupt it once, as Ctrl-C may; return whether it came to that *step*.
+
+    The steps are the places in our package where the interpreter looks for signals: where a function begins, and where
+    one that is written in C has just returned.
+    """
+    steps = 0
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal steps
+        if event not in ("call", "c_return") or not frame.f_globals.get("__name__", "").startswith("rolloutlog"):
+            return
+        steps += 1
+        if steps == step:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    try:
+        sys.setprofile(look)
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+def lines_in(path: str | os.PathLike[str]) -> list[bytes]:
+    """Return the lines of a file without their newlines; what follows the last newline counts as one."""
+    lines = Path(path).read_bytes().split(b"\n")
+    return lines[:-1] if not lines[-1] else lines

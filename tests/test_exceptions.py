@@ -1,0 +1,115 @@
+"""Every error tells what a program needs to act on it, survives pickling, and can be caught as what it resembles."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+import queue
+from pathlib import Path
+
+import pytest
+
+from rolloutlog import exceptions
+from rolloutlog.exceptions import (
+    AmbiguousSessionError,
+    ForkedRecorderError,
+    InvalidItemError,
+    InvalidRolloutError,
+    OrphanCallError,
+    QueueFullError,
+    RecorderClosedError,
+    RolloutError,
+    SessionExistsError,
+    SessionLockedError,
+    SessionNotFoundError,
+    SessionOptionsError,
+    WriteError,
+)
+
+PATH = Path("/home/me/sessions/rollout-x.jsonl")
+
+ERRORS = [
+    InvalidItemError("message.content[0].text", "is no text"),
+    InvalidRolloutError(PATH, "the file is empty"),
+    SessionNotFoundError("ab", PATH.parent),
+    AmbiguousSessionError("ab", PATH.parent, ["abc", "abd"]),
+    SessionExistsError("abc", PATH),
+    SessionLockedError(PATH, 4711),
+    SessionLockedError(PATH),
+    SessionOptionsError(PATH, ["fsync", "shared"]),
+    RecorderClosedError(PATH),
+    RecorderClosedError(PATH, "the writer failed"),
+    ForkedRecorderError(PATH, 4711),
+    QueueFullError(PATH, "no room within 3 s"),
+    WriteError(PATH, 1, "No space left on device", errno.ENOSPC),
+    WriteError(PATH, 7, "not enough memory"),
+    OrphanCallError(["call_1", "call_2"]),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=str)
+def test_an_error_survives_pickling(error):
+    """Type, text and every attribute come back, for agents run in worker processes."""
+    back = pickle.loads(pickle.dumps(error))
+
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
+
+
+def test_every_error_is_among_those():
+    """The list above leaves none out."""
+    public = {value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert public - {RolloutError} == set(map(type, ERRORS))
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=str)
+def test_one_except_catches_them_all(error):
+    """Each is a RolloutError."""
+    assert isinstance(error, RolloutError)
+
+
+@pytest.mark.parametrize(
+    ("error", "also"),
+    [
+        (InvalidItemError, ValueError),
+        (InvalidRolloutError, ValueError),
+        (SessionNotFoundError, LookupError),
+        (AmbiguousSessionError, SessionNotFoundError),
+        (SessionExistsError, FileExistsError),
+        (SessionOptionsError, ValueError),
+        (ForkedRecorderError, RecorderClosedError),
+        (QueueFullError, queue.Full),
+        (OrphanCallError, ValueError),
+    ],
+)
+def test_an_error_is_also_what_it_resembles(error, also):
+    """Who knows the standard library's error need not know ours."""
+    assert issubclass(error, also)
+
+
+def test_an_existing_session_has_the_number_that_the_system_gives():
+    """What catches FileExistsError and looks at errno finds EEXIST there."""
+    error = SessionExistsError("abc", PATH)
+
+    assert error.errno == errno.EEXIST
+
+
+@pytest.mark.parametrize(
+    ("error", "tells"),
+    [
+        (AmbiguousSessionError("ab", PATH.parent, ["abc", "abd"]), ["'ab'", str(PATH.parent), "abc, abd"]),
+        (SessionExistsError("abc", PATH), ["abc", str(PATH)]),
+        (SessionLockedError(PATH, 4711), [str(PATH), "process 4711", "shared=True"]),
+        (SessionLockedError(PATH), [str(PATH), "another process", "shared=True"]),
+        (SessionOptionsError(PATH, ["fsync", "shared"]), [str(PATH), "fsync, shared"]),
+        (ForkedRecorderError(PATH, 4711), [str(PATH), "process 4711", "fork"]),
+        (WriteError(PATH, 1, "disk full"), [str(PATH), "1 record is", "disk full"]),
+        (WriteError(PATH, 7, "disk full"), [str(PATH), "7 records are", "disk full"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_says_what_and_where(error, tells):
+    """The text names the file or folder, and what to know about it."""
+    assert [part for part in tells if part not in str(error)] == []
