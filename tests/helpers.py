@@ -68,19 +68,24 @@ def storm(action: Callable[[], object], *, handler: Callable[[], object], signal
         nonlocal left, armed
         if not armed:
             return
-        armed = False  # an interrupt ends the loop below, which arms again; none is to come before that
+        armed = False  # an interrupt ends `repeat`, which arms again; none is to come before that
         left -= 1
         handler()
         armed = True
         _set_alarm()
 
+    def repeat() -> None:
+        nonlocal armed
+        armed = True
+        _set_alarm()
+        while left > 0:
+            action()
+        armed = False
+
     signal.signal(signal.SIGALRM, alarm)
     while left > 0:
         try:
-            armed = True
-            _set_alarm()
-            while left > 0:
-                action()
+            repeat()
         except KeyboardInterrupt:
             continue
     signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,305 @@
+"""The acknowledgement: an Event that tells how it went, and that neither a signal handler nor a Ctrl-C can jam."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from itertools import count
+
+import pytest
+from helpers import in_fresh_process, interrupted, storm
+
+from rolloutlog._ack import Ack
+from rolloutlog.exceptions import WriteError
+
+
+def waiting(ack: Ack, number: int) -> list[threading.Thread]:
+    """Return *number* threads that wait for *ack*, once all of them do."""
+    threads = [threading.Thread(target=ack.wait, args=(10,)) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    while len(ack._waiters) < number:
+        assert all(thread.is_alive() for thread in threads)
+    return threads
+
+
+def test_an_ack_is_an_event():
+    """Whoever takes a threading.Event takes an ack."""
+    assert isinstance(Ack(), threading.Event)
+
+
+def test_every_method_of_an_event_is_there_anew():
+    """Nothing of the base class's own is left that would reach for the lock that an ack does not have."""
+    own = {name for name, value in vars(threading.Event).items() if callable(value)} - {"isSet"}  # calls is_set
+
+    assert own <= set(vars(Ack))
+
+
+def test_a_new_ack_is_not_set():
+    """It is neither set nor failed, and waiting for it ends at the timeout."""
+    ack = Ack()
+
+    assert not ack.is_set()
+    assert ack.error is None
+    assert ack.wait(0.001) is False
+
+
+def test_no_time_means_no_wait():
+    """A timeout of zero, or of less, only looks."""
+    ack = Ack()
+    before = ack.wait(0), ack.wait(-1)
+    ack.set()
+
+    assert before == (False, False)
+    assert ack.wait(0) is True
+
+
+def test_waiting_for_what_is_over_returns_at_once():
+    """Once set, wait is true and result says nothing, any number of times."""
+    ack = Ack()
+    ack.set()
+    ack.set()
+
+    assert ack.wait() is True
+    assert ack.result() is None
+    assert ack.is_set()
+
+
+def test_set_wakes_every_waiter():
+    """Thirty threads that wait all hear of it."""
+    ack = Ack()
+    threads = waiting(ack, 30)
+
+    ack.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert not ack._waiters
+
+
+def test_a_set_between_the_look_and_the_sleep_is_seen():
+    """Who has looked and then brings its lock looks once more, so that no wake-up falls in between."""
+
+    class Late(Ack):
+        """Is set at the instant when a waiter has brought its lock, and wakes nobody."""
+
+        @property
+        def _is_set(self) -> bool:
+            return bool(self._waiters) or self.over
+
+        @_is_set.setter
+        def _is_set(self, value: bool) -> None:
+            self.over = value
+
+    ack = Late()
+    waiter = threading.Thread(target=ack._doze, args=(threading.TIMEOUT_MAX,))
+    waiter.start()
+    waiter.join(10)
+
+    assert not waiter.is_alive()
+
+
+def test_an_ack_that_was_set_by_half_is_seen():
+    """A set that an interrupt cut short after it raised its flag still ends every wait, a look later."""
+    ack = Ack()
+    threads = waiting(ack, 3)
+
+    ack._is_set = True
+    for thread in threads:
+        thread.join(10)
+
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_waiters_that_gave_up_leave_nothing_behind():
+    """A wait that timed out has taken its lock back."""
+    ack = Ack()
+    ack.wait(0.001)
+
+    assert not ack._waiters
+
+
+def test_the_error_stands_before_the_event_is_set():
+    """A waiter that wakes finds the outcome there."""
+    ack, seen = Ack(), []
+    waiter = threading.Thread(target=lambda: seen.append((ack.wait(10), ack.error)))
+    waiter.start()
+    error = WriteError("x", 1, "disk full")
+    ack.error = error
+    ack.set()
+    waiter.join(10)
+
+    assert seen == [(True, error)]
+
+
+def test_result_raises_what_went_wrong():
+    """The error of a finished ack is raised by result, and by each further call."""
+    ack = Ack()
+    ack.error = WriteError("x", 1, "disk full")
+    ack.set()
+
+    for _ in range(2):
+        with pytest.raises(WriteError, match="disk full"):
+            ack.result(1)
+
+
+def test_result_raises_what_keeps_a_shutdown_from_its_end():
+    """While a shutdown is still tried, a time-out tells what is in its way and not only that there is no answer."""
+    ack = Ack()
+    ack.error = WriteError("x", 1, "disk full")
+
+    with pytest.raises(WriteError, match="disk full"):
+        ack.result(0.001)
+
+
+def test_result_says_that_there_is_no_answer():
+    """Without an error a time-out is a TimeoutError, with the seconds in it."""
+    with pytest.raises(TimeoutError, match=r"0\.001 s"):
+        Ack().result(0.001)
+
+
+def test_an_ack_cannot_be_taken_back():
+    """Clear raises, and says what to do instead."""
+    ack = Ack()
+    ack.set()
+
+    with pytest.raises(TypeError, match="request_flush"):
+        ack.clear()
+    assert ack.is_set()
+
+
+def test_a_waiter_looks_whether_somebody_works():
+    """A wait that lasts calls what it was given, and what that does may end it."""
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        ack.set()
+
+    ack = Ack(look)
+
+    assert ack.wait(10) is True
+    assert looks == [1]
+
+
+def test_nobody_looks_after_what_is_over():
+    """A finished ack calls nothing."""
+    ack = Ack(lambda: pytest.fail("was called"))
+    ack.set()
+
+    assert ack.wait(10) is True
+
+
+@pytest.mark.parametrize(("error", "is_set", "text"), [(None, False, "unset"), (None, True, "set")])
+def test_the_repr_tells_the_state(error, is_set, text):
+    """It says whether the ack is set."""
+    ack = Ack()
+    if is_set:
+        ack.set()
+
+    assert repr(ack) == f"<Ack {text}>"
+
+
+def test_the_repr_tells_of_an_error():
+    """It says that something failed, and shows no text of it."""
+    ack = Ack()
+    ack.error = WriteError("x", 1, "secret")
+
+    assert repr(ack) == "<Ack failed>"
+
+
+def test_an_interrupt_at_any_step_of_set_loses_no_waiter():
+    """Wherever a Ctrl-C hits set, once the flag is raised every waiter ends; before that, set can be called again."""
+    for step in count(1):
+        ack = Ack()
+        threads = waiting(ack, 2)
+        came_so_far = interrupted(step, ack.set)
+        ack.set()
+        for thread in threads:
+            thread.join(10)
+
+        assert not any(thread.is_alive() for thread in threads)
+        if not came_so_far:
+            break
+
+
+def test_an_interrupt_at_any_step_of_wait_leaves_an_ack_that_works():
+    """Wherever a Ctrl-C hits wait, set returns and the next wait ends."""
+    for step in count(1):
+        ack = Ack()
+        came_so_far = interrupted(step, lambda ack=ack: ack.wait(0.001))
+        setter = threading.Thread(target=ack.set)
+        setter.start()
+        setter.join(10)
+
+        assert not setter.is_alive()
+        assert ack.wait(10) is True
+        if not came_so_far:
+            break
+
+
+def set_by_others(acks: list[Ack], end: list[bool]) -> threading.Thread:
+    """Start a thread that sets each of *acks* as it comes, until there is something in *end*."""
+
+    def work() -> None:
+        while not end:
+            while acks:
+                acks.pop().set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def wait_in_handlers() -> None:
+    """Wait for acks in the main thread, and for the same ones in signal handlers that interrupt it."""
+    sys.setswitchinterval(1e-5)
+    acks: list[Ack] = []
+    end: list[bool] = []
+    setter = set_by_others(acks, end)
+    current = Ack()
+
+    def action() -> None:
+        nonlocal current
+        current = Ack()
+        acks.append(current)
+        current.result(10)
+
+    storm(action, handler=lambda: current.result(10), signals=3_000)
+    end.append(True)
+    setter.join(10)
+    assert not setter.is_alive()
+
+
+def test_a_handler_may_wait_for_the_ack_that_its_thread_waits_for():
+    """Thousands of handlers that wait for the ack which the main thread is waiting for: none hangs."""
+    in_fresh_process(wait_in_handlers)
+
+
+def interrupt_waits_and_sets() -> None:
+    """Interrupt waits in the main thread, and sets that come from there, while another thread does the other half."""
+    sys.setswitchinterval(1e-5)
+    acks: list[Ack] = []
+    end: list[bool] = []
+    setter = set_by_others(acks, end)
+
+    def action() -> None:
+        theirs, mine = Ack(), Ack()
+        acks.append(theirs)
+        theirs.result(10)
+        mine.set()
+        mine.result(10)
+
+    def ctrl_c() -> None:
+        raise KeyboardInterrupt
+
+    storm(action, handler=ctrl_c, signals=3_000)
+    end.append(True)
+    setter.join(10)
+    assert not setter.is_alive()
+
+
+def test_a_storm_of_interrupts_jams_neither_side():
+    """Thousands of Ctrl-C inside wait and set leave the thread that sets at work, and no wait without its end."""
+    in_fresh_process(interrupt_waits_and_sets)
