@@ -8,16 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
-from rolloutlog._decode import HOT, SLOWER, Inexact, decode_entry, decode_item, is_wrapped
+from rolloutlog._checks import shortened
+from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
 from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_state
 from rolloutlog._json import JSON, InvalidJson, Json, plain
 from rolloutlog._models import Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from rolloutlog._structure import Inexact
 from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import ExecAction, LocalShellCall, Other, ResponseItem
+from rolloutlog.items import ExecAction, LocalShellCall, Other, ResponseItem, is_item
 
 __all__ = [
+    "Format",
     "InvalidLine",
     "ItemLike",
     "LineDecoder",
@@ -44,6 +47,7 @@ class SupportsToDict(Protocol):
 
 
 ItemLike: TypeAlias = ResponseItem | Mapping[str, Any] | SupportsToDict
+Format: TypeAlias = Literal["flat", "envelope"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
@@ -85,7 +89,7 @@ class LineDecoder:
         Returns:
             The line that it stopped at, taken from *lines* already, for `decode` to say what it is; `None` at the end.
         """
-        parse, hot, append = self._json.parse, HOT, keep.append
+        parse, hot, append = self._json.parse, HOT_LINES, keep.append
         for line in lines:
             try:
                 raw = parse(line)
@@ -114,8 +118,8 @@ def to_item(value: ItemLike) -> ResponseItem:
     """Return *value* as an item.
 
     Args:
-        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an object
-            with a `to_dict` method. The item shares nothing with what it was made of.
+        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an
+            object with a `to_dict` method. The item shares nothing with what it was made of.
 
     Raises:
         InvalidItemError: *value* is none of these, or would not come back as it went in.
@@ -171,10 +175,10 @@ class LineEncoder:
     """Turns what callers record into lines. Immutable after construction, and safe from any thread.
 
     Args:
-        redact: called with the wire dict of each item, state, log entry and meta before it is encoded; returns the dict to
-            write, or `None` to write nothing. It may change and return the dict that it was given.
+        redact: called with the wire dict of each item, state, log entry and meta before it is encoded; returns the dict
+            to write, or `None` to write nothing. It may change and return the dict that it was given.
         only_known: leave out items of kinds that no class knows, as the original does.
-        format: how lines are wrapped; ``"flat"`` is the only way so far.
+        format: how lines are wrapped; ``"flat"`` is the only way that can be written so far.
         clock: gives the time of the lines that the encoder writes of its own accord, in seconds since the epoch.
         json: how JSON is written.
     """
@@ -184,20 +188,22 @@ class LineEncoder:
         *,
         redact: Redact | None = None,
         only_known: bool = False,
-        format: Literal["flat"] = "flat",
+        format: Format = "flat",
         clock: Callable[[], float] = time.time,
         json: Json = JSON,
     ) -> None:
+        if format == "envelope":
+            raise ValueError("rollouts of the newer format, 'envelope', can be read but not written yet")
         if format != "flat":
-            raise ValueError(f"unknown format {format!r}; known is 'flat'")
+            raise ValueError(f"format is 'flat', not {format!r}")
         self._redact = redact
         self._only_known = only_known
         self._clock = clock
         # The one place that knows how a record becomes a line: another format wraps the dict here.
         self._line = json.line
-        self._running = threading.local()
+        self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
-    def items(self, values: Iterable[ItemLike]) -> tuple[bytes, int]:
+    def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
         """Encode *values*, all or none of them.
 
         Returns:
@@ -209,91 +215,91 @@ class LineEncoder:
         """
         lines = []
         filtered = 0
+        encode = self._encoded if self._redact is None else self._redacted
         for value in values:
-            item = value if type(value) in WIRE else to_item(value)
+            item = cast(ResponseItem, value) if type(value) in WIRE else to_item(value)
             if type(item) is Other and (not item.raw or self._only_known):
                 filtered += 1
                 continue
-            line = self._encode(WIRE[type(item)](item), item.type, _is_item)
+            line = encode(item, WIRE[type(item)](item))
             if line:
                 lines.append(line)
             else:
                 filtered += 1
-        return (lines[0] if len(lines) == 1 else b"".join(lines)), filtered
+        return lines, filtered
 
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> bytes:
-        """Encode *state*; ``b""`` when *redact* returned `None`."""
+        """Encode *state*; ``b""`` when *redact* returned `None`.
+
+        Raises:
+            InvalidItemError: it holds something that is not plain JSON.
+        """
         snapshot = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
-        return self._encode(wire_state(snapshot), "state", _is_state)
+        encode = self._encoded if self._redact is None else self._redacted
+        return encode(snapshot, wire_state(snapshot))
 
     def log(self, entry: LogEntry) -> bytes:
         """Encode *entry*; ``b""`` when *redact* returned `None`. Never raises for what its extras hold."""
-        return self._encode(wire_log(entry), "log", _is_log)
+        encode = self._encoded if self._redact is None else self._redacted
+        return encode(entry, wire_log(entry))
 
     def meta(self, meta: SessionMeta) -> bytes:
-        """Encode *meta*, the first line. Its id and timestamp stay, whatever *redact* does; it is never left out."""
-        if self._redact is None:
-            return self._checked(wire_meta(meta), "meta")
-        bare = SessionMeta(meta.id, meta.timestamp)
-        try:
-            redacted = self._redacted(wire_meta(meta))
-            kept = dict(bare.extra) if redacted is None else {**redacted, "id": meta.id, "timestamp": meta.timestamp}
-            known = decode_entry({**wire_meta(bare), **plain(kept, "meta")}, True)
-            return self._checked(wire_meta(known if isinstance(known, SessionMeta) else bare), "meta")
-        except Exception:  # the hook failed: what it should have looked at is left out
-            return self._checked(wire_meta(bare), "meta")
+        """Encode *meta*, the first line. Its id and timestamp stay, whatever *redact* does, and it is never left out.
+
+        Raises:
+            InvalidItemError: it holds something that is not plain JSON.
+        """
+        record = wire_meta(meta)
+        if self._redact is not None:
+            bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None}
+            try:
+                redacted = {**bare, **(self._call_redact(record) or {}), "id": meta.id, "timestamp": meta.timestamp}
+                again = decode_entry(plain(redacted, meta.type), True)
+                record = wire_meta(again) if isinstance(again, SessionMeta) else bare
+            except Exception:  # as below; but a rollout needs its first line, and this is all of it that it needs
+                record = bare
+        return self._encoded(meta, record)
 
     def gap(self, count: int, reason: str) -> bytes:
         """Return a log line that says that *count* records were dropped here, and why."""
         records = "record was" if count == 1 else "records were"
         return self._own_line("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count})
 
-    def dropped(self, count: int) -> bytes:
-        """Return the `gap` of a queue that was full."""
-        return self.gap(count, "the queue was full")
-
-    def _encode(self, record: Wire, kind: str, is_same: Callable[[Any], bool]) -> bytes:
-        if self._redact is None:
-            return self._checked(record, kind)
-        try:
-            redacted = self._redacted(record)
-            if redacted is None:
-                return b""
-            redacted = plain(redacted, kind)
-            if not is_same(decode_entry(redacted, True)):
-                raise InvalidItemError(kind, "became something else")
-            return self._line(redacted)
-        except Exception as error:  # told in the file: what the hook should have looked at stays out of it
-            reason = type(error).__name__
-            return self._own_line("ERROR", f"a record of type {kind} was withheld: redaction failed with {reason}", {})
-
-    def _redacted(self, record: Wire) -> Wire | None:
-        assert self._redact is not None
-        if getattr(self._running, "hook", False):
-            raise RecursionError  # made inside the hook: it cannot be redacted by a hook that has not returned
-        self._running.hook = True
-        try:
-            return self._redact(record)
-        finally:
-            self._running.hook = False
-
-    def _checked(self, record: Wire, kind: str) -> bytes:
+    def _encoded(self, value: Entry, record: Wire) -> bytes:
         try:
             return self._line(record)
         except (TypeError, ValueError, RecursionError):
-            raise InvalidItemError(kind, "holds something that is not plain JSON") from None
+            # Only what was smuggled past the checks comes here. Not from the cause: that may carry the text.
+            raise InvalidItemError(value.type, "holds something that is not plain JSON") from None
+
+    def _redacted(self, value: Entry, record: Wire) -> bytes:
+        """Return the line for what *redact* makes of *record*: an entry as *value* is one, or nothing at all."""
+        try:
+            redacted = self._call_redact(record)
+            if redacted is None:
+                return b""
+            again = decode_entry(plain(redacted, value.type), True)
+            if is_item(again) and is_item(value):
+                return self._line(wire(again))
+            if isinstance(again, SessionStateSnapshot) and isinstance(value, SessionStateSnapshot):
+                return self._line(wire_state(again))
+            if isinstance(again, LogEntry) and isinstance(value, LogEntry):
+                return self._line(wire_log(again))
+            raise InvalidItemError(value.type, "has become something else")
+        except Exception as error:
+            # What the hook should have looked at must not be written: the file says so in its place.
+            reason = type(error).__name__
+            message = f"a record of type {shortened(value.type)} was withheld, for its redaction failed with {reason}"
+            return self._own_line("ERROR", message, {})
+
+    def _call_redact(self, record: Wire) -> Mapping[str, Any] | None:
+        if getattr(self._hook, "runs", False):
+            raise RecursionError  # made inside the hook, which cannot redact it before it has returned
+        self._hook.runs = True
+        try:
+            return self._redact(record) if self._redact is not None else record
+        finally:
+            self._hook.runs = False
 
     def _own_line(self, level: str, message: str, extra: Wire) -> bytes:
         return self._line(wire_log(LogEntry(utc_timestamp(self._clock()), level, OWN_LOGGER, message, extra=extra)))
-
-
-def _is_item(entry: Any) -> bool:
-    return type(entry) in WIRE
-
-
-def _is_state(entry: Any) -> bool:
-    return isinstance(entry, SessionStateSnapshot)
-
-
-def _is_log(entry: Any) -> bool:
-    return isinstance(entry, LogEntry)

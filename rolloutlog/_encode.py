@@ -32,9 +32,8 @@ from rolloutlog.items import (
 
 Wire = dict[str, Any]
 
-# Where the values of a part's or an action's own extras stand: inside the line, the list and the part.
-_IN_PART = 3
-_IN_ACTION = 2
+# In how many objects and arrays an item, an action and a part stand: none, the item, the item and its list.
+_ON_LINE, _IN_ITEM, _IN_LIST = 0, 1, 2
 
 
 def wire(item: ResponseItem) -> Wire:
@@ -51,13 +50,13 @@ def wire(item: ResponseItem) -> Wire:
 
 def wire_meta(meta: SessionMeta) -> Wire:
     """Return *meta* as the dict that is written."""
-    known = {"id": meta.id, "timestamp": meta.timestamp, "instructions": meta.instructions}
-    return known | plain(meta.extra, "meta") if meta.extra else known
+    known: Wire = {"id": meta.id, "timestamp": meta.timestamp, "instructions": meta.instructions}
+    return known | _plain(meta.extra, meta.type, _ON_LINE)
 
 
 def wire_state(state: SessionStateSnapshot) -> Wire:
     """Return *state* as the dict that is written, its keys beside the one that marks it."""
-    return {"record_type": "state"} | plain(dict(state), "state")
+    return {"record_type": "state"} | _plain(state, state.type, _ON_LINE)
 
 
 def wire_log(entry: LogEntry) -> Wire:
@@ -125,15 +124,14 @@ def _function_call_output(item: FunctionCallOutput) -> Wire:
 def _other(item: Other) -> Wire:
     if not item.raw:
         raise InvalidItemError("other", "has nothing in it to write")
-    raw: Wire = plain(item.raw, item.type)
+    raw = _plain(item.raw, item.type, _ON_LINE)
     return raw if next(iter(raw)) == "type" else {"type": item.type} | raw
 
 
-def _shaped(known: Wire, value: Any, depth: int = 1) -> Wire:
+def _shaped(known: Wire, value: Any, depth: int = _ON_LINE) -> Wire:
     """Return *known* with the extras of *value*, its keys as they stood on the line that it was read from."""
     if value.extra:
-        for key, extra in value.extra.items():
-            known[key] = plain(extra, f"{value.type}.{key}", depth)
+        known.update(_plain(value.extra, value.type, depth))
     if value._shape is None:
         return known
     shaped = {"type": known.pop("type")}
@@ -145,33 +143,22 @@ def _shaped(known: Wire, value: Any, depth: int = 1) -> Wire:
     return shaped
 
 
-def _input_text(part: InputText) -> Wire:
-    known = {"type": "input_text", "text": part.text}
-    return known | plain(part.extra, "input_text", _IN_PART - 1) if part.extra else known
-
-
-def _output_text(part: OutputText) -> Wire:
-    known = {"type": "output_text", "text": part.text}
-    return known | plain(part.extra, "output_text", _IN_PART - 1) if part.extra else known
+def _text(part: InputText | OutputText | SummaryText | ReasoningText) -> Wire:
+    known: Wire = {"type": part.type, "text": part.text}
+    if part.extra:
+        known.update(_plain(part.extra, part.type, _IN_LIST))
+    return known
 
 
 def _input_image(part: InputImage) -> Wire:
-    known = {"type": "input_image", "image_url": part.image_url}
-    return known | plain(part.extra, "input_image", _IN_PART - 1) if part.extra else known
-
-
-def _summary_text(part: SummaryText) -> Wire:
-    known = {"type": "summary_text", "text": part.text}
-    return known | plain(part.extra, "summary_text", _IN_PART - 1) if part.extra else known
-
-
-def _reasoning_text(part: ReasoningText) -> Wire:
-    known = {"type": part.type, "text": part.text}
-    return known | plain(part.extra, part.type, _IN_PART - 1) if part.extra else known
+    known: Wire = {"type": "input_image", "image_url": part.image_url}
+    if part.extra:
+        known.update(_plain(part.extra, part.type, _IN_LIST))
+    return known
 
 
 def _other_part(part: OtherPart) -> Wire:
-    return _raw(part.raw, part.type, _IN_PART - 1)
+    return _plain(part.raw, part.type, _IN_LIST)
 
 
 def _exec(action: ExecAction) -> Wire:
@@ -183,24 +170,25 @@ def _exec(action: ExecAction) -> Wire:
         "env": None if action.env is None else dict(action.env),
         "user": action.user,
     }
-    return known if action._shape is None and not action.extra else _shaped(known, action, _IN_ACTION)
+    return known if action._shape is None and not action.extra else _shaped(known, action, _IN_ITEM)
 
 
 def _other_action(action: OtherAction) -> Wire:
-    return _raw(action.raw, action.type, _IN_ACTION - 1)
+    return _plain(action.raw, action.type, _IN_ITEM)
 
 
-def _raw(raw: Mapping[str, Any], where: str, depth: int) -> Wire:
-    copied: Wire = plain(raw, where, depth)
+def _plain(values: Mapping[str, Any], where: str, depth: int) -> Wire:
+    """Return a copy of *values*, an object that stands in *depth* others."""
+    copied: Wire = plain(values, where, depth)
     return copied
 
 
 _PARTS: dict[type, Callable[[Any], Wire]] = {
-    InputText: _input_text,
-    OutputText: _output_text,
+    InputText: _text,
+    OutputText: _text,
+    SummaryText: _text,
+    ReasoningText: _text,
     InputImage: _input_image,
-    SummaryText: _summary_text,
-    ReasoningText: _reasoning_text,
     OtherPart: _other_part,
     ExecAction: _exec,
     OtherAction: _other_action,

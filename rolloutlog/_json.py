@@ -15,8 +15,8 @@ from enum import Enum
 from json.encoder import encode_basestring as _quoted
 from typing import Any, Protocol
 
+from rolloutlog._checks import Extra
 from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import Extra
 
 orjson: Any  # optional, and typed as such: with a stub or without, the same code checks
 try:
@@ -29,7 +29,7 @@ MAX_DEPTH = 127
 
 
 class InvalidJson(ValueError):
-    """Bytes that are no JSON value. Says why, without the bytes; never raised from the parser's error, which has them."""
+    """Bytes that are no JSON value; says why, without them. Never raised from the parser's error, which has them."""
 
 
 class Json(Protocol):
@@ -137,7 +137,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _written(value: Any) -> str:
-    """Write *value* as orjson would: Python has ``1e-05`` for ``0.00001`` and ``1e-07`` for ``1e-7``. Slow, and rare."""
+    """Write *value* as orjson would, where Python has ``1e-05`` for ``0.00001`` and ``1e-07`` for ``1e-7``. Rare."""
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, float):
@@ -264,7 +264,7 @@ def widened(value: Any, depth: int) -> bool:
     if kind is str:
         return False
     if kind is float:
-        return abs(value) >= 2.0**63
+        return bool(abs(value) >= 2.0**63)
     if kind is not dict and kind is not list:
         return False
     if depth >= MAX_DEPTH:

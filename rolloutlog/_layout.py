@@ -16,7 +16,7 @@ from rolloutlog.exceptions import AmbiguousSessionError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
-_UTC = dt.timezone.utc
+_UTC = dt.UTC
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _FILE_NAME = re.compile(rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})\.jsonl", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f-]{1,36}")
@@ -56,12 +56,11 @@ def parse_session_id(value: str | uuid.UUID) -> str:
     Raises:
         ValueError: it is none. So nothing that is passed as an id can lead out of the home.
     """
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, str) and re.fullmatch(_UUID, value.lower()):
-        return value.lower()
-    shown = repr(value) if isinstance(value, str) and len(value) <= 64 else type(value).__name__
-    raise ValueError(f"a session id is a UUID such as {uuid.UUID(int=0)}, not {shown}")
+    text = str(value).lower()
+    if not re.fullmatch(_UUID, text):
+        shown = repr(value) if len(text) <= 64 else "something that long"
+        raise ValueError(f"a session id is a UUID such as {uuid.UUID(int=0)}, not {shown}")
+    return text
 
 
 def rollout_path(home: StrPath, started: float | dt.datetime, session_id: str | uuid.UUID) -> Path:
@@ -130,8 +129,8 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     """Return the file of *session*.
 
     Args:
-        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl``), an id, or the beginning of
-            an id.
+        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl``), an id, or the beginning
+            of one.
         home: the folder that holds all sessions, for an id.
 
     Raises:
@@ -139,7 +138,7 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
         AmbiguousSessionError: more than one id begins so.
     """
     if _is_path(session):
-        path = Path(session).expanduser()
+        path = Path(str(session)).expanduser()
         if not path.exists():
             raise SessionNotFoundError(str(path), path.parent)
         return path

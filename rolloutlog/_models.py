@@ -8,41 +8,25 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
+from rolloutlog._checks import (
+    EMPTY,
+    has_free_keys,
+    is_text,
+    is_text_or_none,
+    is_whole_object,
+    read_only,
+    shortened,
+    sized,
+)
 from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import Extra, ResponseItem
+from rolloutlog.items import ResponseItem
 
-_UTC = dt.timezone.utc
-_EMPTY = Extra()
+_UTC = dt.UTC
 
 
 def utc_timestamp(seconds: float) -> str:
     """Return *seconds* since the epoch as ``YYYY-MM-DDThh:mm:ss.mmmZ``, in UTC, cut (not rounded) to milliseconds."""
     return dt.datetime.fromtimestamp(seconds, _UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def _read_only(value: Any) -> Any:
-    return Extra(value) if isinstance(value, Mapping) and type(value) is not Extra else value
-
-
-def _text(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, str):
-        raise InvalidItemError(f"{instance.KIND}.{attribute.alias}", "is not a string")
-
-
-def _text_or_none(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not isinstance(value, str):
-        raise InvalidItemError(f"{instance.KIND}.{attribute.alias}", "is neither a string nor None")
-
-
-def _free_keys(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
-    where = f"{instance.KIND}.{attribute.alias}"
-    if not isinstance(value, Extra):
-        raise InvalidItemError(where, "is not a mapping")
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidItemError(where, "has a key that is not a string")
-        if key in instance.RESERVED:
-            raise InvalidItemError(where, f"may not hold {key!r}, which has a place of its own")
 
 
 @attrs.frozen(repr=False)
@@ -56,14 +40,16 @@ class SessionMeta:
         extra: free keys (working directory, git, the parent's id, ...), written after the others.
     """
 
-    KIND: ClassVar[str] = "meta"
-    # A line with a `type` is an item, one with a `record_type` may be a state.
-    RESERVED: ClassVar[frozenset[str]] = frozenset({"id", "timestamp", "instructions", "type", "record_type"})
+    type: ClassVar[str] = "session_meta"
+    KEYS: ClassVar[tuple[str, ...]] = ("id", "timestamp", "instructions")
 
-    id: str = attrs.field(validator=_text)
-    timestamp: str = attrs.field(validator=_text)
-    instructions: str | None = attrs.field(default=None, validator=_text_or_none)
-    extra: Mapping[str, Any] = attrs.field(default=_EMPTY, converter=_read_only, validator=_free_keys)
+    id: str = attrs.field(validator=is_text)
+    timestamp: str = attrs.field(validator=is_text)
+    instructions: str | None = attrs.field(default=None, validator=is_text_or_none)
+    # A line with a `type` is an item, and one with a `record_type` may be a state.
+    extra: Mapping[str, Any] = attrs.field(
+        default=EMPTY, converter=read_only, validator=has_free_keys("type", "record_type")
+    )
 
     @property
     def started(self) -> dt.datetime:
@@ -75,21 +61,21 @@ class SessionMeta:
         try:
             started = dt.datetime.fromisoformat(self.timestamp)
         except ValueError:
-            raise InvalidItemError("meta.timestamp", "is not an ISO 8601 time") from None
+            raise InvalidItemError("session_meta.timestamp", "is not an ISO 8601 time") from None
         return started.replace(tzinfo=_UTC) if started.tzinfo is None else started.astimezone(_UTC)
 
     def __repr__(self) -> str:
-        return f"SessionMeta(id={self.id[:48]!r}, timestamp={self.timestamp[:48]!r})"
+        return f"SessionMeta(id={shortened(self.id)}, timestamp={shortened(self.timestamp)})"
 
 
-@attrs.frozen(repr=False, eq=False, init=True)
+@attrs.frozen(repr=False, eq=False)
 class SessionStateSnapshot(Mapping[str, Any]):
     """What an agent wanted remembered besides its items: free keys, read like a `dict`, replaced as a whole."""
 
-    KIND: ClassVar[str] = "state"
-    RESERVED: ClassVar[frozenset[str]] = frozenset({"record_type"})
+    type: ClassVar[str] = "state"
+    KEYS: ClassVar[tuple[str, ...]] = ()
 
-    _values: Mapping[str, Any] = attrs.field(default=_EMPTY, converter=_read_only, validator=_free_keys)
+    _values: Mapping[str, Any] = attrs.field(default=EMPTY, converter=read_only, validator=has_free_keys("record_type"))
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -101,7 +87,7 @@ class SessionStateSnapshot(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"SessionStateSnapshot({len(self)} key{'' if len(self) == 1 else 's'})"
+        return f"SessionStateSnapshot({sized(len(self), 'key')})"
 
 
 @attrs.frozen(repr=False)
@@ -111,35 +97,35 @@ class LogEntry:
     ``extra`` may hold anything; what is not plain JSON is written as its string.
     """
 
-    KIND: ClassVar[str] = "log"
-    RESERVED: ClassVar[frozenset[str]] = frozenset()
+    type: ClassVar[str] = "log"
+    KEYS: ClassVar[tuple[str, ...]] = ("timestamp", "level", "logger", "message", "exception", "stack")
 
-    timestamp: str = attrs.field(validator=_text)
-    level: str = attrs.field(validator=_text)
-    logger: str = attrs.field(validator=_text)
-    message: str = attrs.field(validator=_text)
-    exception: str | None = attrs.field(default=None, validator=_text_or_none)
-    stack: str | None = attrs.field(default=None, validator=_text_or_none)
-    extra: Mapping[str, Any] = attrs.field(default=_EMPTY, converter=_read_only)
+    timestamp: str = attrs.field(validator=is_text)
+    level: str = attrs.field(validator=is_text)
+    logger: str = attrs.field(validator=is_text)
+    message: str = attrs.field(validator=is_text)
+    exception: str | None = attrs.field(default=None, validator=is_text_or_none)
+    stack: str | None = attrs.field(default=None, validator=is_text_or_none)
+    extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=read_only)
 
     def __repr__(self) -> str:
-        size = f"{len(self.message):,} character{'' if len(self.message) == 1 else 's'}"
-        return f"LogEntry(level={self.level[:48]!r}, logger={self.logger[:48]!r}, {size})"
+        length = sized(len(self.message), "character")
+        return f"LogEntry(level={shortened(self.level)}, logger={shortened(self.logger)}, {length})"
 
 
 @attrs.frozen(repr=False)
 class OtherEntry:
     """A whole line that is no item, no state and no meta: newer rollouts hold events, turn contexts, ..."""
 
-    raw: Mapping[str, Any] = attrs.field(converter=_read_only)
+    raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
 
     @property
     def type(self) -> str:
         """The line's type name."""
-        return str(self.raw.get("type"))
+        return str(self.raw["type"])
 
     def __repr__(self) -> str:
-        return f"OtherEntry(type={self.type[:48]!r}, {len(self.raw)} key{'' if len(self.raw) == 1 else 's'})"
+        return f"OtherEntry(type={shortened(self.type)}, {sized(len(self.raw), 'key')})"
 
 
 @attrs.frozen
@@ -151,6 +137,8 @@ class SkippedLine:
         offset: where it begins, in bytes.
         reason: what is wrong with it, without its text.
     """
+
+    type: ClassVar[str] = "skipped"
 
     number: int
     offset: int

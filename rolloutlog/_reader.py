@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import length_hint
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import attrs
 
-from rolloutlog._codec import WIRE, InvalidLine, decode_items, decode_line, is_envelope
+from rolloutlog._codec import Format, InvalidLine, decode_items, decode_line, is_envelope
 from rolloutlog._input import Orphans, orphan_calls, to_input
 from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
@@ -50,7 +50,7 @@ class SavedSession:
     skipped: list[SkippedLine]
     path: Path
     header: bytes
-    format: Literal["flat", "envelope"] = "flat"
+    format: Format = "flat"
 
     @property
     def session_id(self) -> str:
@@ -76,8 +76,8 @@ class SavedSession:
 def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
     """Yield what stands on each line of *path*, in order and in constant memory.
 
-    Nothing in the file makes it raise: a line that cannot be read is yielded as a `SkippedLine`, the first line like any
-    other. Blank lines are no entries. What is appended meanwhile may be yielded or not.
+    Nothing in the file makes it raise: a line that cannot be read is yielded as a `SkippedLine`, the first line like
+    any other. Blank lines are no entries. What is appended meanwhile may be yielded or not.
 
     Args:
         path: the file.
@@ -140,9 +140,7 @@ def _begun(path: StrPath, block: _Block, lines: Iterator[bytes]) -> SavedSession
             raise InvalidRolloutError(path, "no session meta in the first line: it is blank")
         header = line.rstrip(b"\n") + b"\n"
         no_state = SessionStateSnapshot()
-        return SavedSession(
-            entry, [], no_state, [], [], [], Path(path), header, "envelope" if wrapped else "flat"
-        )
+        return SavedSession(entry, [], no_state, [], [], [], Path(path), header, "envelope" if wrapped else "flat")
     return None
 
 
@@ -168,10 +166,10 @@ def _filled(saved: SavedSession, block: _Block, lines: Iterator[bytes]) -> Saved
 
 @contextmanager
 def _gc_paused() -> Iterator[None]:
-    """Keep the garbage collector from looking, again and again, through values that are all kept: a quarter of the time.
+    """Keep the garbage collector from looking through values that are all kept, again and again: a quarter of the time.
 
-    The switch is the whole process's, so it is thrown for one block at a time, some milliseconds. A collector that was off
-    stays off.
+    The switch is the whole process's, so it is thrown for one block at a time, some milliseconds. A collector that was
+    off stays off.
     """
     paused = gc.isenabled()
     gc.disable()
@@ -228,8 +226,8 @@ def _decoded(block: _Block, line: bytes, after: int) -> Entry | None:
 def _blocks(file: BinaryIO, max_line: int) -> Iterator[_Block]:
     """Yield the lines of *file*, about `_CHUNK` bytes at a time, and none of more than *max_line* bytes.
 
-    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is as
-    fast as iterating over the file, which knows no limit.
+    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is
+    as fast as iterating over the file, which knows no limit.
     """
     number, offset, position = 1, 0, 0
     begun: list[bytes] = []  # of the line whose newline has not come yet
