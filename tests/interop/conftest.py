@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from codex import Codex
-from releases import FLAT, RELEASES, Release
+from releases import FLAT, NEWEST, RELEASES, Release
 
 # With this variable set, as in CI, a program that is not there is a failure and not a reason to skip.
 REQUIRED = "ROLLOUTLOG_REQUIRE_INTEROP"
@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `codex` with every release, one that takes `writable` with those whose format we write."""
-    for name, releases in (("codex", RELEASES), ("writable", WRITABLE), ("flat", (FLAT,))):
+    for name, releases in (("codex", RELEASES), ("writable", WRITABLE), ("flat", (FLAT,)), ("newest", (NEWEST,))):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, releases, ids=str, indirect=True)
 
@@ -39,6 +39,12 @@ def writable(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
 @pytest.fixture
 def flat(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
     """The real Codex of the flat format."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def newest(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """The newest real Codex."""
     return real(request.param, tmp_path)
 
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 from codex import Codex
 from expected import expected_history, history, text_of
-from samples import AWKWARD, EVERY_KIND, assistant, call, line, local_call, output, packed, place, reasoning, user
+from samples import (
+    AWKWARD,
+    EVERY_KIND,
+    MEGABYTE,
+    assistant,
+    call,
+    line,
+    local_call,
+    output,
+    packed,
+    place,
+    reasoning,
+    user,
+)
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -54,6 +67,33 @@ def test_flat_reader_skips_reasoning_with_a_plain_text_part(flat: Codex) -> None
     outcome = flat.resume(rollout, PROMPT)
 
     assert [text_of(item) for item in history(flat.release, outcome.requests[0], PROMPT)] == ["hi", "ho"]
+
+
+def test_the_newest_shortens_a_long_output(newest: Codex) -> None:
+    """Of a tool's output of a megabyte the newest sends the first and the last part; the file keeps it all."""
+    printed = "".join(f"{number:09}\n" for number in range(MEGABYTE // 10))
+    rollout = place(newest, [user("print"), call("call_1"), output("call_1", printed)])
+    before = rollout.read_bytes()
+
+    outcome = newest.resume(rollout, PROMPT)
+
+    sent = history(newest.release, outcome.requests[0], PROMPT)[-1]["output"]
+    assert len(sent) < 50_000
+    assert printed[:10_000] in sent
+    assert printed[-10_000:] in sent
+    assert rollout.read_bytes().startswith(before)
+
+
+def test_the_newest_sends_no_picture_that_it_cannot_open(newest: Codex) -> None:
+    """In the place of a picture whose bytes are none, the newest sends a text; the message keeps its other parts."""
+    broken = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
+    rollout = place(newest, [user("look", content=[{"type": "input_text", "text": "look"}, broken])])
+
+    outcome = newest.resume(rollout, PROMPT)
+
+    (sent,) = history(newest.release, outcome.requests[0], PROMPT)
+    assert [part["type"] for part in sent["content"]] == ["input_text", "input_text"]
+    assert sent["content"][0]["text"] == "look"
 
 
 def test_lines_of_other_kinds_disturb_nobody(codex: Codex) -> None:

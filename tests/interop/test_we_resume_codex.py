@@ -9,10 +9,11 @@ import pytest
 from codex import Codex, says, session_id, thinks
 from expected import NOTES, expected_history, history, items_in, plain, text_of
 from model_server import Item
+from ours import create
 from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
 
 from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session
-from rolloutlog._codec import LineEncoder, wire
+from rolloutlog._codec import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -54,14 +55,14 @@ def test_every_line_is_read(codex: Codex) -> None:
 
 
 def test_each_line_is_written_as_the_real_one_wrote_it(flat: Codex) -> None:
-    """Encoding each item again gives the very bytes of its line."""
+    """The items of a session of the real one's, recorded into another session, give the very bytes of their lines."""
     rollout = several_turns(flat)
 
-    items = load_session(rollout).items
-    written = rollout.read_bytes().splitlines(keepends=True)
+    with create(flat) as recorder:
+        recorder.record(*load_session(rollout).items)
 
-    again = LineEncoder().items(items)[0]
-    assert again == b"".join(line for line in written[1:] if b'"record_type"' not in line)
+    theirs = [line for line in rollout.read_bytes().splitlines()[1:] if b'"record_type"' not in line]
+    assert recorder.path.read_bytes().splitlines()[1:] == theirs
 
 
 def test_our_input_is_what_the_real_one_sends(codex: Codex) -> None:
