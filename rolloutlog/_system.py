@@ -103,6 +103,8 @@ def make_folders(folder: Path, system: System = REAL_SYSTEM) -> None:
         try:
             status = system.lstat(folder)
         except FileNotFoundError:
+            if folder == folder.parent:
+                raise  # not even the root is there: nothing to stand on
             missing.append(folder)
             folder = folder.parent
             continue
