@@ -259,11 +259,13 @@ def wait_in_handlers() -> None:
     end: list[bool] = []
     setter = set_by_others(acks, end)
     current = Ack()
+    current.set()
 
     def action() -> None:
         nonlocal current
-        current = Ack()
-        acks.append(current)
+        ack = Ack()
+        acks.append(ack)  # first, for what the handler waits for must be known to who sets it
+        current = ack
         current.result(10)
 
     storm(action, handler=lambda: current.result(10), signals=3_000)
