@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from ._ack import Ack
 from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, State, Wake, WriterOptions
 from ._journal import Journal
-from ._queue import HEAVY, HandoffQueue, pauses
+from ._queue import HEAVY, HandoffQueue
 from ._turn import Turn, said
 from .exceptions import ForkedRecorderError, QueueFullError, RecorderClosedError
 
@@ -153,9 +153,7 @@ class Writer:
     def _find_room(self, size: int, timeout: float) -> bool:
         """Wait until *size* bytes may go in; return false where they are to be dropped instead."""
         deadline = monotonic() + timeout
-        for pause in pauses():
-            if self.queue.has_room(size):
-                return True
+        while not self.queue.has_room(size):
             if self.options.on_full == "drop":
                 return False
             if self.options.on_full == "raise":
@@ -166,10 +164,10 @@ class Writer:
             if _thread.get_ident() in self._serving:  # a finalizer that records, run where it happened to be due
                 raise QueueFullError(self.journal.path, "the thread that would make room is the one that records")
             if monotonic() >= deadline:
-                break
+                raise QueueFullError(self.journal.path, f"no room within {timeout} s")
             self._watch()
-            sleep(pause)
-        raise QueueFullError(self.journal.path, f"no room within {timeout} s")
+            self.queue.wait_for_room(size)
+        return True
 
     def _drop(self, count: int) -> None:
         """Count *count* records as dropped, at this place in the order of records."""
