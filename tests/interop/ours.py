@@ -29,13 +29,21 @@ def create(codex: Codex, **options: Any) -> RolloutRecorder:
 
 
 def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[str]:
-    """Record in another process, kill that after so many acknowledgements, and return all that it acknowledged."""
+    """Record in another process, and kill that in the middle of a write, after so many acknowledgements.
+
+    Returns:
+        Every text that it acknowledged before it died.
+    """
     command = [sys.executable, __file__, str(codex.home), session_id]
     # Where the package was imported from: the source tree, unless the tests run against what is installed.
     env = {**os.environ, "PYTHONPATH": str(Path(rolloutlog.__file__).parents[1])}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         seen = [writer.stdout.readline().strip() for _ in range(acknowledged)]
+        (rollout,) = codex.rollouts()
+        size = rollout.stat().st_size
+        while rollout.stat().st_size == size and writer.poll() is None:
+            pass  # the file grows page by page while a long line is written: now is the moment
         writer.kill()
         # What it said between the last line read and its death was acknowledged too.
         seen += [rest.strip() for rest in writer.stdout if rest.endswith("\n")]
@@ -51,7 +59,7 @@ def main(home: Path, session_id: str) -> None:
         recorder, saved = RolloutRecorder.resume(session_id, home=home)
         begun = len(saved.items)
     for number in range(begun, sys.maxsize):
-        recorder.record(user(f"message {number}"), user(LONG))
+        recorder.record(user(LONG), user(f"message {number}"))
         recorder.flush()
         sys.stdout.write(f"message {number}\n")
         sys.stdout.flush()
