@@ -27,18 +27,23 @@ class Extra(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __reduce__(self) -> tuple[type[Extra], tuple[dict[str, Any]]]:
-        return Extra, (dict(self),)
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Extra], tuple[dict[str, Any]]]:
+        return _extra, (dict(self),)
 
 
 EMPTY = Extra()
+"""The extra of nearly every value: there is one, so that a look at its identity tells that nothing is in it."""
+
+
+def _extra(values: Mapping[str, Any]) -> Extra:
+    return Extra(values) if values else EMPTY
 
 
 def read_only(value: Any) -> Any:
     """Convert a mapping to an `Extra`; leave anything else to the check, which says where it is wrong."""
-    if type(value) is Extra or not isinstance(value, Mapping):
+    if value is EMPTY or type(value) is Extra or not isinstance(value, Mapping):
         return value
-    return Extra(value) if value else EMPTY
+    return _extra(value)
 
 
 def place(instance: Any, attribute: attrs.Attribute[Any]) -> str:
@@ -62,6 +67,8 @@ def has_free_keys(*reserved: str) -> Check:
     """Return a check that a mapping has string keys and none that is *reserved* or in the ``KEYS`` of its class."""
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is EMPTY:
+            return
         if not isinstance(value, Extra):
             raise InvalidItemError(place(instance, attribute), "is not a mapping")
         for key in value:

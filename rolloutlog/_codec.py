@@ -8,16 +8,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from rolloutlog._checks import shortened
-from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
-from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_state
+from rolloutlog._checks import EMPTY, shortened
+from rolloutlog._decode import HOT, HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
+from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
 from rolloutlog._json import JSON, InvalidJson, Json, plain
 from rolloutlog._models import Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from rolloutlog._structure import Inexact
 from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import ExecAction, LocalShellCall, Other, ResponseItem, is_item
+from rolloutlog.items import ExecAction, LocalShellCall, ResponseItem, is_item
 
 __all__ = [
     "Format",
@@ -145,18 +145,37 @@ def _from_mapping(mapping: Mapping[str, Any]) -> ResponseItem:
     kind = mapping.get("type", "message" if "role" in mapping else None)
     if not isinstance(kind, str):
         raise InvalidItemError("item", "is a dict without a 'type' that is a string")
-    raw: Wire = plain(mapping, kind)
-    raw["type"] = kind
-    if kind == "message" and isinstance(raw.get("content"), str):
-        part = "output_text" if raw.get("role") == "assistant" else "input_text"
-        raw["content"] = [{"type": part, "text": raw["content"]}]
-    if "record_type" in raw:
+    if "record_type" in mapping:
         raise InvalidItemError(kind, "may not hold 'record_type', which marks lines that are no items")
+    if kind == "message":
+        mapping = _long_message(mapping)
+    if kind in _ALL_TEXT and type(mapping) is dict:
+        try:
+            known: Any = HOT[kind](mapping, True)
+        except SLOWER:
+            pass  # it has more in it, or something wrong: below
+        else:
+            if known.extra is EMPTY:
+                return _unshaped(known)
+    raw: Wire = plain(mapping, kind)
     try:
         item = decode_item(raw, True)
     except InvalidJson as error:
         raise InvalidItemError(kind, str(error)) from None
-    return Other(raw) if isinstance(item, Other) else _unshaped(item)
+    return _unshaped(item)
+
+
+# Kinds that hold nothing but strings, each of which their reader checks: they need no look for what is not plain JSON.
+_ALL_TEXT = frozenset({"message", "reasoning", "function_call", "function_call_output"})
+
+
+def _long_message(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the short form of a message, a role and a text, in full; any other message as it is."""
+    content = mapping.get("content")
+    if isinstance(content, str):
+        kind = "output_text" if mapping.get("role") == "assistant" else "input_text"
+        return {**mapping, "type": "message", "content": [{"type": kind, "text": content}]}
+    return mapping if "type" in mapping else {**mapping, "type": "message"}
 
 
 def _unshaped(item: ResponseItem) -> ResponseItem:
@@ -201,6 +220,8 @@ class LineEncoder:
         self._clock = clock
         # The one place that knows how a record becomes a line: another format wraps the dict here.
         self._line = json.line
+        # The same, faster, for records that nobody needs to see.
+        self._dump, self._newline = (json.dump if redact is None else None), json.newline
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
     def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
@@ -213,16 +234,25 @@ class LineEncoder:
         Raises:
             InvalidItemError: one of them cannot be recorded.
         """
-        lines = []
+        lines: list[bytes] = []
         filtered = 0
-        encode = self._encoded if self._redact is None else self._redacted
+        dump, newline = self._dump, self._newline
         for value in values:
-            item = cast(ResponseItem, value) if type(value) in WIRE else to_item(value)
-            if type(item) is Other and (not item.raw or self._only_known):
+            item: Any = value
+            to_wire = WIRE.get(type(item))
+            if to_wire is None:
+                item = to_item(value)
+                to_wire = WIRE[type(item)]
+            if to_wire is wire_other and (not item.raw or self._only_known):
                 filtered += 1
                 continue
-            line = encode(item, WIRE[type(item)](item))
-            if line:
+            record = to_wire(item)
+            if dump is not None:
+                try:
+                    lines.append(dump(record, None, newline))
+                except (TypeError, ValueError, RecursionError):
+                    lines.append(self._encoded(item, record))
+            elif line := self._redacted(item, record):
                 lines.append(line)
             else:
                 filtered += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rolloutlog._checks import EMPTY
 from rolloutlog._json import plain, stringified
 from rolloutlog._models import LogEntry, SessionMeta, SessionStateSnapshot
 from rolloutlog.exceptions import InvalidItemError
@@ -78,19 +79,24 @@ def wire_log(entry: LogEntry) -> Wire:
 
 
 def _message(item: Message) -> Wire:
-    content = [_PARTS[type(part)](part) for part in item.content]
-    known = {"type": "message", "id": item.id, "role": item.role, "content": content}
-    return known if item._shape is None and not item.extra else _shaped(known, item)
+    content = item.content
+    part = content[0] if len(content) == 1 else None
+    if (type(part) is InputText or type(part) is OutputText) and part.extra is EMPTY:
+        parts: list[Wire] = [{"type": part.type, "text": part.text}]  # nearly every message: no call is worth its time
+    else:
+        parts = _parts(content)
+    known = {"type": "message", "id": item.id, "role": item.role, "content": parts}
+    return known if item._shape is None and item.extra is EMPTY else _shaped(known, item)
 
 
 def _reasoning(item: Reasoning) -> Wire:
-    known: Wire = {"type": "reasoning", "id": item.id, "summary": [_PARTS[type(part)](part) for part in item.summary]}
+    known: Wire = {"type": "reasoning", "id": item.id, "summary": _parts(item.summary)}
     if item.content is not None:
-        known["content"] = [_PARTS[type(part)](part) for part in item.content]
+        known["content"] = _parts(item.content)
     elif item._shape is not None and "content" in item._shape:
         known["content"] = None
     known["encrypted_content"] = item.encrypted_content
-    return known if item._shape is None and not item.extra else _shaped(known, item)
+    return known if item._shape is None and item.extra is EMPTY else _shaped(known, item)
 
 
 def _local_shell_call(item: LocalShellCall) -> Wire:
@@ -101,7 +107,7 @@ def _local_shell_call(item: LocalShellCall) -> Wire:
         "status": item.status,
         "action": _PARTS[type(item.action)](item.action),
     }
-    return known if item._shape is None and not item.extra else _shaped(known, item)
+    return known if item._shape is None and item.extra is EMPTY else _shaped(known, item)
 
 
 def _function_call(item: FunctionCall) -> Wire:
@@ -112,16 +118,17 @@ def _function_call(item: FunctionCall) -> Wire:
         "arguments": item.arguments,
         "call_id": item.call_id,
     }
-    return known if item._shape is None and not item.extra else _shaped(known, item)
+    return known if item._shape is None and item.extra is EMPTY else _shaped(known, item)
 
 
 def _function_call_output(item: FunctionCallOutput) -> Wire:
-    output = item.output if isinstance(item.output, str) else [_PARTS[type(part)](part) for part in item.output]
+    output = item.output if isinstance(item.output, str) else _parts(item.output)
     known = {"type": "function_call_output", "call_id": item.call_id, "output": output}
-    return known if item._shape is None and not item.extra else _shaped(known, item)
+    return known if item._shape is None and item.extra is EMPTY else _shaped(known, item)
 
 
-def _other(item: Other) -> Wire:
+def wire_other(item: Other) -> Wire:
+    """Return *item*, of a kind that no class knows, as the dict that is written."""
     if not item.raw:
         raise InvalidItemError("other", "has nothing in it to write")
     raw = _plain(item.raw, item.type, _ON_LINE)
@@ -143,16 +150,20 @@ def _shaped(known: Wire, value: Any, depth: int = _ON_LINE) -> Wire:
     return shaped
 
 
+def _parts(parts: tuple[Any, ...]) -> list[Wire]:
+    return [_PARTS[type(part)](part) for part in parts]
+
+
 def _text(part: InputText | OutputText | SummaryText | ReasoningText) -> Wire:
     known: Wire = {"type": part.type, "text": part.text}
-    if part.extra:
+    if part.extra is not EMPTY:
         known.update(_plain(part.extra, part.type, _IN_LIST))
     return known
 
 
 def _input_image(part: InputImage) -> Wire:
     known: Wire = {"type": "input_image", "image_url": part.image_url}
-    if part.extra:
+    if part.extra is not EMPTY:
         known.update(_plain(part.extra, part.type, _IN_LIST))
     return known
 
@@ -170,7 +181,7 @@ def _exec(action: ExecAction) -> Wire:
         "env": None if action.env is None else dict(action.env),
         "user": action.user,
     }
-    return known if action._shape is None and not action.extra else _shaped(known, action, _IN_ITEM)
+    return known if action._shape is None and action.extra is EMPTY else _shaped(known, action, _IN_ITEM)
 
 
 def _other_action(action: OtherAction) -> Wire:
@@ -200,6 +211,6 @@ WIRE: dict[type, Callable[[Any], Wire]] = {
     LocalShellCall: _local_shell_call,
     FunctionCall: _function_call,
     FunctionCallOutput: _function_call_output,
-    Other: _other,
+    Other: wire_other,
 }
 """How each kind of item is written, by its class: looked up once an item."""

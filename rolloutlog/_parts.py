@@ -128,28 +128,30 @@ ContentPart: TypeAlias = InputText | OutputText | InputImage | OtherPart
 # --- which parts may stand where: checks for the fields of items ------------------------------------------------------
 
 _CONTENT = (InputText, OutputText, InputImage)
+_SUMMARY = (SummaryText,)
+_REASONING = (ReasoningText,)
 
 
 def is_content(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a tuple of what messages are made of."""
-    _check_parts(place(instance, attribute), value, _CONTENT)
+    _check_parts(instance, attribute, value, _CONTENT)
 
 
 def is_summary(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a tuple of what a reasoning summary is made of."""
-    _check_parts(place(instance, attribute), value, (SummaryText,))
+    _check_parts(instance, attribute, value, _SUMMARY)
 
 
 def is_reasoning_content(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a tuple of what raw reasoning is made of, or `None`."""
     if value is not None:
-        _check_parts(place(instance, attribute), value, (ReasoningText,))
+        _check_parts(instance, attribute, value, _REASONING)
 
 
 def is_output(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a string, or a tuple of what messages are made of."""
     if not isinstance(value, str):
-        _check_parts(place(instance, attribute), value, _CONTENT)
+        _check_parts(instance, attribute, value, _CONTENT)
 
 
 def _is_known(part: OtherPart, classes: tuple[type, ...]) -> bool:
@@ -159,7 +161,10 @@ def _is_known(part: OtherPart, classes: tuple[type, ...]) -> bool:
     return any(part.type in cls.TYPES for cls in classes)  # type: ignore[attr-defined]
 
 
-def _check_parts(where: str, value: object, classes: tuple[type, ...]) -> None:
+def _check_parts(instance: Any, attribute: attrs.Attribute[Any], value: object, classes: tuple[type, ...]) -> None:
+    if type(value) is tuple and len(value) == 1 and type(value[0]) in classes:
+        return  # as nearly always
+    where = place(instance, attribute)
     if not isinstance(value, tuple):
         hint = ", not a string: Message.user(...) and its sisters take one" if isinstance(value, str) else ""
         raise InvalidItemError(where, f"is not a sequence of parts{hint}")
