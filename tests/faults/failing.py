@@ -1,4 +1,4 @@
-"""Failing calls: each call that the journal makes fails in turn; it is heard at once, and nothing is lost or doubled."""
+"""Failing calls: each call of the journal fails in turn; it is heard at once, and nothing is lost or doubled."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ STARTED = 1_750_000_000.0
 
 @attrs.frozen
 class Fault:
-    """The *at*-th call named *call* (from 1, since the fault was armed) goes wrong; with *forever*, all later ones too."""
+    """The *at*-th call named *call* (from 1, since it was armed) goes wrong; with *forever*, all later ones too."""
 
     call: str
     at: int
@@ -48,8 +48,8 @@ class Fault:
 class FaultySystem:
     """The real system, whose calls fail as the armed faults say.
 
-    A failed fsync does what Linux does: the dirty pages are dropped, and the next fsync says yes. Which bytes that hit is
-    remembered, and `lose_dropped_pages` makes them what they will be once the page cache is gone: NULs.
+    A failed fsync does what Linux does: the dirty pages are dropped, and the next fsync says yes. Which bytes that hit
+    is remembered, and `lose_dropped_pages` makes them what they will be once the page cache is gone: NULs.
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,211 @@
+"""Accounting: whatever happens, accepted = written + pending + dropped, and the file owns up to each drop where it was."""
+
+from __future__ import annotations
+
+import json
+import random
+import traceback
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from rolloutlog import RolloutRecorder
+from rolloutlog.exceptions import QueueFullError, WriteError
+
+from . import checker
+from .harness import Report, row, scratch
+from .seam import ERRNOS, SHORT, ZERO, Fault, FaultySystem, heard, open_recorder, path_in
+
+CALLS = ("write", "fsync", "fstat", "lstat", "lseek", "ftruncate", "pread", "lock", "unlock")
+
+
+def history(path: Path) -> list[tuple[int, int]]:
+    """Return what the file says happened: for each run of records its first number and the one behind its last.
+
+    A gap entry takes as many numbers out as it owns up to, so that a file which tells all says nothing but consecutive
+    numbers.
+    """
+    runs: list[tuple[int, int]] = []
+    expected = 0
+    for each in path.read_bytes().split(b"\n")[1:-1]:
+        try:
+            value = json.loads(each)
+        except ValueError:
+            continue  # torn by somebody else
+        if value["type"] == "log":
+            expected += value.get("extra", {}).get("dropped", 0)
+            continue
+        producer, number = value["content"][0]["text"].split(" ")[:2]
+        if producer != "main":
+            continue
+        if not runs or int(number) != expected:
+            runs.append((expected, int(number)))
+        expected = int(number) + 1
+    return [*runs, (expected, expected)]
+
+
+class Accounts(RuleBasedStateMachine):
+    """Records, faults, drops, flushes and other programs in any order; a list of numbers is the model."""
+
+    report: Report
+
+    @initialize(
+        fsync=st.sampled_from(["never", "flush", "always"]),
+        shared=st.booleans(),
+        on_full=st.sampled_from(["drop", "drop", "raise", "block"]),
+        queue_size=st.integers(1, 4),
+    )
+    def begin(self, **options: Any) -> None:
+        """Create a session on a system that can be made to fail."""
+        if options["shared"] and options["fsync"] == "flush":
+            options["fsync"] = "always"
+        self.options = options
+        self.scratch = scratch("/dev/shm")
+        self.home = self.scratch.__enter__()
+        self.ears = heard()
+        self.ears.__enter__()
+        self.system = FaultySystem()
+        self.offered = 0  # records that were accepted or dropped, over all recorders on the file
+        self.torn = 0
+        self.faulty = False
+        self.open()
+        self.report.trial()
+
+    def open(self) -> None:
+        """Open a recorder, which counts from nothing."""
+        self.before = self.offered
+        self.gap_lines_before = self.found().gap_lines
+        self.dropped_before = self.found().gaps
+        self.recorder: RolloutRecorder = open_recorder(self.home, self.system, inline=True, **self.options)
+
+    def found(self) -> checker.Found:
+        """Return what is in the file."""
+        return checker.read(path_in(self.home))
+
+    @rule(sizes=st.lists(st.sampled_from([0, 10, 70_000]), min_size=1, max_size=3))
+    def record(self, sizes: list[int]) -> None:
+        """Record a few at once: all of them are taken, dropped or refused."""
+        messages = [checker.message("main", self.offered + index, size) for index, size in enumerate(sizes)]
+        try:
+            self.recorder.record(*messages, timeout=0.0)
+        except QueueFullError:
+            assert self.options["on_full"] != "drop", "refused, where it was to be dropped"
+            return
+        self.offered += len(sizes)
+
+    @rule(call=st.sampled_from(CALLS), at=st.integers(1, 3), how=st.sampled_from(ERRNOS), forever=st.booleans())
+    def break_call(self, call: str, at: int, how: int, forever: bool) -> None:
+        """Let a call fail from now on, or once."""
+        self.system.arm(Fault(call, at, how, forever))
+        self.faulty = True
+
+    @rule(at=st.integers(1, 2), how=st.sampled_from([SHORT, ZERO]), behind=st.sampled_from(CALLS[1:6]))
+    def break_write(self, at: int, how: str, behind: str) -> None:
+        """Let a write end half-way, the next fail, and what would mend it fail as well."""
+        self.system.arm(Fault("write", at, how), Fault("write", at + 1, ERRNOS[0], True), Fault(behind, 2, ERRNOS[0]))
+        self.faulty = True
+
+    @rule(call=st.sampled_from(["write", "lstat"]), count=st.integers(2, 8))
+    def overflow(self, call: str, count: int) -> None:
+        """Nothing can be written for good, and more comes than fits into the queue."""
+        self.break_call(call, 1, ERRNOS[1], True)
+        for _ in range(count):
+            self.record([5])
+
+    @rule()
+    def heal(self) -> None:
+        """Let nothing fail any more."""
+        self.system.heal()
+        self.faulty = False
+
+    @rule(torn=st.booleans())
+    def somebody_else_appends(self, torn: bool) -> None:
+        """A program that takes no lock appends a line, or part of one, while nothing of ours is on its way."""
+        if self.recorder.stats.pending or self.found().tail:
+            return
+        each = checker.line("other", 0, 20)
+        with path_in(self.home).open("ab") as file:
+            file.write(each[:-9] if torn else each)
+        self.system.brought_to_medium(path_in(self.home))
+        self.torn += torn
+
+    @rule()
+    def flush(self) -> None:
+        """At a barrier the accounts are exact, and what it says is so."""
+        failed = False
+        try:
+            self.recorder.flush(timeout=5)
+        except WriteError as error:
+            failed = True
+            assert self.faulty, f"nothing is wrong, and flush says {error}"
+        stats = self.recorder.stats
+        assert stats.accepted == stats.written + stats.pending + stats.dropped, stats
+        if failed:
+            assert stats.failures > 0, stats
+            return
+        found = self.found()
+        ours = len(found.numbers["main"])
+        assert stats.pending == 0, stats
+        whose = found.tail.partition(b'"text":"')[2]
+        assert not found.tail or whose.startswith(b"other "), "all is well, and the file ends in a torn line of ours"
+        assert len(found.bad) <= self.torn, f"torn lines: {[checker.shown(each) for each in found.bad]}"
+        assert ours + found.gaps == self.offered, f"{self.offered} offered; {ours} on disk, {found.gaps} owned up to"
+        assert stats.dropped == found.gaps - self.dropped_before, f"{stats}, and the file says {found.gaps}"
+        gap_lines = found.gap_lines - self.gap_lines_before
+        assert stats.accepted == self.offered - self.before + gap_lines, (
+            f"{stats}: {self.offered - self.before} offered"
+        )
+        assert all(said == is_there for said, is_there in history(path_in(self.home))), history(path_in(self.home))
+        self.report.count("barriers")
+
+    @precondition(lambda self: not self.faulty)
+    @rule()
+    def close_and_open(self) -> None:
+        """End the recorder, and go on with the next."""
+        self.flush()
+        self.recorder.close(timeout=5)
+        self.open()
+
+    def teardown(self) -> None:
+        """Heal, flush and close; what a power cut would show of failed syncs is shown."""
+        if not hasattr(self, "recorder"):
+            return
+        try:
+            self.heal()
+            self.flush()
+            self.recorder.close(timeout=5)
+            before = self.found()
+            self.system.lose_dropped_pages(path_in(self.home))
+            assert self.found() == before, "what a failed fsync dropped was never written again"
+            self.report.count("dropped", before.gaps)
+            self.report.count("on disk", len(before.numbers["main"]))
+        finally:
+            self.recorder.shutdown()
+            self.ears.__exit__(None, None, None)
+            self.scratch.__exit__(None, None, None)
+
+
+@row("accounting.machine", "accepted = written + pending + dropped, always", quick=60, full=2_000, long=20_000)
+def machine(report: Report, size: int, dice: random.Random) -> None:
+    """A state machine of records, faults, drops, barriers, closes and other programs."""
+
+    class Seeded(Accounts):
+        pass
+
+    Seeded.report = report
+    settings = hypothesis.settings(
+        max_examples=size,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+    )
+    hypothesis.seed(dice.randrange(10**9))(Seeded)
+    try:
+        run_state_machine_as_test(Seeded, settings=settings)
+    except Exception as error:  # the shortest story that leads to it stands at the end
+        report.expect(False, "".join(traceback.format_exception(error)[-60:]))
