@@ -18,7 +18,7 @@ from typing import Any
 
 from ._bell import Bell
 
-# How long whoever waits for room sleeps before it looks again, in seconds: at whether the writer still lives, among others.
+# How long whoever waits for room sleeps before it looks again, in seconds: at whether the writer still lives, too.
 LOOK_AGAIN = 2e-3
 
 # What is smaller is bounded by the number of commands alone, which spares the common record the bookkeeping.
@@ -110,8 +110,8 @@ class HandoffQueue(queue.Queue[Any]):
 
     def put_heavy(self, command: Any, claim: list[bytes]) -> None:
         """Put in a command whose *claim* holds `HEAVY` bytes or more; they count against *max_bytes* until claimed."""
-        self._heavy.append(claim)
         self._commands.put(command)
+        self._heavy.append(claim)  # last: what an interrupted put counted and did not put in would count for ever
 
     # -- taking -------------------------------------------------------------------------------------------------------
 
@@ -134,8 +134,7 @@ class HandoffQueue(queue.Queue[Any]):
         that neither a signal handler nor an interrupt can come between a command's leaving here and its being there.
         """
         into.extend(map(self._commands.get, repeat(False, self._commands.qsize())))
-        # Claimed commands leave the tally of bytes. What an interrupted put left behind unclaimed stays in it, which
-        # can only make the bound a little tighter.
+        # Claimed commands leave the tally of bytes. An interrupt can make it forget one, never count one for ever.
         for _ in range(len(self._heavy)):
             claim = self._heavy.popleft()
             if claim:
