@@ -17,7 +17,7 @@ PACKAGE = Path(rolloutlog.__file__).parent
 
 # Lowest first. A module imports only from floors below its own. Every module stands here, once.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "_bell"}),
+    frozenset({"exceptions", "_bell", "_lines"}),
     frozenset({"items"}),
     frozenset({"_models"}),
     frozenset({"_json", "_system"}),
@@ -42,7 +42,7 @@ HOMES: dict[str, frozenset[str]] = {
 }
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
-BYTES_ONLY = frozenset({"_bell", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"})
+BYTES_ONLY = frozenset({"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"})
 MEANING = frozenset({"items", "_models", "_json", "_encode", "_decode", "_codec"})
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))

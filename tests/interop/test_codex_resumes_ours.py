@@ -17,10 +17,6 @@ from rolloutlog import Message, RolloutRecorder, load_session
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
-TORN_CHARACTER = pytest.mark.xfail(
-    strict=False,
-    reason="healing a tail leaves a torn character as it is, and then the real one reads nothing",
-)
 
 
 def test_every_kind_is_sent_in_order(writable: Codex) -> None:
@@ -125,7 +121,6 @@ def test_a_healed_tail_costs_no_item(writable: Codex) -> None:
     assert [text_of(item) for item in history(writable.release, outcome.requests[0], PROMPT)] == ["before", "after"]
 
 
-@TORN_CHARACTER
 def test_a_tail_torn_within_a_character_costs_no_item(writable: Codex) -> None:
     """A last line torn within a character is healed to UTF-8, without which the real one would read nothing at all."""
     with create(writable) as recorder:
@@ -142,7 +137,6 @@ def test_a_tail_torn_within_a_character_costs_no_item(writable: Codex) -> None:
     assert [text_of(item) for item in history(writable.release, outcome.requests[0], PROMPT)] == ["before", "after"]
 
 
-@TORN_CHARACTER
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(writable: Codex) -> None:
     """After three kills in the middle of long writes, with a resume after each, every acknowledged item is sent."""
     session_id = str(uuid.uuid4())

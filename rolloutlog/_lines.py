@@ -1,0 +1,79 @@
+"""Lines as bytes, on their way to a file: joined for writing, counted out, and ended where a tear left them. Pure functions."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+
+# A line of this size or more is written alone: copying it into a larger buffer costs more than the call that it saves
+# (joined, 1 MB records ran at 0.7 to 1.0 times the naive writer; alone, at 4 times, in 9 MB of memory instead of 66).
+_ALONE = 64 * 1024
+# What is joined for one write stays below this many bytes, so that a long backlog does not need its size again.
+_JOINED = 1024 * 1024
+
+
+def chunks(prefix: bytes, lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield *prefix* and *lines* as the pieces to write: large ones alone, small ones joined. Pieces hold whole lines."""
+    sizes = list(map(len, lines))
+    if not prefix and sizes and max(sizes) < _ALONE and sum(sizes) <= _JOINED:
+        yield b"".join(lines)  # nearly always; the loop below takes longer than the write
+        return
+    joined, size = [prefix] if prefix else [], len(prefix)
+    for line in lines:
+        if len(line) >= _ALONE or size + len(line) > _JOINED:
+            if joined:
+                yield joined[0] if len(joined) == 1 else b"".join(joined)
+            joined, size = [], 0
+        if len(line) >= _ALONE:
+            yield line
+            continue
+        joined.append(line)
+        size += len(line)
+    if joined:
+        yield joined[0] if len(joined) == 1 else b"".join(joined)
+
+
+def after(lines: Sequence[bytes], skip: int) -> Sequence[bytes]:
+    """Return *lines* without their first *skip* bytes."""
+    if not skip:
+        return lines
+    rest = list(lines)
+    while rest and skip >= len(rest[0]):
+        skip -= len(rest.pop(0))
+    if rest:
+        rest[0] = rest[0][skip:]
+    return rest
+
+
+def whole(lines: Sequence[bytes], size: int) -> int:
+    """Return how many of the first *size* bytes of *lines* make whole lines."""
+    total = 0
+    for line in lines:
+        if total + len(line) > size:
+            return total + line[: size - total].rfind(b"\n") + 1
+        total += len(line)
+    return total
+
+
+# What a character that was cut off may go on with: E0 and F0 want more than 80 next.
+_RESTS = (b"\x80", b"\x80\x80", b"\x80\x80\x80", b"\xa0\x80", b"\x90\x80\x80")
+
+
+def rest_of_character(tail: bytes) -> bytes:
+    """Return what makes *tail* end in a whole UTF-8 character, if one was cut off there, else nothing.
+
+    A kill tears a long write at the end of a page, as likely as not within a character, and the real Codex gives up a
+    whole file for one byte that is not UTF-8. Which character it becomes does not matter: the line is no JSON anyway.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    decoder.decode(tail)
+    begun = decoder.getstate()[0]
+    return next((rest for rest in _RESTS if begun and _is_utf8(begun + rest)), b"")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

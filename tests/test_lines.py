@@ -1,0 +1,68 @@
+"""Lines as bytes: how they are joined for writing, and how a line that was torn is ended."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolloutlog._lines import after, chunks, rest_of_character, whole
+
+SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
+
+
+@given(SMALL, st.sampled_from([b"", b"\n", b"header\n"]))
+def test_the_chunks_are_the_prefix_and_the_lines(lines, prefix):
+    """Joined again, they give the same bytes in the same order, and each holds whole lines."""
+    pieces = list(chunks(prefix, lines))
+
+    assert b"".join(pieces) == prefix + b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+
+
+@pytest.mark.parametrize("prefix", [b"", b"\n"])
+def test_a_large_line_is_written_alone(prefix):
+    """What is small on its two sides is not copied together with it."""
+    large = b"x" * 100_000 + b"\n"
+
+    pieces = list(chunks(prefix, [b"a\n", b"b\n", large, b"c\n", b"d\n"]))
+
+    assert pieces == [prefix + b"a\nb\n", large, b"c\nd\n"]
+
+
+def test_no_chunk_of_small_lines_is_larger_than_a_megabyte():
+    """A long backlog is written piece by piece."""
+    line = b"x" * 50_000 + b"\n"
+
+    pieces = list(chunks(b"", [line] * 100))
+
+    assert b"".join(pieces) == line * 100
+    assert max(map(len, pieces)) <= 1024 * 1024
+
+
+@given(SMALL, st.data())
+def test_after_and_whole_cut_the_same_bytes(lines, data):
+    """`after` leaves what lies behind an offset, and `whole` is the end of the last line that lies before it."""
+    stream = b"".join(lines)
+    size = data.draw(st.integers(0, len(stream)))
+
+    assert b"".join(after(lines, size)) == stream[size:]
+    assert whole(lines, size) == stream[:size].rfind(b"\n") + 1
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1), st.data())
+def test_a_torn_character_is_made_whole(text, data):
+    """Wherever UTF-8 text is cut, what is added makes it UTF-8 again; nothing is added where no character was torn."""
+    encoded = text.encode()
+    cut = encoded[: data.draw(st.integers(1, len(encoded)))]
+
+    rest = rest_of_character(cut[-4:])
+
+    (cut + rest).decode()
+    assert bool(rest) == (cut != cut.decode(errors="ignore").encode())
+
+
+def test_what_never_was_utf8_gets_nothing():
+    """Bytes that no continuation can mend are left as they are."""
+    assert rest_of_character(b"\xff") == b""
+    assert rest_of_character(b"ab\x80\x80") == b""
