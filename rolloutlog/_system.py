@@ -1,6 +1,6 @@
-"""The operating system as the journal sees it: each call that can fail, private folders, locks. The only user of filelock.
+"""The operating system as the journal sees it: each call that can fail, private folders, locks.
 
-A journal is handed a `System`; tests hand it one in which each call fails in turn.
+The only user of filelock. A journal is handed a `System`; tests hand it one in which each call fails in turn.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import ModuleType
@@ -84,7 +84,7 @@ class _OperatingSystem:
 
 @functools.cache
 def _filelock() -> ModuleType:
-    """Return filelock, imported at the first lock: it costs 50 ms and a fork audit hook, which mere readers need not pay.
+    """Return filelock, imported at the first lock: it costs 50 ms and a fork audit hook, which readers need not pay.
 
     Kept, because at the very end of the interpreter, when the last files are closed, nothing can be imported any more.
     """
@@ -97,7 +97,7 @@ REAL_SYSTEM: System = _OperatingSystem()
 
 
 def make_folders(folder: Path, system: System = REAL_SYSTEM) -> None:
-    """Make *folder* and what is missing above it, each with mode 0700: `os.makedirs` leaves the upper ones to the umask."""
+    """Make *folder* and what is missing above it, each with mode 0700; `os.makedirs` leaves that to the umask."""
     missing: list[Path] = []
     while True:
         try:
@@ -158,7 +158,8 @@ def _holder(status: os.stat_result) -> int | None:
         with open("/proc/locks", encoding="ascii", errors="replace") as locks:
             fields = [line.split() for line in locks]
         pid = next(int(field[4]) for field in fields if field[1:2] == ["FLOCK"] and field[5:6] == [device])
-        os.kill(pid, 0)
+        with suppress(PermissionError):  # somebody else's process, and it lives
+            os.kill(pid, 0)
     except (OSError, StopIteration, ValueError, IndexError):
         return None
     return pid

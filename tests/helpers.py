@@ -56,6 +56,18 @@ def in_fresh_process(function: Callable[..., None], *arguments: Any) -> str:
     return finish(start(function, *arguments))
 
 
+def tell(word: object) -> None:
+    """Print *word*, a line of its own, to whoever started this process."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    """Return the next line that *process* prints; an empty one if it has ended."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 def storm(action: Callable[[], object], *, handler: Callable[[], object], signals: int) -> None:
     """Repeat *action* while *handler* runs within it, *signals* times, at instants that nobody chose.
 
