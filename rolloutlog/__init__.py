@@ -7,8 +7,9 @@ The whole idea::
         response = client.responses.create(model=MODEL, input=session.to_input())
         session.record(*response.output)
 
-Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`, `iter_entries`,
-`find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in `rolloutlog.exceptions`.
+Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`,
+`iter_entries`, `find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in
+`rolloutlog.exceptions`.
 """
 
 from ._ack import Ack

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from types import FunctionType
 from typing import Any, Unpack
 
 from ._handler import RolloutHandler
@@ -14,25 +15,38 @@ from ._recorder import RolloutRecorder
 class _AttachedHandler(RolloutHandler):
     """A handler that takes itself off its logger, and puts the logger's level back, when it is closed."""
 
+    # _lowered: the level that the logger had, and the one that we gave it; `None` if we gave it none. Set by `attach`
+    # and `close`, from whatever thread calls them.
+
     def __init__(self, logger: logging.Logger, how: dict[str, Any]) -> None:
         super().__init__(**how)
         self._logger = logger
-        self._level_before: int | None = None
-        self.how = how
+        self._lowered: tuple[int, int] | None = None
+        self._how = how
 
-    def join(self) -> None:
-        """Go onto the logger, and let records of the handler's level pass it."""
-        if self._logger.getEffectiveLevel() > self.level:
-            self._level_before = self._logger.level
-            self._logger.setLevel(self.level)
+    def differing(self, how: dict[str, Any]) -> list[str]:
+        """Return the names of the arguments in *how* that are others than this handler was attached with."""
+        return [name for name in {**how, **self._how} if not _is_same(self._how.get(name), how.get(name))]
+
+    def join(self) -> _AttachedHandler:
+        """Go onto the logger, and let records of the handler's level pass it; return the one that is on it now."""
         self._logger.addHandler(self)
+        first = _attached_to(self._logger)
+        if first is not None and first is not self:  # another thread attached at the same moment
+            self.close()
+            return first
+        before = self._logger.level
+        if self._logger.getEffectiveLevel() > self.level:
+            self._logger.setLevel(self.level)
+            self._lowered = (before, self.level)
+        return self
 
     def close(self) -> None:
         """Leave the logger, and end as every handler."""
         self._logger.removeHandler(self)
-        before, self._level_before = self._level_before, None
-        if before is not None and self._logger.level == self.level:  # nobody else has set it meanwhile
-            self._logger.setLevel(before)
+        lowered, self._lowered = self._lowered, None
+        if lowered is not None and self._logger.level == lowered[1]:  # nobody else has set it meanwhile
+            self._logger.setLevel(lowered[0])
         super().close()
 
 
@@ -62,15 +76,26 @@ def attach(
     """
     if not isinstance(logger, logging.Logger):
         logger = logging.getLogger(logger)
+    if isinstance(level, str):
+        level = logging.getLevelNamesMapping().get(level, level)
     how: dict[str, Any] = {"home": home, "recorder": recorder, "level": level, **options}
-    for handler in logger.handlers:
-        if isinstance(handler, _AttachedHandler):
-            if handler.how == how:
-                return handler
-            differing = [name for name in {**how, **handler.how} if handler.how.get(name) != how.get(name)]
-            raise ValueError(
-                f"logger {logger.name!r} has a rollout handler with another {', '.join(differing)}; close() it first"
-            )
-    handler = _AttachedHandler(logger, how)
-    handler.join()
-    return handler
+    attached = _attached_to(logger) or _AttachedHandler(logger, how).join()
+    differing = attached.differing(how)
+    if differing:
+        raise ValueError(
+            f"logger {logger.name!r} has a rollout handler with another {', '.join(differing)}; close() it first"
+        )
+    return attached
+
+
+def _attached_to(logger: logging.Logger) -> _AttachedHandler | None:
+    """Return the handler that `attach` put onto *logger*, the first if two threads are about to put one there."""
+    return next((handler for handler in logger.handlers if isinstance(handler, _AttachedHandler)), None)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two arguments are the same, also where a notebook cell that ran again defined a function anew."""
+    if not isinstance(one, FunctionType) or not isinstance(other, FunctionType):
+        return bool(one == other)
+    parts = ("__code__", "__defaults__", "__kwdefaults__", "__closure__")
+    return one.__globals__ is other.__globals__ and all(getattr(one, part) == getattr(other, part) for part in parts)

@@ -1,4 +1,4 @@
-"""The logging handler: log records in, items and log entries out, to the recorder of a session that begins when needed."""
+"""The logging handler: log records in, to the recorder of a session that begins when it is needed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import sys
 import threading
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any, Self, Unpack
 
 from ._ack import Ack
-from ._codec import ItemLike
-from ._models import LogEntry, utc_timestamp
+from ._layout import resolve_home
+from ._locks import fork_safe_lock
+from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._recorder import RolloutRecorder, bound_recorder
 from .exceptions import ForkedRecorderError, RecorderClosedError
-from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning
 
 # How long a handler's flush and close wait, in seconds: `logging.shutdown` calls both while the interpreter ends.
 _TIMEOUT = 10.0
@@ -25,9 +26,7 @@ _TIMEOUT = 10.0
 # Records within records on one thread, such as those of a `to_dict` that logs. A few are honest; endless ones are cut.
 _MOST_NESTED = 8
 
-# What every LogRecord has, and is therefore no `extra`. `taskName` came with Python 3.12, `message` and `asctime` with
-# a formatter that saw the record before.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "rollout_item"}
+_OURS = frozenset({"rolloutlog", "filelock"})
 
 _log = logging.getLogger("rolloutlog")
 _nested = threading.local()
@@ -43,11 +42,13 @@ class RolloutHandler(logging.Handler):
     a recorder. Within `RolloutRecorder.bound` it writes to that recorder instead. In a forked child it begins a new
     session whose meta line names the parent's session as ``parent_id``.
 
-    Logging never raises into the agent: errors go to `logging.Handler.handleError`.
+    Logging never raises into the agent: errors go to `logging.Handler.handleError`. What comes after the end, or in
+    the fork of a process whose recorder was handed in, is counted in `late`, and told once.
     """
 
-    # Set under `_beginning`: _recorder (from None to the session's own; anew in a fork). `_closed` and `late` are set by
-    # any thread; a count that two threads raise at the same instant may miss one of them.
+    # Under `_beginning`: _recorder (from None to the session's own; anew in a fork), _begun_by (the call that is about
+    # to begin it), _early (what was logged inside that call). `_ended` and `late` are set by any thread; a count that
+    # two threads raise at the same instant may miss one of them.
 
     def __init__(
         self,
@@ -73,17 +74,21 @@ class RolloutHandler(logging.Handler):
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
             OSError: with ``delay=False``, as for `RolloutRecorder.create`.
         """
-        checked(options)
+        checked(options, "home", "recorder", "session_id", "instructions", "meta", "delay", "level")
         own = [home, session_id, instructions, meta]
         if recorder is not None and (options or any(value is not None for value in own)):
-            raise TypeError("with recorder= the session is begun already: give its home, id and options to the recorder")
+            raise TypeError("with recorder= the session is there already: its home, id and options go to the recorder")
         super().__init__(level)
-        self._home, self._session_id, self._instructions = home, session_id, instructions
+        # Like the file of a FileHandler, the home stays where it was when the handler was made.
+        self._home = None if home is None else resolve_home(home).absolute()
+        self._session_id, self._instructions = session_id, instructions
         self._meta, self._options = dict(meta or {}), options
         self._recorder = recorder
         self._owns = recorder is None
-        self._beginning = threading.RLock()
-        self._closed = False
+        self._beginning = fork_safe_lock()
+        self._begun_by: FrameType | None = None
+        self._early: list[logging.LogRecord] = []
+        self._ended = False
         self.late = 0
         if not delay:
             self._begin()
@@ -101,7 +106,7 @@ class RolloutHandler(logging.Handler):
         The lock leaks when Ctrl-C comes at the wrong moment (Python 3.11 and 3.12), and would make all threads wait
         for one that waits for the disk. Nothing here needs it.
         """
-        if record.name.partition(".")[0] in _OURS:
+        if str(record.name).partition(".")[0] in _OURS:
             return False  # what is logged about writing cannot be written: one record would become thousands
         passed: Any = self.filter(record)
         if not passed:
@@ -109,18 +114,21 @@ class RolloutHandler(logging.Handler):
         if isinstance(passed, logging.LogRecord):  # from Python 3.12 on, a filter may put another in its place
             record = passed
         self.emit(record)
-        return bool(passed)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record *record*; never raises, see `handleError`."""
         depth = getattr(_nested, "depth", 0)
         if depth >= _MOST_NESTED:
-            return  # its like, a few levels up, is being recorded
+            # An interrupt at the wrong moment leaves the count too high, and so it is counted anew.
+            depth = sum(frame.f_code is RolloutHandler.emit.__code__ for frame in _stack()) - 1
+            if depth >= _MOST_NESTED:
+                return  # its like, a few levels up, is being recorded
         _nested.depth = depth + 1
         try:
             self._record(record)
-        except RecorderClosedError:
-            self._count_late()
+        except RecorderClosedError as error:
+            self._count_late(error)
         except Exception:
             self.handleError(record)
         finally:
@@ -128,69 +136,64 @@ class RolloutHandler(logging.Handler):
 
     def _record(self, record: logging.LogRecord) -> None:
         """Record *record* with the recorder of this context."""
-        if self._closed:
-            self._count_late()
-            return
+        if self._ended:
+            where = self._recorder.path if self._recorder is not None else resolve_home(self._home)
+            raise RecorderClosedError(where, "the handler is closed")
         recorder = bound_recorder.get() or self._recorder or self._begin()
-        item = _item_of(record)
-        entry = None if item is not None else self._entry_of(record)
         try:
-            _put(recorder, item, entry)
+            self._hand_over(record, recorder)
         except ForkedRecorderError:
             if recorder is not self._recorder or not self._owns:
                 raise
-            _put(self._begin(instead_of=recorder), item, entry)
+            self._hand_over(record, self._begin(instead_of=recorder))
 
-    def _begin(self, *, instead_of: RolloutRecorder | None = None) -> RolloutRecorder:
-        """Begin the handler's session, once; or, in a forked child, one of its own in place of the parent's."""
+    def _hand_over(self, record: logging.LogRecord, recorder: RolloutRecorder | None) -> None:
+        """Let *recorder* record *record*, or keep it until there is a recorder."""
+        if recorder is None:
+            self._early.append(record)
+        elif (item := item_of(record)) is not None:
+            recorder.record(item)
+        else:
+            recorder.record_log(entry_of(record, self.formatter))
+
+    def _begin(self, *, instead_of: RolloutRecorder | None = None) -> RolloutRecorder | None:
+        """Begin the handler's session, once; or, in a forked child, one of its own in place of the parent's.
+
+        Returns:
+            Its recorder; `None` within the call that begins it, where a `redact` hook or a signal handler logs.
+        """
         with self._beginning:
             if self._recorder is not None and self._recorder is not instead_of:
                 return self._recorder
+            if self._begun_by is not None and self._begun_by in _stack():
+                return None
+            self._begun_by = sys._getframe()
             meta, session_id = self._meta, self._session_id
             if instead_of is not None:
                 meta, session_id = {**meta, "parent_id": instead_of.session.id}, None
-            self._recorder = RolloutRecorder.create(
-                self._home, session_id=session_id, instructions=self._instructions, meta=meta, **self._options
-            )
-            return self._recorder
+            try:
+                self._recorder = begun = RolloutRecorder.create(
+                    self._home, session_id=session_id, instructions=self._instructions, meta=meta, **self._options
+                )
+            finally:  # of an error, the record that should have begun the session will tell
+                self._begun_by, early, self._early = None, self._early, []
+        for record in early:
+            self.emit(record)
+        if self._ended:  # meanwhile, and `shutdown` found nothing to end
+            begun.shutdown()
+        return begun
 
-    def _entry_of(self, record: logging.LogRecord) -> LogEntry:
-        """Return the log entry for a plain record."""
-        message, extra, exc_info = record.getMessage(), _extra_of(record), record.exc_info
-        if isinstance(record.msg, Mapping) and isinstance(record.msg.get("event"), str) and not record.args:
-            # structlog hands its event over as a dict, for a formatter to render.
-            message = record.msg["event"]
-            extra |= {str(key): value for key, value in record.msg.items() if key not in ("event", "rollout_item")}
-            exc_info = exc_info or _exc_info(extra.pop("exc_info", None))
-        exception = record.exc_text
-        if exc_info and not exception:
-            formatter = self.formatter or _plain
-            exception = formatter.formatException(exc_info) if exc_info[0] is not None else None
-        stack = record.stack_info
-        if stack and self.formatter is not None:
-            stack = self.formatter.formatStack(stack)
-        return LogEntry(
-            timestamp=utc_timestamp(record.created),
-            level=record.levelname,
-            logger=record.name,
-            message=message,
-            exception=exception or None,
-            stack=stack or None,
-            extra=extra,
-        )
-
-    def _count_late(self) -> None:
-        """Count a record that came after the end, and tell of the first: nobody else will."""
+    def _count_late(self, error: RecorderClosedError) -> None:
+        """Count a record that nobody takes, and tell of the first: else nobody would hear of it."""
         self.late += 1
         if self.late == 1:
-            where = self._recorder.path if self._recorder is not None else "no session"
-            _log.warning("%s: a record came after the end and was not recorded; `late` counts them", where)
+            _log.warning("%s; a record was not recorded, and `late` counts them", error)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Wait until everything so far is on disk; what goes wrong is told to the logger ``rolloutlog``."""
-        if self._recorder is None or self._closed:
+        if self._recorder is None or self._ended:
             return
         try:
             self._recorder.flush(timeout=_TIMEOUT)
@@ -202,7 +205,7 @@ class RolloutHandler(logging.Handler):
 
         A recorder that was handed in is only flushed: it is closed by whoever made it.
         """
-        self._closed = True
+        self._ended = True
         recorder = self._recorder
         if recorder is not None:
             return recorder.shutdown() if self._owns else recorder.request_flush()
@@ -214,8 +217,6 @@ class RolloutHandler(logging.Handler):
         """Shut down and wait for it; what could not be written is told to the logger ``rolloutlog``."""
         try:
             self.shutdown().result(_TIMEOUT)
-        except ForkedRecorderError:  # a child that ends without having logged: the session is its parent's
-            pass
         except Exception as error:
             _tell(error)
         finally:
@@ -232,46 +233,16 @@ class RolloutHandler(logging.Handler):
         return f"<RolloutHandler {where} ({logging.getLevelName(self.level)})>"
 
 
-_ITEMS = (Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput, Other)
-_OURS = frozenset({"rolloutlog", "filelock"})
-_plain = logging.Formatter()
-
-
-def _put(recorder: RolloutRecorder, item: ItemLike | None, entry: LogEntry | None) -> None:
-    """Record the one of the two that there is."""
-    if entry is not None:
-        recorder.record_log(entry)
-    elif item is not None:
-        recorder.record(item)
-
-
-def _item_of(record: logging.LogRecord) -> ItemLike | None:
-    """Return the item that *record* carries, if it carries one."""
-    item = getattr(record, "rollout_item", None)
-    if item is not None:
-        return item  # type: ignore[no-any-return]
-    message = record.msg
-    if isinstance(message, _ITEMS):
-        return message
-    if isinstance(message, Mapping) and "event" in message:
-        return message.get("rollout_item")
-    return None
-
-
-def _extra_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what the caller passed as ``extra``: attributes that no record has by itself."""
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD and not key.startswith("_")}
-
-
-def _exc_info(value: Any) -> Any:
-    """Return what structlog's ``exc_info`` means: an exception, a triple, or true for the one being handled."""
-    if isinstance(value, BaseException):
-        return (type(value), value, value.__traceback__)
-    if isinstance(value, tuple):
-        return value
-    return sys.exc_info() if value else None
+def _stack() -> Iterator[FrameType]:
+    """Yield the frames of this thread, the caller's first."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back  # type: ignore[assignment]
 
 
 def _tell(error: Exception) -> None:
     """Tell the logger, for `logging.shutdown` swallows what handlers raise while the interpreter ends."""
+    if isinstance(error, ForkedRecorderError):
+        return  # a child that ends without having logged: the session is its parent's, who hears of it
     _log.error("%s", "".join(traceback.format_exception_only(error)).strip())

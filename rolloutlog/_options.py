@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
-from ._journal import Fsync
 from ._commands import OnFull, WriterOptions
+from ._journal import Fsync
 
 # What an append to a shared file waits for the lock, in seconds: others hold it for one batch.
 _SHARED_LOCK_TIMEOUT = 10.0
@@ -39,17 +39,21 @@ class RecorderOptions(TypedDict, total=False):
     only_known: bool
 
 
-OPTION_NAMES = tuple(RecorderOptions.__annotations__)
+_NAMES = tuple(RecorderOptions.__annotations__)
 
 
-def checked(options: Mapping[str, Any]) -> tuple[WriterOptions, dict[str, Any]]:
+def checked(options: Mapping[str, Any], *others: str) -> tuple[WriterOptions, dict[str, Any]]:
     """Return what *options* say to the writer, and what to the encoder.
+
+    Args:
+        options: what a caller gave by name.
+        others: the names that the caller could have meant besides, because the function that was called takes them.
 
     Raises:
         TypeError: there is no such option, or its value is of a wrong type.
         ValueError: its value is none that it takes.
     """
-    refuse_unknown(options, OPTION_NAMES)
+    _refuse_unknown(options, others + _NAMES)
     queue_size = options.get("queue_size", 256)
     if not isinstance(queue_size, int) or isinstance(queue_size, bool):
         raise TypeError(f"queue_size is a number of records, not {type(queue_size).__name__}")
@@ -79,10 +83,10 @@ def checked(options: Mapping[str, Any]) -> tuple[WriterOptions, dict[str, Any]]:
     return writing, {"redact": redact, "only_known": _flag(options, "only_known")}
 
 
-def refuse_unknown(options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown(options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Raise `TypeError` for an option that does not exist, naming the one that was probably meant."""
     for name in options:
-        if name not in known:
+        if name not in _NAMES:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise TypeError(f"no option is called {name!r}; {hint}")

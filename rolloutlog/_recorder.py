@@ -1,41 +1,34 @@
 """The recorder: items in, a rollout on disk; and a session taken up again where it was.
 
-Adapted from the rollout recorder of the Codex CLI (`RolloutRecorder`, July 2025, Apache-2.0), whose parts keep their names here:
-`create`, `record_items`, `record_state`, `resume`, `shutdown`. Its faults are not kept; the README lists both.
+Adapted from the rollout recorder of the Codex CLI (`RolloutRecorder`, July 2025, Apache-2.0), whose parts keep their
+names here: `create`, `record_items`, `record_state`, `resume`, `shutdown`. Its faults are not kept; the README lists
+them.
 """
 
 from __future__ import annotations
 
 import os
-import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from . import _process
+from . import _opening, _process
 from ._ack import Ack
-from ._codec import ItemLike, LineEncoder
-from ._journal import Journal
-from ._layout import find_by_id, find_session, parse_session_id, resolve_home, rollout_path
-from ._models import LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from ._codec import ItemLike
+from ._commands import RecorderStats, State
+from ._layout import find_session
+from ._models import LogEntry, SessionMeta, SessionStateSnapshot
 from ._options import RecorderOptions, checked
-from ._reader import SavedSession, load_session
-from ._system import locked_folder
-from ._commands import RecorderStats, State, WriterOptions
-from ._writer import Writer
-from .exceptions import RecorderClosedError, SessionExistsError
+from ._reader import SavedSession
+from ._system import REAL_SYSTEM, System
+from .exceptions import RecorderClosedError
 
 # Where records of this context go, if not to their handler's own recorder: see `RolloutRecorder.bound`.
 bound_recorder: ContextVar[RolloutRecorder | None] = ContextVar("rolloutlog_bound_recorder", default=None)
-
-# How long the look for a session and its making may hold up others who do the same, in seconds.
-_HOME_TIMEOUT = 10.0
-# How long taking up a session waits for what this process recorded into it before, in seconds.
-_JOIN_TIMEOUT = 30.0
 
 
 class RolloutRecorder:
@@ -47,14 +40,15 @@ class RolloutRecorder:
 
     # Set once at construction: path, session, _writer, _encoder. `_left` goes from None to the ack of `shutdown`, once.
 
-    def __init__(self, writer: Writer, encoder: LineEncoder, session: SessionMeta, user: object) -> None:
+    # What its journal calls; a subclass in a test has another one, on which calls fail.
+    _system: System = REAL_SYSTEM
+
+    def __init__(self, opened: _opening.Opened) -> None:
         """Use `create` or `resume` instead."""
-        self._writer = writer
-        self._encoder = encoder
-        self._user = user
+        self._writer, self._user, self._encoder = opened.writer, opened.user, opened.encoder
         self._left: Ack | None = None
-        self.path: Path = writer.journal.path
-        self.session: SessionMeta = session
+        self.path: Path = opened.writer.journal.path
+        self.session: SessionMeta = opened.session
 
     @classmethod
     def create(
@@ -81,32 +75,10 @@ class RolloutRecorder:
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
             OSError: the file cannot be made; nothing is left behind.
         """
-        writing, encoding = checked(options)
-        where = resolve_home(home)
-        now = time.time()
-        given = session_id is not None
-        name = parse_session_id(session_id if session_id is not None else uuid.uuid4())
-        session = SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {}))
-        encoder = LineEncoder(**encoding)
-        journal = Journal(
-            rollout_path(where, now, name),
-            header=encoder.meta(session),
-            shared=writing.shared,
-            fsync=writing.fsync,
-            lock_timeout=writing.lock_timeout,
+        writing, encoding = checked(options, "home", "session_id", "instructions", "meta")
+        return cls(
+            _opening.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
         )
-        # Or two processes that begin at once would each make a session with this id.
-        with locked_folder(where / "sessions", _HOME_TIMEOUT) if given else nullcontext():
-            existing = find_by_id(where, name) if given else None
-            if existing is not None:
-                raise SessionExistsError(name, existing)
-            try:
-                journal.create()
-            except FileExistsError:
-                raise SessionExistsError(name, journal.path) from None
-            except OSError as error:
-                raise _named(error, journal.path) from error
-        return cls._begin(journal, writing, encoder, session)
 
     @classmethod
     def resume(
@@ -134,37 +106,10 @@ class RolloutRecorder:
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
             OSError: the file cannot be read and appended to.
         """
-        writing, encoding = checked(options)
-        path = find_session(session, home)
-        user = object()
-        writer = _process.join(path, writing, user, timeout=_JOIN_TIMEOUT)
-        if writer is not None:
-            try:
-                saved = load_session(path)
-            except BaseException:
-                _process.leave(writer, user)
-                raise
-            return cls(writer, LineEncoder(format=saved.format, **encoding), saved.session, user), saved
-        journal = Journal(path, shared=writing.shared, fsync=writing.fsync, lock_timeout=writing.lock_timeout)
-        journal.open()
-        try:
-            saved = load_session(path)
-            encoder = LineEncoder(format=saved.format, **encoding)
-        except BaseException:
-            journal.close()
-            raise
-        journal.header = saved.header
-        return cls._begin(journal, writing, encoder, saved.session), saved
-
-    @classmethod
-    def _begin(cls, journal: Journal, writing: WriterOptions, encoder: LineEncoder, session: SessionMeta) -> Self:
-        """Start a writer on *journal* and return its first recorder."""
-        user = object()
-
-        def gap_line(count: int) -> bytes:
-            return encoder.gap(count, "the queue was full")
-
-        return cls(_process.begin(journal, writing, gap_line, user), encoder, session, user)
+        writing, encoding = checked(options, "session", "home")
+        path = find_session(session, home).absolute()
+        opened, saved = _opening.take_up(path, writing=writing, encoding=encoding, system=cls._system)
+        return cls(opened), saved
 
     # -- recording ----------------------------------------------------------------------------------------------------
 
@@ -184,20 +129,7 @@ class RolloutRecorder:
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:
         """Record *items* as `record` does; no items, nothing happens."""
-        self._hand_over(items, timeout)
-
-    def _hand_over(self, items: Iterable[ItemLike], timeout: float) -> list[bytes]:
-        """Record *items* and return the lines that will be written."""
-        if self._left is not None:
-            raise RecorderClosedError(self.path)
-        lines, filtered = self._encoder.items(items)
-        if len(lines) == 1:
-            self._writer.put(lines[0], timeout)
-        elif lines:
-            self._writer.put_several(b"".join(lines), len(lines), timeout)
-        if filtered:
-            self._writer.filtered(filtered)
-        return lines
+        self._put(*self._encoder.items(items), timeout)
 
     def record_state(
         self, state: SessionStateSnapshot | Mapping[str, Any] | None = None, *, timeout: float = 30.0
@@ -207,7 +139,7 @@ class RolloutRecorder:
         Raises:
             InvalidItemError, RecorderClosedError, QueueFullError: as for `record`.
         """
-        self._put(self._encoder.state({} if state is None else state), timeout)
+        self._put_one(self._encoder.state({} if state is None else state), timeout)
 
     def record_log(self, entry: LogEntry, *, timeout: float = 30.0) -> None:
         """Record a log entry, which is no part of the model's input.
@@ -215,16 +147,27 @@ class RolloutRecorder:
         Raises:
             RecorderClosedError, QueueFullError: as for `record`.
         """
-        self._put(self._encoder.log(entry), timeout)
+        self._put_one(self._encoder.log(entry), timeout)
 
-    def _put(self, line: bytes, timeout: float) -> None:
+    def _put_one(self, line: bytes, timeout: float) -> None:
         """Hand over one line; an empty one was withheld by the `redact` hook."""
+        self._put([line], 0, timeout) if line else self._put([], 1, timeout)
+
+    def _put(self, lines: list[bytes], filtered: int, timeout: float) -> None:
+        """Hand over *lines*, and say that *filtered* records were left out."""
         if self._left is not None:
             raise RecorderClosedError(self.path)
-        if line:
-            self._writer.put(line, timeout)
-        else:
-            self._writer.filtered(1)
+        if len(lines) == 1:
+            self._writer.put(lines[0], timeout)
+        elif lines:
+            self._writer.put_several(b"".join(lines), len(lines), timeout)
+        if not filtered:
+            return
+        try:
+            self._writer.filtered(filtered)
+        except RecorderClosedError:
+            if not lines:  # others were taken, just before the writer ended, and this error would say that none was
+                raise
 
     # -- flushing and ending ------------------------------------------------------------------------------------------
 
@@ -279,9 +222,11 @@ class RolloutRecorder:
         """End the writer of a recorder that nobody can close any more, and say so."""
         if getattr(self, "_left", True) is not None:  # closed, or never finished
             return
-        if self.state is State.OPEN:
-            warnings.warn(f"unclosed rollout recorder {self.path}", ResourceWarning, source=self, stacklevel=2)
-        self.shutdown()
+        try:
+            if self.state is State.OPEN:
+                warnings.warn(f"unclosed rollout recorder {self.path}", ResourceWarning, source=self, stacklevel=2)
+        finally:  # where warnings are errors too
+            self.shutdown()
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -312,10 +257,3 @@ class RolloutRecorder:
 
     def __repr__(self) -> str:
         return f"<RolloutRecorder {self.session.id} {self.state.name} {self.path}>"
-
-
-def _named(error: OSError, path: Path) -> OSError:
-    """Return *error* with the path in it."""
-    if error.filename is not None or error.errno is None:
-        return error
-    return type(error)(error.errno, error.strerror, str(path))

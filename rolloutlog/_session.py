@@ -7,21 +7,26 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self, Unpack
 
 from ._codec import ItemLike, decode_line
 from ._input import Orphans, to_input
 from ._layout import find_by_id, resolve_home
+from ._locks import fork_safe_lock
 from ._models import SessionStateSnapshot
 from ._options import RecorderOptions
 from ._reader import SavedSession, load_session
 from ._recorder import RolloutRecorder
-from .exceptions import SessionExistsError
-from .items import ResponseItem
+from .exceptions import InvalidItemError, SessionExistsError
+from .items import ResponseItem, is_item
 
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
 # changed: every named session would be lost from sight.
 NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
+
+# How long setting the state waits for room in the queue, in seconds.
+_TIMEOUT = 30.0
 
 
 class Session:
@@ -34,8 +39,12 @@ class Session:
         recorder: what writes it.
         saved: what the file held when it was opened, with a report of each line that could not be read; of a new
             session, nothing.
-        items: the items of the session, saved ones and recorded ones, in order.
+        items: the items of the session, saved ones and recorded ones, in order: what a reload gives, unless other
+            processes record into the session too.
     """
+
+    # Under `_order`: the appends to `items`, and the hand-over of their lines, so that both stand in the same order.
+    # `_state` is set by whoever sets the state.
 
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
@@ -44,6 +53,7 @@ class Session:
         self.saved = saved
         self.items: list[ResponseItem] = list(saved.items)
         self._state = saved.state
+        self._order = fork_safe_lock()
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
         """Record *items* and append them to `items`; they are on disk when this returns.
@@ -58,12 +68,15 @@ class Session:
             WriteError: they could not be written so far; they are kept, and tried again.
             RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
         """
-        lines = self.recorder._hand_over(items, timeout)
-        # What was written, as it will be read: redacted, completed, and never changed by whoever passed it.
-        entries = map(decode_line, lines)
-        self.items += [entry for entry in entries if isinstance(entry, ResponseItem)]
+        deadline = monotonic() + timeout
+        lines, filtered = self.recorder._encoder.items(items)
+        # What is written, as it will be read: redacted, completed, and never changed by whoever passed it.
+        entries = list(filter(is_item, map(decode_line, lines)))
+        with self._order:
+            self.recorder._put(lines, filtered, timeout)
+            self.items += entries
         if wait:
-            self.recorder.flush(timeout=timeout)
+            self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
 
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
         """Return the items as an API takes them for ``input=``; see `to_input`."""
@@ -71,15 +84,18 @@ class Session:
 
     @property
     def state(self) -> SessionStateSnapshot:
-        """The session's state as it was last set: a mapping of free keys. Setting it records it at once."""
+        """The session's state as it was last set: a mapping of free keys. Set as a whole, it is on disk at once."""
         return self._state
 
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
-        snapshot = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
-        self.recorder.record_state(snapshot)
+        line = self.recorder._encoder.state(state)
+        entry = decode_line(line) if line else None
+        with self._order:
+            self.recorder._put_one(line, _TIMEOUT)
+            if isinstance(entry, SessionStateSnapshot):  # and no line that says that redaction withheld it
+                self._state = entry
         self.recorder.flush()
-        self._state = snapshot
 
     @property
     def path(self) -> Path:
@@ -123,16 +139,21 @@ def session(
         name: any text; it becomes the session's id (a UUID5), and is kept in the meta line.
         home: where sessions live; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
         instructions: the system prompt, for a new session.
-        meta: free keys for the meta line of a new session.
-        options: see `RecorderOptions`.
+        meta: free keys for the meta line of a new session, besides its name.
+        options: see `RecorderOptions`; not ``on_full="drop"``, for a session holds all that was recorded.
 
     Raises:
+        InvalidItemError: *meta* cannot be written as JSON, or holds a name.
         SessionLockedError: another process has it open.
         InvalidRolloutError, SessionOptionsError, TypeError, ValueError, OSError: as for `RolloutRecorder.resume`.
     """
-    if not name:
+    if not name or type(name) is not str:
         raise ValueError("a session's name is a text that is not empty")
-    where = resolve_home(home)
+    if options.get("on_full") == "drop":
+        raise ValueError("a session drops nothing: its on_full is 'block' or 'raise'")
+    if meta is not None and "name" in meta:
+        raise InvalidItemError("meta", "may not hold 'name', which has a place of its own")
+    where = resolve_home(home).absolute()
     session_id = str(uuid.uuid5(NAMESPACE, name))
     path = find_by_id(where, session_id)
     if path is None:
@@ -141,7 +162,7 @@ def session(
                 where, session_id=session_id, instructions=instructions, meta={"name": name, **(meta or {})}, **options
             )
             return Session(name, recorder, load_session(recorder.path))
-        except SessionExistsError as error:  # another process, that began at the same moment, was faster
+        except SessionExistsError as error:  # another process, or thread, that began at the same moment was faster
             path = error.path
     recorder, saved = RolloutRecorder.resume(path, **options)
     return Session(name, recorder, saved)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import attrs
 
+from rolloutlog._carrier import Textual
 from rolloutlog._checks import (
     Extra,
     extra_field,
@@ -68,7 +69,7 @@ __all__ = [
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class Message:
+class Message(Textual):
     """Something that the user, the model, the system or the developer said."""
 
     type: ClassVar[str] = "message"
@@ -110,7 +111,7 @@ class Message:
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class Reasoning:
+class Reasoning(Textual):
     """What the model thought, as far as it shows it."""
 
     type: ClassVar[str] = "reasoning"
@@ -135,7 +136,7 @@ class Reasoning:
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class LocalShellCall:
+class LocalShellCall(Textual):
     """The model asks for a command to be run by the built-in shell tool."""
 
     type: ClassVar[str] = "local_shell_call"
@@ -154,7 +155,7 @@ class LocalShellCall:
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class FunctionCall:
+class FunctionCall(Textual):
     """The model asks for a tool to be called; ``arguments`` is the text that it wrote, JSON or not."""
 
     type: ClassVar[str] = "function_call"
@@ -190,7 +191,7 @@ class FunctionCall:
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class FunctionCallOutput:
+class FunctionCallOutput(Textual):
     """What a call gave: text, or parts."""
 
     type: ClassVar[str] = "function_call_output"
@@ -221,7 +222,7 @@ _TAKEN = frozenset(cls.type for cls in (Message, Reasoning, LocalShellCall, Func
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class Other:
+class Other(Textual):
     """An item of a kind that no class here knows: the whole object, as it came.
 
     With nothing in it (``Other()``) it is what the original recorder knew: a mark that something was there. That one is

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import rolloutlog
+from rolloutlog import RolloutRecorder
+from rolloutlog._system import REAL_SYSTEM
 
 # Far beyond what anything here takes: whoever is still at it by then hangs.
 DEADLINE = 60.0
@@ -138,3 +143,80 @@ def lines_in(path: str | os.PathLike[str]) -> list[bytes]:
     """Return the lines of a file without their newlines; what follows the last newline counts as one."""
     lines = Path(path).read_bytes().split(b"\n")
     return lines[:-1] if not lines[-1] else lines
+
+
+class Disk:
+    """The real system, on a disk that a test can fill, empty again, and hold up in the middle of a write.
+
+    Attributes:
+        is_full: every write fails with ENOSPC.
+        reached: set when a write has begun.
+    """
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.reached = threading.Event()
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+
+    def hold(self) -> None:
+        """Let the next write wait until `go_on`."""
+        self.reached.clear()
+        self._goes_on.clear()
+
+    def go_on(self) -> None:
+        """End every wait."""
+        self._goes_on.set()
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """Write as `os.write`, when and if this disk lets it."""
+        self.reached.set()
+        assert self._goes_on.wait(DEADLINE)
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(REAL_SYSTEM, name)
+
+
+def recorder_on(system: Any) -> type[RolloutRecorder]:
+    """Return the class of recorders whose journals call *system*."""
+    return type("RecorderOnAnotherSystem", (RolloutRecorder,), {"_system": system})
+
+
+def values_in(path: str | os.PathLike[str]) -> list[Any]:
+    """Return what the lines of a rollout hold, read by nothing of ours."""
+    return list(map(json.loads, lines_in(path)))
+
+
+def texts_in(path: str | os.PathLike[str]) -> list[str]:
+    """Return the text of each message and log entry in a rollout, in order."""
+    return [
+        value["message"] if value["type"] == "log" else "".join(part["text"] for part in value["content"])
+        for value in values_in(path)
+        if value.get("type") in ("message", "log")
+    ]
+
+
+def run_together(*actions: Callable[[], object]) -> None:
+    """Run *actions* in threads that begin at the same moment; raise what one of them raised."""
+    barrier = threading.Barrier(len(actions))
+    raised: list[BaseException] = []
+
+    def run(action: Callable[[], object]) -> None:
+        try:
+            barrier.wait(DEADLINE)
+            action()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+
+    assert not any(thread.is_alive() for thread in threads)
+    if raised:
+        raise raised[0]

@@ -1,0 +1,89 @@
+"""What a `logging.LogRecord` holds for a rollout: the item that it brings along, or the log entry that it becomes.
+
+Nothing here changes the record, for other handlers will see it too.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ._carrier import ItemText, Textual
+from ._codec import ItemLike
+from ._models import LogEntry, utc_timestamp
+from .items import ResponseItem
+
+# What every LogRecord has, and is therefore no `extra`. `taskName` came with Python 3.12, `message` and `asctime` with
+# a formatter that saw the record before. The others are ours, and structlog's name for the message.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "rollout_item"}
+_IN_EVENT = frozenset({"event", "rollout_item"})
+
+_plain = logging.Formatter()
+
+
+def item_of(record: logging.LogRecord) -> ItemLike | None:
+    """Return the item that *record* carries, if it carries one."""
+    item = getattr(record, "rollout_item", None)
+    if item is not None:
+        return item  # type: ignore[no-any-return]
+    message: Any = record.msg
+    if isinstance(message, Textual):
+        return cast(ResponseItem, message)  # they share that base, and nothing else has it
+    if isinstance(message, ItemText):  # a QueueHandler put it in the item's place
+        return message.item  # type: ignore[no-any-return]
+    return message.get("rollout_item") if _is_event(record) else None
+
+
+def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> LogEntry:
+    """Return the log entry for a plain record; *formatter* serves for its exception and its stack alone."""
+    formatter = formatter or _plain
+    message, extra = record.getMessage(), _extra(vars(record), _STANDARD)
+    exc_info, exception, stack = record.exc_info, record.exc_text, record.stack_info
+    if _is_event(record):
+        event: Any = record.msg
+        message = event["event"]
+        extra |= _extra(event, _IN_EVENT)
+        exc_info = exc_info or extra.pop("exc_info", None)
+        exception = exception or _popped_text(extra, "exception")
+        stack = stack or _popped_text(extra, "stack")
+    if not exception and (info := _exc_info(exc_info)) is not None:
+        exception = formatter.formatException(info)
+    return LogEntry(
+        timestamp=utc_timestamp(record.created),
+        level=str(record.levelname),
+        logger=str(record.name),
+        message=message,
+        exception=exception or None,
+        stack=formatter.formatStack(stack) if stack else None,
+        extra=extra,
+    )
+
+
+def _is_event(record: logging.LogRecord) -> bool:
+    """Return whether structlog handed its event over as a dict, for a formatter to render."""
+    message: object = record.msg
+    return isinstance(message, Mapping) and isinstance(message.get("event"), str) and not record.args
+
+
+def _extra(fields: Mapping[Any, Any], without: frozenset[str]) -> dict[Any, Any]:
+    """Return what the caller passed: *fields* less those that *without* names, and less private ones."""
+    return {
+        key: value
+        for key, value in fields.items()
+        if key not in without and not (isinstance(key, str) and key.startswith("_"))
+    }
+
+
+def _popped_text(extra: dict[Any, Any], key: str) -> str | None:
+    """Take a text that a structlog processor rendered out of *extra*."""
+    return extra.pop(key) if isinstance(extra.get(key), str) else None
+
+
+def _exc_info(value: Any) -> Any:
+    """Return what *value* means as an ``exc_info``: an exception, a triple, or true for the one being handled."""
+    if isinstance(value, BaseException):
+        return (type(value), value, value.__traceback__)
+    info = value if isinstance(value, tuple) else sys.exc_info() if value else None
+    return info if info and info[0] is not None else None
