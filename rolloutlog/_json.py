@@ -239,7 +239,9 @@ def _made_plain(value: Any, where: str, depth: int) -> Any:
     for key, item in value.items():
         if not isinstance(key, str) or isinstance(key, Enum):
             raise InvalidItemError(where, f"has a key that is not a string, but {type(key).__name__}")
-        made[str.__str__(key)] = _made_plain(item, f"{where}.{key}", depth + 1)
+        # A key that is no name may be text of the record as well, and an error holds none of that.
+        inside = f"{where}.{key}" if key.isidentifier() and len(key) <= 40 else f"{where}[...]"
+        made[str.__str__(key)] = _made_plain(item, inside, depth + 1)
     return made
 
 

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import attrs
 
@@ -138,7 +138,7 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
         AmbiguousSessionError: more than one id begins so.
     """
     if _is_path(session):
-        path = Path(str(session)).expanduser()
+        path = Path(session).expanduser()
         if not path.exists():
             raise SessionNotFoundError(str(path), path.parent)
         return path
@@ -158,7 +158,7 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     return next(iter(matches.values()))
 
 
-def _is_path(session: object) -> bool:
+def _is_path(session: object) -> TypeGuard[StrPath]:
     if isinstance(session, os.PathLike):
         return True
     return isinstance(session, str) and (os.sep in session or session.endswith(".jsonl"))

@@ -204,8 +204,14 @@ _CLASSES: dict[str, Any] = {cls.type: cls for cls in _ITEMS}
 def _strict() -> cattrs.Converter:
     """Return a converter that converts nothing: the checks of each class say what may stand in its fields."""
     converter = cattrs.Converter(detailed_validation=False)
-    converter.register_structure_hook_func(lambda kind: not attrs.has(kind), lambda value, kind: value)
+    converter.register_structure_hook_func(lambda kind: not attrs.has(kind), _unchanged)
+    for kind in (str, int):  # which cattrs looks up first, and would convert
+        converter.register_structure_hook(kind, _unchanged)
     return converter
+
+
+def _unchanged(value: Any, kind: Any) -> Any:
+    return value
 
 
 _STRICT = _strict()
