@@ -30,10 +30,14 @@ class FakeSystem:
 
     Attributes:
         calls: the name of every call so far.
+        writes: how many bytes each write was asked to write.
+        hits: the name of every call that went wrong.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.writes: list[int] = []
+        self.hits: list[str] = []
         self._faults: list[_Fault] = []
         self._dirty: dict[int, list[tuple[int, int]]] = {}
         self._dropped: dict[int, list[tuple[int, int]]] = {}
@@ -93,8 +97,11 @@ class FakeSystem:
 
         def call(*args: Any) -> Any:
             self.calls.append(name)
+            if name == "write":
+                self.writes.append(len(args[1]))
             fault = self._due(name)
             if fault is not None:
+                self.hits.append(name)
                 try:
                     return fault.act(real, args)
                 except OSError:
