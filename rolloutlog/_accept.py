@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from rolloutlog._api import without_parsed
 from rolloutlog._checks import EMPTY
 from rolloutlog._decode import HOT, SLOWER, decode_item
 from rolloutlog._encode import WIRE, Wire
@@ -49,7 +50,7 @@ def to_item(value: ItemLike) -> ResponseItem:
         raise InvalidItemError(type(value).__name__, f"its to_dict() raised {type(error).__name__}") from error
     if not isinstance(converted, Mapping):
         raise InvalidItemError(type(value).__name__, f"its to_dict() returned no dict, but {type(converted).__name__}")
-    return _from_mapping(converted)
+    return _from_mapping(without_parsed(converted))
 
 
 def _from_mapping(mapping: Mapping[str, Any]) -> ResponseItem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from rolloutlog._api import accepted
 from rolloutlog._codec import ItemLike, to_item, wire
 from rolloutlog.exceptions import OrphanCallError
 from rolloutlog.items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
@@ -30,7 +31,8 @@ _OUTPUTS: frozenset[str] = frozenset().union(*_ANSWERS.values())
 def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[dict[str, Any]]:
     """Return *items* as the dicts that a model's API takes as its input.
 
-    Keys that hold `None` are left out, for the API refuses them; lists stay, also empty ones.
+    Keys that the API refuses are left out: those that hold `None` (but for the few that it wants to see), and those that
+    only its answers have. Lists stay, also empty ones.
 
     Args:
         items: items, or what can be recorded as one; empty `Other` are left out.
@@ -50,7 +52,7 @@ def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[d
         _refuse_orphans(made)
     if orphans == "close":
         made = _without_loose_reasoning(_answered(made))
-    return [_without_none(wire(item)) for item in made]
+    return [accepted(wire(item)) for item in made]
 
 
 def orphan_calls(items: Iterable[ResponseItem]) -> list[ResponseItem]:
@@ -158,11 +160,3 @@ def _refuse_orphans(items: list[ResponseItem]) -> None:
     wrong = sorted(unanswered | unasked | _loose_reasoning(items))
     if wrong:
         raise OrphanCallError([_key(items[at], "call_id") or _key(items[at], "id") or items[at].type for at in wrong])
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    return value
