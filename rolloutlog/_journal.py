@@ -30,14 +30,16 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class _Run:
     """The bytes of one append as they reached the file: where the unbroken run of them that ends the file began."""
 
-    __slots__ = ("attempt", "before", "begin", "end", "unplaced", "written")
+    __slots__ = ("attempt", "before", "begin", "end", "in_line", "is_torn", "unplaced", "written")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, in_line: bool) -> None:
         self.begin = self.end = size  # the file's, and where the run begins unless somebody else writes first
         self.before = 0  # bytes of ours that stand before the run, because somebody else wrote in between
         self.written = 0
         self.unplaced = 0  # bytes that were written, and it is not known yet where they end
         self.attempt: bytes | memoryview = b""
+        self.in_line = in_line  # what is written next goes on in a line of ours
+        self.is_torn = False  # somebody else wrote into the middle of a line
 
     def add(self, end: int, size: int) -> None:
         """Take note that *size* bytes were written and that they end at offset *end*."""
@@ -47,6 +49,11 @@ class _Run:
             self.before = self.written
         self.end = end
         self.written += size
+
+    def tear(self, written: int) -> None:
+        """Take note that somebody else's bytes stand in a line: only the first *written* bytes are whole lines."""
+        self.written = self.before = written
+        self.is_torn = True
 
 
 class Journal:
@@ -112,7 +119,7 @@ class Journal:
         """
         make_folders(self.path.parent, self._system)
         final = self.path
-        # Never the same name twice: what a process with our pid left behind, in a container say, must not be in the way.
+        # Never the same name twice: what was left behind under it, by a killed process, must not be in the way.
         self.path = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
         is_named = False
         try:
@@ -233,13 +240,14 @@ class Journal:
         """Append to the file, which is *size* bytes long and ours alone for as long as others take the lock."""
         size = self._cut_failed_sync(size)
         prefix, skip = self._beginning(size, lines)
-        run, syncing = _Run(size), False
+        run, syncing = _Run(size, in_line=skip > 0 and size == self._kept_end), False
         try:
             for chunk in chunks(prefix, after(lines, skip)):
                 self._write(chunk, run)
             if self.fsync == "always":
                 syncing = True
                 self._system.fsync(self._fd)
+                syncing = False
             if run.written and self._system.fstat(self._fd).st_nlink == 0:
                 raise OSError(errno.ESTALE, "the file was removed while it was being written", str(self.path))
         except BaseException:
@@ -254,11 +262,17 @@ class Journal:
     def _write(self, chunk: bytes, run: _Run) -> None:
         """Write all of *chunk*, which begins a line, at the end of the file."""
         left: bytes | memoryview = chunk
+        before = run.written
         while True:
             run.attempt = left
             run.unplaced = size = self._system.write(self._fd, left)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
+            is_torn = run.in_line and end - size != run.end
             run.add(end, size)
+            run.in_line = size < len(left)
+            if is_torn:  # between the look at the size, below, and the write
+                run.tear(before + chunk.rfind(b"\n", 0, len(chunk) - len(left)) + 1)
+                raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
             if size == len(left):
                 return
             if size == 0:
@@ -280,7 +294,7 @@ class Journal:
             elif 0 < unnoted <= len(run.attempt):
                 if self._system.pread(self._fd, unnoted, end - unnoted) == bytes(run.attempt[:unnoted]):
                     run.add(end, unnoted)
-            if run.written == 0:
+            if run.begin == run.end:
                 return
             ours = self._system.fstat(self._fd).st_size == run.end
             if ours:
@@ -291,11 +305,11 @@ class Journal:
         if ours:
             # Only where nothing of this append stays does the file end in the middle of the line it ended in before.
             self._kept = max(0, run.before - prefix) + skip
-            self._kept_end = run.begin if not prefix and not run.before else -1
+            self._kept_end = run.begin if not (prefix or run.before or run.is_torn) else -1
         elif sync_failed:
             self._kept, self._cut_to, self._kept_end = 0, run.begin, run.end
         else:
-            self._kept, self._kept_end = max(0, run.written - prefix) + skip, run.end
+            self._kept, self._kept_end = max(0, run.written - prefix) + skip, -1 if run.is_torn else run.end
 
     def _cut_failed_sync(self, size: int) -> int:
         """Cut off bytes whose sync failed earlier; return the file's size then."""

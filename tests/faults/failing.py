@@ -17,7 +17,7 @@ from rolloutlog.exceptions import RolloutError, WriteError
 
 from . import checker
 from .harness import Report, Skip, fork, reap, row, scratch, until
-from .seam import ERRNOS, SHORT, ZERO, Fault, FaultySystem, heard, open_recorder, path_in
+from .seam import ERRNOS, SHORT, ZERO, Fault, FaultySystem, heard, one_turn, open_recorder, path_in
 
 MODES: tuple[dict[str, object], ...] = (
     {"fsync": "never"},
@@ -44,7 +44,7 @@ class Script:
     def steps(self, *, delete: bool) -> Iterator[Callable[[], None]]:
         """Yield what is done, in order: every way in which the journal comes to call the system."""
         yield lambda: self.record(5)
-        yield lambda: self.record(5, LARGE, 5, LARGE)
+        yield self.burst
         yield self.flush
         if not delete:
             yield self.tear
@@ -58,6 +58,12 @@ class Script:
         messages = [checker.message("main", self.recorded + index, size) for index, size in enumerate(sizes)]
         self.recorded += len(messages)
         self.recorder.record(*messages)
+
+    def burst(self) -> None:
+        """Record several messages, to be written in one append: small ones together, large ones alone."""
+        with one_turn(self.recorder):
+            for size in (5, 5, LARGE, 5, LARGE):
+                self.record(size)
 
     def flush(self) -> None:
         """Flush, and keep the error."""
@@ -149,6 +155,8 @@ def suffer(report: Report, options: dict[str, object], faults: tuple[Fault, ...]
             error = script.recorder.stats.error
             complete = script.complete()
             report.expect(complete or error is not None, f"{where}: step {number}: not on disk, and nobody heard")
+            if step == script.flush and script.failed is None:
+                report.expect(complete, f"{where}: step {number}: flush says all is well, and not all is on disk")
             report.expect(complete or said, f"{where}: step {number}: not on disk, and the logger was not told")
             if script.failed is not None:
                 report.expect(script.failed.unwritten > 0, f"{where}: step {number}: an error about nothing")

@@ -18,6 +18,7 @@ from rolloutlog import RolloutRecorder, SessionMeta
 from rolloutlog._codec import LineEncoder
 from rolloutlog._journal import Journal
 from rolloutlog._layout import rollout_path
+from rolloutlog._opening import begin
 from rolloutlog._options import checked
 from rolloutlog._system import REAL_SYSTEM
 
@@ -153,7 +154,7 @@ def open_recorder(home: Path, system: FaultySystem, *, inline: bool = False, **o
         system=system,  # type: ignore[arg-type]
     )
     journal.open() if path.exists() else journal.create()
-    recorder = RolloutRecorder._begin(journal, writing, encoder, session)
+    recorder = RolloutRecorder(begin(journal, writing, encoder, session))
     if inline:
         recorder._writer.go_inline()
         thread = recorder._writer._thread
@@ -161,6 +162,18 @@ def open_recorder(home: Path, system: FaultySystem, *, inline: bool = False, **o
         thread.join(10)
         assert not thread.is_alive(), "the writer's thread did not end"
     return recorder
+
+
+@contextmanager
+def one_turn(recorder: RolloutRecorder) -> Iterator[None]:
+    """Let what an inline recorder is given meanwhile wait, and be written in one turn, as a burst is by the thread."""
+    writer = recorder._writer
+    writer._inline = False
+    try:
+        yield
+    finally:
+        writer._inline = True
+    writer._serve_inline()
 
 
 @contextmanager
