@@ -58,10 +58,10 @@ class Turn:
         self._end = end
         self._taken: deque[Any] = deque()
         self._backlog: list[bytes] = []
-        self._pending = 0  # records in the backlog: counted as they come, for to scan the bytes would cost most of a turn
+        self._pending = 0  # records in the backlog; counted as they come, for a scan would cost most of a turn
         self._unsynced: list[bytes] = []
         self._unsynced_records = self._unsynced_size = 0
-        self._answering: Ack | None = None
+        self._answering: list[Ack] = []
         self._last_gap: tuple[bytes, int] = (b"", 0)
         self._accepted = self._written = self._dropped = self._filtered = self._failures = 0
         self._retry_pause = _FIRST_RETRY
@@ -103,9 +103,9 @@ class Turn:
         taken = self._taken
         while taken:
             self._claim_records()
-            if not taken:
-                break
-            command = taken.popleft()
+            if not taken or type(taken[0]) is list:
+                continue
+            command = taken[0]  # it stays until it is served: what fails or interrupts must not lose an ack
             if type(command) is Several:
                 self._claim(command)
             elif type(command) is Barrier:
@@ -115,6 +115,7 @@ class Turn:
                 self._mark(command)
             elif type(command) is Filtered:
                 self._filtered += command.count
+            taken.popleft()
         self._commit()
         if self.closing and not self._backlog:
             self._sync()
@@ -123,17 +124,19 @@ class Turn:
     def give_up(self, failure: Exception) -> None:
         """Answer everybody who waits with *failure*; records that nobody will write stay pending for ever."""
         self._queue.take_all(self._taken)
-        acks = [self._answering, self._end]
+        acks = [*self._answering, self._end]
         while self._taken:
             self._claim_records()
-            command = self._taken.popleft() if self._taken else None
+            if not self._taken or type(self._taken[0]) is list:
+                continue
+            command = self._taken.popleft()
             if type(command) is Several:
                 self._claim(command)
             elif type(command) is Barrier and command.claim:
                 command.claim.clear()
                 acks.append(command.ack)
         for ack in acks:
-            if ack is not None and not ack.is_set():
+            if not ack.is_set():
                 ack.error = failure
                 ack.set()
 
@@ -173,9 +176,11 @@ class Turn:
     def _answer(self, barrier: Barrier) -> None:
         """Answer a flush; take note of a shutdown, which is answered when nothing is left."""
         try:
-            ack = self._answering = barrier.claim.pop()
-        except IndexError:  # its caller saw that we had ended, and answered it
-            return
+            self._answering.extend(map(list.pop, (barrier.claim,)))  # in C, as with records
+        except IndexError:
+            if not self._answering:  # its caller saw that we had ended, and answered it
+                return
+        ack = self._answering[0]  # also where an interrupt cut the answer short
         if not self._backlog:
             self._sync()
         if self._backlog:
@@ -184,11 +189,14 @@ class Turn:
             self.closing = True
         else:
             ack.set()
-        self._answering = None
+        self._answering.clear()
 
     def _mark(self, gap: Gap) -> None:
         """Put a line where records were dropped that says how many."""
-        gap.claim.pop()
+        try:
+            gap.claim.pop()
+        except IndexError:  # its caller saw that we had ended, and refused the record
+            return
         count = 0
         while gap.counts:
             count += gap.counts.pop()
@@ -213,22 +221,23 @@ class Turn:
         backlog = self._backlog
         if not backlog:
             return
-        written = self._pending
+        written, size = self._pending, sum(map(len, backlog)) if self._syncs else 0
         try:
             self._journal.append(backlog)
         except (OSError, MemoryError) as error:
             self._stumble(error)
             return
+        # No calls up to the end of this block: in them, an interrupt could come, and the lines would be written twice.
         if self._syncs:
             self._unsynced += backlog
             self._unsynced_records += written
-            self._unsynced_size += sum(map(len, backlog))
+            self._unsynced_size += size
         self._written += written
         self._pending = 0
-        backlog.clear()
-        if self._unsynced_size >= _MAX_UNSYNCED:
-            self._sync()
-        if self.error is not None and not backlog:
+        self._backlog = []
+        if self._unsynced_size >= _MAX_UNSYNCED or self.error is not None:
+            self._sync()  # after an error, too: only then it is known that the disk is well again
+        if self.error is not None and not self._backlog:
             self.error = self._end.error = None
             self.news = f"writes again: {written} records that had to wait are on disk"
 
