@@ -17,16 +17,17 @@ PACKAGE = Path(rolloutlog.__file__).parent
 
 # Lowest first. A module imports only from floors below its own. Every module stands here, once.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "_bell", "_lines", "_carrier", "_locks"}),
-    frozenset({"items"}),
-    frozenset({"_models"}),
-    frozenset({"_json", "_system"}),
-    frozenset({"_encode", "_decode"}),
-    frozenset({"_codec", "_layout", "_queue", "_ack", "_journal"}),
-    frozenset({"_commands", "_input"}),
-    frozenset({"_turn", "_reader"}),
-    frozenset({"_writer"}),
-    frozenset({"_process", "_options", "_logged"}),
+    frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks"}),
+    frozenset({"_ack", "_checks", "_layout", "_queue", "_system"}),
+    frozenset({"_journal", "_json", "_parts"}),
+    frozenset({"_commands", "items"}),
+    frozenset({"_models", "_options", "_turn"}),
+    frozenset({"_encode", "_structure", "_writer"}),
+    frozenset({"_decode", "_process"}),
+    frozenset({"_accept"}),
+    frozenset({"_codec"}),
+    frozenset({"_input", "_logged"}),
+    frozenset({"_reader"}),
     frozenset({"_opening"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
@@ -36,7 +37,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
-    "cattrs": frozenset({"_decode"}),
+    "cattrs": frozenset({"_structure"}),
     "filelock": frozenset({"_system"}),
     "orjson": frozenset({"_json"}),
     # not third, but as telling; items: a call's arguments are JSON inside JSON; _carrier: for people and for loggers
@@ -45,7 +46,7 @@ HOMES: dict[str, frozenset[str]] = {
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
 BYTES_ONLY = frozenset({"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"})
-MEANING = frozenset({"items", "_models", "_json", "_encode", "_decode", "_codec"})
+MEANING = frozenset({"items", "_checks", "_parts", "_models", "_json", "_structure", "_encode", "_decode", "_accept", "_codec"})
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
