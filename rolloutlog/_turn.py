@@ -239,7 +239,7 @@ class Turn:
             self._sync()  # after an error, too: only then it is known that the disk is well again
         if self.error is not None and not self._backlog:
             self.error = self._end.error = None
-            self.news = f"writes again: {written} records that had to wait are on disk"
+            self._tell(f"writes again: {written} records that had to wait are on disk")
 
     def _sync(self) -> None:
         """Sync what `append` left unsynced; if that fails it counts as unwritten again."""
@@ -259,13 +259,17 @@ class Turn:
         self._failures += 1
         if self.error is None:
             self._retry_pause = _FIRST_RETRY
-            self.news = f"cannot write, keeps what comes, and tries again: {said(error)}"
+            self._tell(f"cannot write, keeps what comes, and tries again: {said(error)}")
         else:
             self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY)
         self.error = error if isinstance(error, OSError) else OSError(errno.ENOMEM, "not enough memory")
         self.retry_at = monotonic() + self._retry_pause
         if self.closing:
             self._end.error = self._unwritten()
+
+    def _tell(self, news: str) -> None:
+        """Have *news* for the logger, behind what it has not been told yet: a fault can come and go within a turn."""
+        self.news = news if self.news is None else f"{self.news}; {news}"
 
     def _unwritten(self) -> WriteError:
         """Return the error that tells how many records are not on disk, and why."""
