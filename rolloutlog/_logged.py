@@ -45,7 +45,7 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
         event: Any = record.msg
         message = event["event"]
         extra |= _extra(event, _IN_EVENT)
-        exc_info = exc_info or extra.pop("exc_info", None)
+        exc_info = extra.pop("exc_info", None) or exc_info
         exception = exception or _popped_text(extra, "exception")
         stack = stack or _popped_text(extra, "stack")
     if not exception and (info := _exc_info(exc_info)) is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self, Unpack
 
+from ._checks import shortened, sized
 from ._codec import ItemLike, decode_line
 from ._input import Orphans, to_input
 from ._layout import find_by_id, resolve_home
@@ -122,7 +123,8 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Session {self.name!r}: {len(self.items)} items, {self.recorder.state.name}, {self.path}>"
+        what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
+        return f"<Session {what}, {self.recorder.state.name}, {self.path}>"
 
 
 def session(

@@ -1,0 +1,243 @@
+"""attach(): one call puts a handler onto a logger; twice the same call changes nothing; closing puts all back."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from helpers import run_together, texts_in
+
+from rolloutlog import Message, RolloutHandler, RolloutRecorder, attach, find_sessions
+
+NAME = "rolloutlog-test.agent"
+
+
+@pytest.fixture
+def logger():
+    """A logger that lets nothing below WARNING pass, cleaned up at the end."""
+    logger = logging.getLogger(NAME)
+    logger.setLevel(logging.WARNING)
+    yield logger
+    for handler in logger.handlers[:]:
+        handler.close()
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("given", ["logger", "name"])
+def test_attach_records_what_is_logged(logger, given):
+    """By the logger or by its name; a name that nobody has used yet is fine, too."""
+    with attach(logger if given == "logger" else NAME) as handler:
+        logger.info(Message.user("hello"))
+        logger.debug("too low")
+        logger.info("it rains")
+
+    assert isinstance(handler, RolloutHandler)
+    assert texts_in(handler.recorder.path) == ["hello", "it rains"]
+
+
+def test_attach_to_nothing_is_to_the_root():
+    """Without a logger, everything that propagates is heard."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    with attach() as handler:
+        logging.getLogger("a.b.c").info("hello")
+
+    assert texts_in(handler.recorder.path) == ["hello"]
+    assert (root.handlers, root.level) == before
+
+
+def test_a_cell_that_runs_twice_attaches_once(logger):
+    """The same call returns the same handler, and every record is recorded once."""
+    first = attach(NAME, level="INFO", queue_size=16)
+    second = attach(logger, level=logging.INFO, queue_size=16)
+    logger.info("hello")
+    first.close()
+
+    assert second is first
+    assert texts_in(first.recorder.path) == ["hello"]
+
+
+CELL = """
+def redact(record, hidden="***"):
+    return {key: hidden if key == "message" else value for key, value in record.items()}
+
+handler = attach(NAME, redact=redact)
+"""
+
+
+def run_cell(cell: str, namespace: dict[str, object]) -> RolloutHandler:
+    """Run *cell* as a notebook does: compiled anew, in the same namespace."""
+    exec(compile(cell, "<cell>", "exec"), namespace)
+    return namespace["handler"]
+
+
+def test_a_cell_that_defines_its_hook_again_attaches_once(logger):
+    """A function that was defined anew by the same lines is the same to us, though Python calls it another."""
+    namespace = {"attach": attach, "NAME": NAME}
+    first, second = run_cell(CELL, namespace), run_cell(CELL, namespace)
+    logger.info("secret")
+    first.close()
+
+    assert second is first
+    assert texts_in(first.recorder.path) == ["***"]
+
+
+@pytest.mark.parametrize("change", [("***", "###"), ('key == "message"', "True"), ("record.items()", "[]")])
+def test_a_cell_with_another_hook_raises(logger, change):
+    """A hook that now does something else is never silently left out."""
+    namespace = {"attach": attach, "NAME": NAME}
+    first = run_cell(CELL, namespace)
+
+    with pytest.raises(ValueError, match="another redact; close"):
+        run_cell(CELL.replace(*change), namespace)
+
+    assert logger.handlers == [first]
+
+
+def test_a_hook_with_another_closure_is_another_hook(logger):
+    """The same lines may do something else with what surrounds them."""
+
+    def hook(hidden):
+        return lambda record: {**record, "message": hidden}
+
+    first = attach(logger, redact=hook("***"))
+
+    assert attach(logger, redact=hook("***")) is first
+    with pytest.raises(ValueError, match="another redact"):
+        attach(logger, redact=hook("###"))
+
+
+def test_other_arguments_raise(logger, tmp_path):
+    """The error names what differs, and the handler that is there stays as it is."""
+    first = attach(logger, queue_size=16)
+
+    with pytest.raises(ValueError, match="another home, fsync, queue_size; close"):
+        attach(logger, home=tmp_path, fsync="always")
+
+    assert logger.handlers == [first]
+
+
+def test_after_a_close_a_new_handler_begins_anew(logger):
+    """A handler that was closed is off the logger, and the next call makes another, with a session of its own."""
+    first = attach(logger)
+    logger.info("one")
+    first.close()
+    second = attach(logger, queue_size=16)
+    logger.info("two")
+    second.close()
+
+    assert [texts_in(each.recorder.path) for each in (first, second)] == [["one"], ["two"]]
+
+
+def test_a_handler_of_ones_own_is_left_alone(logger):
+    """attach() knows its own handlers, and no others."""
+    own = RolloutHandler()
+    logger.addHandler(own)
+    attached = attach(logger)
+    logger.warning("hello")
+    attached.close()
+
+    assert attached is not own
+    assert logger.handlers == [own]
+
+
+def test_threads_that_attach_at_once_attach_one(logger):
+    """Records are not doubled because two threads were faster than either could see."""
+    attached = []
+    run_together(*[lambda: attached.append(attach(logger))] * 8)
+    logger.info("hello")
+    attached[0].close()
+
+    assert len({id(each) for each in attached}) == 1
+    assert [texts_in(found) for found in find_sessions()] == [["hello"]]
+
+
+def test_misspelt_options_are_named(logger):
+    """And nothing is put onto the logger."""
+    with pytest.raises(TypeError, match="did you mean 'fsync'"):
+        attach(logger, fsnc="always")
+
+    assert logger.handlers == []
+
+
+def test_an_unknown_level_is_refused(logger):
+    """As by every handler."""
+    with pytest.raises(ValueError, match="LOUD"):
+        attach(logger, level="LOUD")
+
+    assert logger.handlers == []
+
+
+def test_a_recorder_can_be_given(logger):
+    """What is logged goes into that session, which its owner goes on with."""
+    with RolloutRecorder.create() as recorder:
+        with attach(logger, recorder=recorder) as handler:
+            assert attach(logger, recorder=recorder) is handler
+            logger.info("logged")
+        recorder.record(Message.user("recorded"))
+
+    assert texts_in(recorder.path) == ["logged", "recorded"]
+
+
+# -- the level ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_level_is_lowered_and_put_back(logger):
+    """INFO passes while the handler is there, and no longer than that."""
+    handler = attach(logger)
+    during = logger.level
+    handler.close()
+
+    assert (during, logger.level) == (logging.INFO, logging.WARNING)
+
+
+def test_a_level_that_lets_more_pass_is_left_alone(logger):
+    """A logger at DEBUG stays there; the handler takes INFO and above."""
+    logger.setLevel(logging.DEBUG)
+    handler = attach(logger)
+    during = logger.level
+    logger.debug("too low")
+    logger.info("hello")
+    handler.close()
+
+    assert (during, logger.level) == (logging.DEBUG, logging.DEBUG)
+    assert texts_in(handler.recorder.path) == ["hello"]
+
+
+def test_an_inherited_level_is_inherited_again(logger):
+    """A logger without a level of its own has none afterwards."""
+    child = logger.getChild("child")
+    handler = attach(child, level=logging.DEBUG)
+    during = child.level
+    handler.close()
+
+    assert (during, child.level) == (logging.DEBUG, logging.NOTSET)
+
+
+def test_a_level_that_somebody_set_meanwhile_stays(logger):
+    """Closing undoes what attach() did, and nothing of others."""
+    handler = attach(logger)
+    logger.setLevel(logging.ERROR)
+    handler.close()
+
+    assert logger.level == logging.ERROR
+
+
+def test_the_level_is_put_back_when_the_handlers_own_was_changed(logger):
+    """What attach() set is what it puts back, whatever became of the handler's level."""
+    handler = attach(logger)
+    handler.setLevel(logging.ERROR)
+    handler.close()
+
+    assert logger.level == logging.WARNING
+
+
+def test_closing_again_changes_nothing(logger):
+    """A level that was set after the first close stays."""
+    handler = attach(logger)
+    handler.close()
+    logger.setLevel(logging.INFO)
+    handler.close()
+
+    assert logger.level == logging.INFO

@@ -1,0 +1,122 @@
+"""An item as text: all of it, on a string that brings the item itself along as far as strings are handed on."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+from types import MappingProxyType
+
+import attrs
+import pytest
+from hypothesis import given
+from strategies import items
+
+from rolloutlog import FunctionCall, Message, Other, Reasoning
+from rolloutlog._carrier import ItemText
+from rolloutlog._codec import LineEncoder, decode_line
+
+HELLO = Message.user("héllo")
+
+
+@given(items)
+def test_the_text_of_an_item_says_what_its_line_says(item):
+    """The same keys in the same order with the same values, whatever the item holds."""
+    ((line,), _) = LineEncoder().items([item])
+
+    assert json.loads(str(item), object_pairs_hook=list) == json.loads(line, object_pairs_hook=list)
+
+
+def test_the_text_of_an_item_is_its_line():
+    """Where no number is spelled in two ways, byte for byte."""
+    ((line,), _) = LineEncoder().items([HELLO])
+
+    assert str(HELLO) == line.decode().rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"message","role":"user","content":[]}',
+        b'{"type":"reasoning","id":"r","summary":[],"content":null,"encrypted_content":null}',
+        b'{"type":"reasoning","id":"r","summary":[]}',
+        b'{"type":"function_call","name":"f","x":1,"arguments":"{}","call_id":"c"}',
+        b'{"type":"local_shell_call","call_id":"c","status":"x","action":{"type":"exec","command":["ls"],"x":[1.5]}}',
+    ],
+)
+def test_an_item_that_was_read_says_what_it_was_read_from(line):
+    """The keys of other versions of the original, which `null` they wrote and in which order, stay as they were."""
+    assert str(decode_line(line)).encode() == line
+
+
+def test_the_text_brings_the_item_along():
+    """It is a string for everybody, and the item for whoever knows."""
+    text = str(HELLO)
+
+    assert type(text) is ItemText
+    assert text.item is HELLO
+
+
+@pytest.mark.parametrize(
+    "hand_on",
+    [
+        str,
+        lambda text: logging.Formatter().format(logging.makeLogRecord({"msg": text})),
+        lambda text: logging.Formatter("{message}", style="{").format(logging.makeLogRecord({"msg": text})),
+        copy.copy,
+        copy.deepcopy,
+        *(
+            lambda text, protocol=protocol: pickle.loads(pickle.dumps(text, protocol))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
+    ],
+)
+def test_the_item_survives_what_logging_does_to_messages(hand_on):
+    """A formatter that shows the message alone hands the very string on; a queue between processes pickles it."""
+    handed_on = hand_on(str(HELLO))
+
+    assert handed_on == str(HELLO)
+    assert handed_on.item == HELLO
+
+
+def test_what_is_made_of_the_text_is_plain():
+    """A text around the item is a text, with all of the item in it."""
+    around = f"INFO {HELLO}"
+
+    assert type(around) is str
+    assert around.endswith(str(HELLO))
+
+
+def test_a_mapping_of_any_kind_is_written():
+    """What recording takes as an object is an object here."""
+    item = attrs.evolve(HELLO, extra={"x": MappingProxyType({"y": (1, 2)})})
+
+    assert json.loads(str(item))["x"] == {"y": [1, 2]}
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, {("a",): 1}, b"bytes"])
+def test_an_item_that_cannot_be_recorded_has_a_text_too(value):
+    """str() never raises: the text is the short one then, and recording the item says what is wrong with it."""
+    item = attrs.evolve(HELLO, extra={"x": value})
+
+    assert str(item) == repr(item)
+    assert str(item).item is item
+
+
+def test_an_item_that_holds_itself_has_a_text_too():
+    """Neither does it hang."""
+    ring: list[object] = []
+    ring.append(ring)
+    item = attrs.evolve(HELLO, extra={"x": ring})
+
+    assert str(item) == repr(item)
+
+
+@pytest.mark.parametrize(
+    "item", [HELLO, Reasoning(None), FunctionCall("f", "{}", "c"), Other({"type": "x", "secret": "y"})]
+)
+def test_a_repr_stays_short(item):
+    """What a notebook and a traceback show is not the text."""
+    assert repr(item) != str(item)
+    assert "héllo" not in repr(item)

@@ -1,0 +1,527 @@
+"""session(): the list of an agent's items, the same after any end of the process that recorded them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import uuid
+
+import pytest
+from helpers import DEADLINE, Disk, finish, recorder_on, run_together, start, texts_in, values_in
+
+import rolloutlog
+from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other, Session, SessionStateSnapshot, session
+from rolloutlog.exceptions import (
+    InvalidItemError,
+    RecorderClosedError,
+    SessionLockedError,
+    SessionOptionsError,
+    WriteError,
+)
+
+HELLO = {"role": "user", "content": "hello"}
+NAME = "trip-to-rome"
+
+
+def reloaded() -> rolloutlog.SavedSession:
+    """Return what the one file of the home says."""
+    return rolloutlog.load_session(only_rollout())
+
+
+def only_rollout() -> os.PathLike[str]:
+    """Return the one rollout of the home."""
+    (found,) = rolloutlog.find_sessions()
+    return found.path
+
+
+# -- new, or where it was ----------------------------------------------------------------------------------------------
+
+
+def test_a_new_session_is_empty():
+    """It has a name, an id that comes of the name, and nothing else."""
+    with session(NAME, instructions="Be brief.", meta={"cwd": "/srv"}) as opened:
+        state = opened.state
+
+    assert (opened.name, opened.items, state) == (NAME, [], {})
+    assert opened.saved.items == []
+    meta = values_in(opened.path)[0]
+    assert meta | {"timestamp": ""} == {
+        "id": opened.id,
+        "timestamp": "",
+        "instructions": "Be brief.",
+        "name": NAME,
+        "cwd": "/srv",
+    }
+
+
+def test_the_same_name_is_the_same_session():
+    """What was recorded is there again, and what comes is appended to the same file."""
+    with session(NAME) as first:
+        first.record(HELLO)
+    with session(NAME) as second:
+        before = [item.text for item in second.items]
+        second.record({"role": "assistant", "content": "hi"})
+
+    assert (second.id, second.path) == (first.id, first.path)
+    assert before == ["hello"]
+    assert texts_in(first.path) == ["hello", "hi"]
+
+
+def test_the_id_of_a_name_never_changes():
+    """Else sessions that exist would be lost from sight. It is a UUID of version 5, so anybody can work it out."""
+    with session(NAME) as opened:
+        assert opened.id == str(uuid.uuid5(rolloutlog._session.NAMESPACE, NAME))
+        assert opened.id == "ef266f0a-5901-56b5-9202-4b1a885c3261"
+
+
+@pytest.mark.parametrize("name", ["a", "Trip to Rome", "../../etc/passwd", "日本", "a" * 5_000, "\n", "a\0b"])
+def test_any_text_is_a_name(name, home):
+    """A name is no path: whatever it is, the file lies in the home, and the meta line keeps the name."""
+    with session(name) as opened:
+        opened.record(HELLO)
+
+    assert opened.path.resolve().is_relative_to(home)
+    assert values_in(opened.path)[0]["name"] == name
+    with session(name) as again:
+        assert len(again.items) == 1
+
+
+def test_names_that_differ_are_different_sessions():
+    """Case and blanks count."""
+    names = ["a", "A", "a ", "b"]
+    ids = set()
+    for name in names:
+        with session(name) as opened:
+            ids.add(opened.id)
+
+    assert len(ids) == len(names)
+
+
+@pytest.mark.parametrize("name", ["", b"bytes", None, 7])
+def test_what_is_no_text_is_no_name(name, home):
+    """Nor is the empty one, which is rather a variable that was not set."""
+    with pytest.raises(ValueError, match="a session's name is a text"):
+        session(name)
+
+    assert not home.exists()
+
+
+def test_a_meta_cannot_take_the_place_of_the_name(home):
+    """It is said at once, and not at the first run alone."""
+    with pytest.raises(InvalidItemError, match="may not hold 'name'"):
+        session(NAME, meta={"name": "x"})
+
+    assert not home.exists()
+
+
+def test_a_session_drops_nothing(home):
+    """on_full="drop" would make `items` say what no reload gives."""
+    with pytest.raises(ValueError, match="on_full is 'block' or 'raise'"):
+        session(NAME, on_full="drop")
+
+    assert not home.exists()
+
+
+def test_misspelt_options_are_named():
+    """As by the recorder."""
+    with pytest.raises(TypeError, match="did you mean 'fsync'"):
+        session(NAME, fsnc="always")
+
+
+def test_a_session_of_a_relative_home_stays_where_it_was(tmp_path, monkeypatch):
+    """A program that goes elsewhere goes on in the same file."""
+    monkeypatch.chdir(tmp_path)
+    with session(NAME, home="runs") as opened:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        opened.record(HELLO)
+
+    assert opened.path.is_relative_to(tmp_path / "runs")
+    assert texts_in(opened.path) == ["hello"]
+
+
+# -- items are what a reload gives -------------------------------------------------------------------------------------
+
+
+class FromSdk:
+    def to_dict(self):
+        return {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c1", "status": "completed"}
+
+
+def test_items_are_what_a_reload_gives():
+    """In every form in which they come in, they are at once what they will be when they are read."""
+    with session(NAME) as opened:
+        opened.record(HELLO, Message.assistant("hi"), FromSdk(), Other())
+        opened.record(FunctionCallOutput("c1", "done"), {"type": "web_search_call", "id": "ws"}, wait=False)
+        opened.recorder.flush()
+
+    assert opened.items == reloaded().items
+    assert [item.type for item in opened.items] == [
+        "message",
+        "message",
+        "function_call",
+        "function_call_output",
+        "web_search_call",
+    ]
+
+
+def test_items_share_nothing_with_what_was_recorded():
+    """Changing what was passed changes neither the file nor the list."""
+    item = {"role": "user", "content": [{"type": "input_text", "text": "before", "x": {"y": 1}}]}
+    with session(NAME) as opened:
+        opened.record(item)
+        item["content"][0]["x"]["y"] = 2
+
+    assert opened.items == reloaded().items
+    assert opened.items[0].content[0].extra == {"x": {"y": 1}}
+
+
+def test_items_are_redacted_as_the_file_is():
+    """What the hook hides, changes or leaves out, the list does not show either."""
+
+    def redact(record):
+        text = record["content"][0]["text"] if "content" in record else ""
+        if text == "raise":
+            raise ValueError
+        return None if text == "drop" else record if text != "change" else {**record, "role": "developer"}
+
+    with session(NAME, redact=redact) as opened:
+        for text in ("keep", "drop", "change", "raise"):
+            opened.record(Message.user(text))
+
+    assert opened.items == reloaded().items
+    assert [(item.role, item.text) for item in opened.items] == [("user", "keep"), ("developer", "change")]
+
+
+def test_threads_record_in_the_order_of_the_list():
+    """Tools that run in threads record into one list, which stands in the order of the file."""
+    with session(NAME) as opened:
+
+        def work(name: str) -> None:
+            for number in range(50):
+                opened.record(Message.user(f"{name}{number}"), Message.assistant("so"), wait=number % 10 == 0)
+
+        sys.setswitchinterval(1e-5)
+        try:
+            run_together(*(lambda name=name: work(name) for name in "abcd"))
+        finally:
+            sys.setswitchinterval(0.005)
+
+    assert len(opened.items) == 400
+    assert opened.items == reloaded().items
+
+
+def test_a_bad_item_takes_its_fellows_along():
+    """Nothing of the call is recorded, neither in the file nor in the list."""
+    with session(NAME) as opened, pytest.raises(InvalidItemError):
+        opened.record(HELLO, {"role": "user"})
+
+    assert opened.items == reloaded().items == []
+
+
+def test_what_is_recorded_is_on_disk():
+    """record() returns when the line is there."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+
+        assert texts_in(opened.path) == ["hello"]
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """The disk on which sessions are made."""
+    disk = Disk()
+    monkeypatch.setattr(rolloutlog._session, "RolloutRecorder", recorder_on(disk))
+    yield disk
+    disk.is_full = False
+    disk.go_on()
+
+
+def test_who_does_not_wait_is_not_held_up(disk):
+    """With wait=False record() returns while the disk is busy, and the list has the item."""
+    opened = session(NAME)
+    disk.hold()
+    opened.record(HELLO, wait=False)
+    items = [item.text for item in opened.items]
+    on_disk = texts_in(opened.path)
+    disk.go_on()
+    opened.close()
+
+    assert (items, on_disk, texts_in(opened.path)) == (["hello"], [], ["hello"])
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(disk):
+    """record() raises; the item is in the list and kept for the file, where it is as soon as there is space."""
+    opened = session(NAME)
+    disk.is_full = True
+    with pytest.raises(WriteError) as caught:
+        opened.record(HELLO)
+    disk.is_full = False
+    opened.close()
+
+    assert caught.value.unwritten == 1
+    assert opened.items == reloaded().items
+    assert texts_in(opened.path) == ["hello"]
+
+
+def test_record_waits_no_longer_than_it_said(disk):
+    """The timeout is for room and disk together."""
+    opened = session(NAME)
+    disk.hold()
+    with pytest.raises(TimeoutError):
+        opened.record(HELLO, timeout=0.05)
+    disk.go_on()
+    opened.close()
+
+    assert opened.items == reloaded().items
+
+
+def test_to_input_is_what_an_api_takes():
+    """The list as wire dicts, with an answer for the call that has none."""
+    with session(NAME) as opened:
+        opened.record(HELLO, FunctionCall("f", "{}", "c1"))
+        given = opened.to_input()
+
+    assert given == reloaded().to_input()
+    assert given[0] == {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+    assert given[-1]["call_id"] == "c1"
+    with pytest.raises(rolloutlog.exceptions.OrphanCallError):
+        opened.to_input(orphans="raise")
+
+
+# -- the state ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [{"step": 1}, SessionStateSnapshot({"step": 1})])
+def test_a_state_is_on_disk_when_it_is_set(state):
+    """Setting it records it; the next run finds the last one."""
+    with session(NAME) as opened:
+        opened.state = {"step": 0}
+        opened.state = state
+        on_disk = reloaded().state
+    with session(NAME) as again:
+        assert on_disk == opened.state == again.state == {"step": 1}
+
+
+def test_a_state_is_what_a_reload_gives():
+    """Changing what was passed changes nothing, and what redaction did to it is done."""
+
+    def redact(record):
+        return {**record, "key": "***"} if "key" in record else record
+
+    state = {"key": "secret", "deep": {"step": 1}}
+    with session(NAME, redact=redact) as opened:
+        opened.state = state
+        state["deep"]["step"] = 2
+
+        assert opened.state == reloaded().state == {"key": "***", "deep": {"step": 1}}
+
+
+def test_a_state_that_redaction_withholds_is_not_set():
+    """Whether the hook left it out or failed, the one before still stands, as it does in the file."""
+
+    def redact(record):
+        if record.get("how") == "fail":
+            raise ValueError
+        return None if record.get("how") == "leave out" else record
+
+    with session(NAME, redact=redact) as opened:
+        opened.state = {"step": 1}
+        for how in ("fail", "leave out"):
+            opened.state = {"step": 2, "how": how}
+
+        assert opened.state == reloaded().state == {"step": 1}
+
+
+@pytest.mark.parametrize("state", [None, 7, {"record_type": "x"}, {"x": object()}])
+def test_what_is_no_state_raises_and_changes_nothing(state):
+    """As with items."""
+    with session(NAME) as opened:
+        opened.state = {"step": 1}
+        with pytest.raises(InvalidItemError):
+            opened.state = state
+
+        assert opened.state == reloaded().state == {"step": 1}
+
+
+# -- who else ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_that_opens_it_twice_has_it_twice():
+    """Within a process both are the same session; each list holds what was there when it was opened, and its own."""
+    with session(NAME) as first:
+        first.record(HELLO)
+        with session(NAME) as second:
+            second.record({"role": "user", "content": "again"})
+        first.record({"role": "user", "content": "and again"})
+
+    assert [item.text for item in second.items] == ["hello", "again"]
+    assert texts_in(first.path) == ["hello", "again", "and again"]
+
+
+def test_other_options_raise():
+    """One file, one writer, one set of options."""
+    with session(NAME), pytest.raises(SessionOptionsError):
+        session(NAME, fsync="always")
+
+
+def test_threads_that_open_it_at_once_share_it():
+    """One makes the file, the others join it."""
+    opened: list[Session] = []
+
+    def open_and_record() -> None:
+        each = session(NAME)
+        each.record(HELLO)
+        opened.append(each)
+
+    run_together(*[open_and_record] * 4)
+    for each in opened:
+        each.close()
+
+    assert texts_in(only_rollout()) == ["hello"] * 4
+
+
+def test_a_closed_session_takes_nothing():
+    """Neither items nor a state; the list stays as it was."""
+    opened = session(NAME)
+    opened.close()
+
+    with pytest.raises(RecorderClosedError):
+        opened.record(HELLO)
+    with pytest.raises(RecorderClosedError):
+        opened.state = {"step": 1}
+    assert (opened.items, opened.state) == ([], {})
+
+
+def test_a_repr_is_short_and_holds_no_text():
+    """Name, how many items, in which state, where."""
+    with session(NAME) as opened:
+        opened.record({"role": "user", "content": "secret"})
+
+        assert repr(opened) == f"<Session 'trip-to-rome': 1 item, OPEN, {opened.path}>"
+
+
+def hold() -> None:
+    """Open the session, say so, and hold it until told to end."""
+    with session(NAME) as opened:
+        opened.record({"role": "user", "content": str(os.getpid())})
+        sys.stdout.write("held\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+def test_a_second_process_is_refused():
+    """Two agents on one list would answer each other's questions; the error names the process that has it."""
+    holder = start(hold)
+    assert holder.stdout.readline() == "held\n"
+
+    with pytest.raises(SessionLockedError) as caught:
+        session(NAME)
+    finish(holder)
+
+    assert caught.value.pid == holder.pid
+
+
+def open_at_once() -> None:
+    """Wait for the word, then open the session and record, or say that somebody has it."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    try:
+        with session(NAME) as opened:
+            opened.record({"role": "user", "content": str(os.getpid())})
+            sys.stdout.write("got it\n")
+            sys.stdout.flush()
+            sys.stdin.read()
+    except SessionLockedError:
+        sys.stdout.write("refused\n")
+        sys.stdout.flush()
+
+
+def test_processes_that_race_for_a_name_make_one_file():
+    """One of them gets the session, the others are refused, and there is one file with its one item."""
+    racers = [start(open_at_once) for _ in range(3)]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    said = [racer.stdout.readline() for racer in racers]
+    for racer in racers:
+        finish(racer)
+
+    assert sorted(said) == ["got it\n", "refused\n", "refused\n"]
+    assert texts_in(only_rollout()) == [str(racers[said.index("got it\n")].pid)]
+
+
+# -- killed and run again ----------------------------------------------------------------------------------------------
+
+STEPS = 4
+
+
+def agent(kill_at: int, how: str) -> None:
+    """Count to STEPS: a question, then calls and outputs. Killed at a step, run again, it goes on where it was."""
+    step = 0
+
+    def reached() -> None:
+        nonlocal step
+        step += 1
+        if step == kill_at:
+            die(how)
+
+    with session(NAME) as opened:
+        if not opened.items:
+            opened.record({"role": "user", "content": "Count."})
+        reached()
+        while (count := sum(item.type == "function_call_output" for item in opened.items)) < STEPS:
+            call = opened.items[-1]
+            if call.type != "function_call":
+                call = FunctionCall("next", f"[{count}]", f"c{count}")
+                opened.record(call)
+                reached()
+            opened.record(FunctionCallOutput(call.call_id, str(count)))
+            reached()
+            opened.state = {"count": count + 1}
+            reached()
+    sys.stdout.write("done\n")
+
+
+def die(how: str) -> None:
+    """End as a process may end."""
+    if how == "in a write":  # the kill comes when half of the next line is on disk
+        real = os.write
+
+        def write(fd: int, data: bytes) -> int:
+            real(fd, bytes(data[: len(data) // 2]))
+            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait(DEADLINE)
+            return 0
+
+        rolloutlog._system._OperatingSystem.write = staticmethod(write)
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["between writes", "in a write"])
+def test_an_agent_that_is_killed_at_every_few_steps_goes_on(how):
+    """Killed with SIGKILL again and again, run again each time, it ends with the list of one that never was."""
+    runs = 0
+    while True:
+        process = start(agent, 2 + runs % 3, how)
+        printed, errors = process.communicate(timeout=DEADLINE)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, errors
+        runs += 1
+        assert runs < 40
+
+    items = reloaded().items
+    assert printed == "done\n"
+    assert runs >= 5
+    assert items[0].text == "Count."
+    assert [item.call_id for item in items[1:]] == [f"c{n}" for n in range(STEPS) for _ in "ab"]
+    assert [item.output for item in items[2::2]] == [str(number) for number in range(STEPS)]
+    assert reloaded().state == {"count": STEPS}
+    assert len(reloaded().skipped) == (runs if how == "in a write" else 0)
