@@ -15,9 +15,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from .exceptions import SessionLockedError
 from ._lines import after, chunks, rest_of_character, whole
 from ._system import REAL_SYSTEM, System, lock, make_folders
+from .exceptions import SessionLockedError
 
 Fsync = Literal["never", "flush", "always"]
 
@@ -70,6 +70,7 @@ class Journal:
 
     # All of this is owned by whoever has the writer's turn.
     #   _fd, _identity   the open file and its (device, inode); -1 and None when none is open
+    #   _place           where the file is: at its path, but for one that is being made
     #   _end             where our last append ended, with a newline; -1 when the file's tail must be looked at
     #   _kept, _kept_end bytes of the coming append that a failed one left in the file, and where they end
     #   _cut_to          where to cut, before anything else, bytes whose sync failed and which could not be cut then
@@ -85,7 +86,7 @@ class Journal:
         lock_timeout: float = 0.0,
         system: System = REAL_SYSTEM,
     ) -> None:
-        self.path = path
+        self.path = self._place = path
         self.header = header
         self.shared = shared
         self.fsync = fsync
@@ -118,9 +119,8 @@ class Journal:
             OSError: it could not be made, or not begun; nothing is left behind.
         """
         make_folders(self.path.parent, self._system)
-        final = self.path
         # Never the same name twice: what was left behind under it, by a killed process, must not be in the way.
-        self.path = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
+        self._place = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
         is_named = False
         try:
             try:
@@ -128,21 +128,20 @@ class Journal:
                 self.append([])
                 if self.fsync == "flush":
                     self.sync()
-                self._name(final)
+                self._name()
                 is_named = True
             finally:
                 with suppress(OSError):  # litter at worst; and gone already if it was renamed
-                    self._system.unlink(self.path)
+                    self._system.unlink(self._place)
+                self._place = self.path
             if self.fsync != "never":
-                self._sync_folders(final)
+                self._sync_folders()
         except BaseException:
             if is_named:
                 with suppress(OSError):  # litter at worst: a session with nothing in it
-                    self._system.unlink(final)
+                    self._take_name_back()
             self.close()
             raise
-        finally:
-            self.path = final
 
     def open(self) -> None:
         """Open the file, which must exist.
@@ -155,15 +154,15 @@ class Journal:
 
     def close(self) -> None:
         """Give up the lock and close the file; closing again does nothing."""
-        fd, self._fd, self._identity = self._fd, -1, None
-        if fd < 0:
-            return
-        # A child that was forked before, and has not closed its copy yet, would keep the lock alive.
-        if not self.shared:
-            with suppress(OSError):  # closing frees it too, but for that child
-                self._system.unlock(fd)
-        with suppress(OSError):  # every line was written, and synced if asked: there is nothing left to fail
-            self._system.close(fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            # A child that was forked before, and has not closed its copy yet, would keep the lock alive.
+            if not self.shared:
+                with suppress(OSError):  # closing frees it too, but for that child
+                    self._system.unlock(fd)
+            with suppress(OSError):  # every line was written, and synced if asked: there is nothing left to fail
+                self._system.close(fd)
+        self._identity = None  # last: whoever opens the file again in this process waits for us as long as it stands
 
     def abandon(self) -> None:
         """Close what a forked child inherited, without unlocking: that would free the parent's lock."""
@@ -171,27 +170,39 @@ class Journal:
         if fd >= 0:
             with suppress(OSError):  # nobody in the child uses it
                 self._system.close(fd)
+        self._place = self.path
         self._forget()
 
-    def _name(self, final: Path) -> None:
-        """Give the new file the name *final*, unless there is such a file."""
+    def _name(self) -> None:
+        """Give the new file its name, unless there is such a file."""
         try:
-            self._system.link(self.path, final)
+            self._system.link(self._place, self.path)
         except FileExistsError:
             raise
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             with suppress(FileNotFoundError):
-                self._system.lstat(final)
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
-            self._system.rename(self.path, final)
+                self._system.lstat(self.path)
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
+            self._system.rename(self._place, self.path)
+
+    def _take_name_back(self) -> None:
+        """Remove a new file whose making could not be finished; but not what another process wrote to it meanwhile."""
+        if self.shared:
+            self._take_lock()
+        try:
+            if self._system.fstat(self._fd).st_size == len(self.header):
+                self._system.unlink(self.path)
+        finally:
+            if self.shared:
+                self._release_lock()
 
     def _open(self, flags: int) -> None:
         """Open the file at the path, check what it is, and lock it unless it is shared."""
         deadline = monotonic() + self.lock_timeout
         while True:
-            fd = self._system.open(self.path, _FLAGS | flags, 0o600)
+            fd = self._system.open(self._place, _FLAGS | flags, 0o600)
             try:
                 status = self._system.fstat(fd)
                 if not stat.S_ISREG(status.st_mode):
@@ -200,7 +211,7 @@ class Journal:
                     self._system.chmod(fd, 0o600)  # an umask that takes rights even from the owner
                 if not self.shared:
                     lock(fd, self.path, deadline, self._system)
-                here = self._system.lstat(self.path)
+                here = self._system.lstat(self._place)
             except BaseException:
                 self._system.close(fd)
                 raise
@@ -267,10 +278,10 @@ class Journal:
             run.attempt = left
             run.unplaced = size = self._system.write(self._fd, left)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
-            is_torn = run.in_line and end - size != run.end
+            begins_line, is_alone = not run.in_line, end - size == run.end
             run.add(end, size)
             run.in_line = size < len(left)
-            if is_torn:  # between the look at the size, below, and the write
+            if not is_alone and not (begins_line and self._ends_line(run.begin)):  # somebody else wrote just before us
                 run.tear(before + chunk.rfind(b"\n", 0, len(chunk) - len(left)) + 1)
                 raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
             if size == len(left):
@@ -280,6 +291,14 @@ class Journal:
             if self._system.fstat(self._fd).st_size != end:
                 raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
             left = memoryview(left)[size:]
+
+    def _holds(self, data: bytes | memoryview, offset: int) -> bool:
+        """Return whether *data* stands at *offset*."""
+        return self._system.pread(self._fd, len(data), offset) == data
+
+    def _ends_line(self, size: int) -> bool:
+        """Return whether the first *size* bytes of the file end in a newline."""
+        return size > 0 and self._system.pread(self._fd, 1, size - 1) == b"\n"
 
     def _cut_back(self, run: _Run, prefix: int, skip: int, *, sync_failed: bool) -> None:
         """Take back what a failed append wrote, while it still ends the file; else remember what stays."""
@@ -291,9 +310,8 @@ class Journal:
             unnoted = end - run.end  # an interrupt between a write and its note
             if run.unplaced:
                 run.add(end, run.unplaced)
-            elif 0 < unnoted <= len(run.attempt):
-                if self._system.pread(self._fd, unnoted, end - unnoted) == bytes(run.attempt[:unnoted]):
-                    run.add(end, unnoted)
+            elif 0 < unnoted <= len(run.attempt) and self._holds(run.attempt[:unnoted], end - unnoted):
+                run.add(end, unnoted)
             if run.begin == run.end:
                 return
             ours = self._system.fstat(self._fd).st_size == run.end
@@ -343,8 +361,8 @@ class Journal:
         """Bring to the medium what was appended since the last sync.
 
         Raises:
-            OSError: it failed. A failed fsync is never simply repeated, for kernels drop the pages and then say yes: the
-                lines since the last sync are cut off again, where that is possible, and must be appended anew.
+            OSError: it failed. A failed fsync is never simply repeated, for kernels drop the pages and then say yes:
+                the lines since the last sync are cut off again, where that is possible, and must be appended anew.
         """
         begin = self._unsynced_from
         if begin < 0:
@@ -358,9 +376,9 @@ class Journal:
                 self._cut_failed_sync(self._system.fstat(self._fd).st_size)
             raise
 
-    def _sync_folders(self, path: Path) -> None:
-        """Sync the folders above *path*, so that its name is as durable as its content."""
-        for folder in list(path.parents)[:6]:  # day, month, year, sessions, home, and what holds the home
+    def _sync_folders(self) -> None:
+        """Sync the folders above the file, so that its name is as durable as its content."""
+        for folder in list(self.path.parents)[:6]:  # day, month, year, sessions, home, and what holds the home
             try:
                 fd = self._system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except PermissionError:  # not ours, such as what holds the home: its entry for us is its owner's care
@@ -376,19 +394,19 @@ class Journal:
         """Return the size of the file at the path; if it is another file than before, that is the one from now on."""
         here = None
         with suppress(FileNotFoundError):
-            here = self._system.lstat(self.path)
+            here = self._system.lstat(self._place)
         if self._fd >= 0:
             if here is not None and (here.st_dev, here.st_ino) == self._identity:
                 return here.st_size
             self._leave_moved_file()
         try:
-            if here is not None:
-                self._open(0)
-            else:
+            if here is None:
                 with suppress(FileExistsError):  # another process made it, a moment ago
                     self.create()
-                if self._fd < 0:
-                    self._open(0)
+            if self._fd < 0:
+                if self.fsync != "never":
+                    self._sync_folders()  # whoever made it may not have come to that
+                self._open(0)
         except SessionLockedError as error:
             raise OSError(errno.EWOULDBLOCK, f"replaced by a file that is in use: {error}", str(self.path)) from error
         if not self.shared:
@@ -414,7 +432,8 @@ class Journal:
         try:
             lock(self._fd, self.path, monotonic() + self.lock_timeout, self._system)
         except SessionLockedError as error:
-            raise TimeoutError(errno.ETIMEDOUT, f"no lock within {self.lock_timeout} s: {error}", str(self.path)) from error
+            why = f"no lock within {self.lock_timeout} s: {error}"
+            raise TimeoutError(errno.ETIMEDOUT, why, str(self.path)) from error
 
     def _release_lock(self) -> None:
         """Let other processes append; closing the file does it when unlocking fails."""

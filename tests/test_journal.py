@@ -366,6 +366,18 @@ def test_a_foreign_line_in_the_middle_of_an_append_stays(journal, path, system):
     assert path.read_bytes() == HEADER + A + b"foreign\n" + LARGE + B
 
 
+def test_a_foreign_torn_line_in_the_middle_of_an_append_spoils_none_of_ours(journal, path, system):
+    """What is torn between two of our writes stays a line of its own: ours is not glued to it."""
+    system.before("write", lambda: append_foreign(path, b"torn"), nth=2)
+    lines = [A, LARGE, B]
+    try:
+        journal.append(lines)
+    except OSError:  # noticed, heard, and mended by the next try
+        journal.append(lines)
+
+    assert lines_in(path) == [line.strip() for line in (HEADER, A, b"torn", LARGE, B)]
+
+
 # -- moved ground ------------------------------------------------------------------------------------------------------
 
 
@@ -492,6 +504,16 @@ def test_a_replacement_that_is_in_use_is_waited_for(journal, path):
     assert path.read_bytes() == HEADER + A
 
 
+def test_the_path_is_the_same_while_the_file_is_made_anew(journal, path, system):
+    """Whoever names the file meanwhile, in an error or after a fork, names it rightly."""
+    path.unlink()
+    seen = []
+    system.before("link", lambda: seen.append(journal.path))
+    journal.append([A])
+
+    assert seen == [path]
+
+
 # -- shared files ------------------------------------------------------------------------------------------------------
 
 
@@ -544,6 +566,21 @@ def test_two_make_a_deleted_shared_file_at_once(path, system):
 
     assert path.read_bytes() == HEADER + A + B
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_making_a_file_anew_never_takes_away_what_another_process_wrote_to_it(path, system):
+    """If the last step of making a shared file fails, it stays when somebody else has written to it already."""
+    one = Journal(path, header=HEADER, shared=True, fsync="always", system=system)
+    one.create()
+    other = reopened(path, shared=True, header=HEADER)
+    path.unlink()
+    system.before("unlink", lambda: other.append([A]))  # behind the link that gives the file its name
+    system.fail("fsync", errno.EIO, nth=2)  # the folder's
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        one.append([B])
+    one.append([B])
+    assert path.read_bytes() == HEADER + A + B
 
 
 def append_many(path: str, name: str, number: int) -> None:
