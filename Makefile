@@ -18,6 +18,7 @@ help:
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
 	@echo "make coverage  what the suite does not reach"
+	@echo "make bench     rolloutlog side by side with its peers, in about 25 minutes; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
 
 demo: .venv/package.stamp
@@ -82,3 +83,18 @@ faults-long: .venv/package.stamp .venv/test.stamp
 
 mutants: .venv/package.stamp .venv/test.stamp
 	$(BIN)/python -m tests.faults mutants $(ARGS)
+
+# Side by side with the peers, which have an environment of their own: no test may come to need one of them.
+# make bench ARGS="writing --small" measures one table, in a size that says nothing, and leaves the page as it is.
+.PHONY: bench
+
+BENCH := .venv/bench/bin/python
+
+bench: .venv/bench/installed
+	$(BENCH) -m benchmarks $(or $(ARGS),--page docs/benchmarks.md)
+
+.venv/bench/installed: .venv/venv.stamp setup.cfg pyproject.toml
+	$(BIN)/python -m venv --clear .venv/bench
+	$(BENCH) -m pip install -qq --disable-pip-version-check 'pip>=25.1'
+	$(BENCH) -m pip install -qq --disable-pip-version-check --editable '.[fast]' --group bench
+	@touch $@

@@ -1,0 +1,79 @@
+"""Measure what is asked for, print the tables, and write the page: ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import machine, page
+from benchmarks.plan import FULL, SMALL, Plan
+from benchmarks.rounds import Results, run
+
+TABLES = ("writing", "reading", "starting")
+
+
+def main() -> int:
+    """Measure or take up what was measured, print and write; return 1 if a variant that is there failed."""
+    asked = _arguments()
+    failures: list[str] = []
+    if asked.again:
+        report = page.Report.from_json(json.loads(asked.again.read_text(encoding="utf-8")))
+    else:
+        report, failures = _measured(asked)
+    if asked.keep:
+        asked.keep.write_text(json.dumps(report.to_json()), encoding="utf-8")
+    if asked.page:
+        page.write(asked.page, report)
+    print(page.text(report, asked.page.stem if asked.page else "benchmarks"))
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
+    """Return the report of a run, and what failed in it."""
+    size = SMALL if asked.small else FULL
+    if asked.rounds:
+        size = dataclasses.replace(size, rounds=asked.rounds)
+    begin = time.monotonic()
+    results, absent = Results(), list[str]()
+    folder = Path(tempfile.mkdtemp(prefix="rolloutlog-benchmarks-", dir=asked.folder))
+    try:
+        facts = machine.facts(folder)
+        plan = Plan(size, folder, absent)
+        groups = [group for table in asked.tables or TABLES for group in plan.groups(table)]
+        failures = run(groups, results, _tell)
+    finally:
+        shutil.rmtree(folder)
+    facts |= {"load after": machine.load(), "time taken": f"{(time.monotonic() - begin) / 60:.0f} minutes"}
+    return page.Report(results, facts, machine.versions(), absent, size.rounds), failures
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rolloutlog side by side with its peers")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; all of them by default")
+    parser.add_argument("--rounds", type=int, help="how often each variant is measured")
+    parser.add_argument("--small", action="store_true", help="so little that it takes a minute, and says nothing")
+    parser.add_argument("--folder", type=Path, help="where to write what is measured; a temporary folder by default")
+    parser.add_argument("--page", type=Path, help="the Markdown page to write, with its plots beside it")
+    parser.add_argument("--keep", type=Path, help="where to keep the figures, as JSON")
+    parser.add_argument("--again", type=Path, help="measure nothing: show figures that were kept")
+    asked = parser.parse_args()
+    for table in asked.tables:
+        if table not in TABLES:
+            parser.error(f"there is no table {table!r}; there are {', '.join(TABLES)}")
+    return asked
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""The inside of a child process: takes one measurement, described as JSON by its argument, and prints what came out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+
+from benchmarks import reading, starting, writing
+
+_TABLES: dict[str, Callable[..., dict[str, dict[str, float]]]] = {
+    "writing": writing.measure,
+    "reading": reading.measure,
+    "starting": starting.measure,
+}
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    print(json.dumps(_TABLES[asked.pop("table")](**asked)))
