@@ -123,9 +123,9 @@ class FastJson:
         try:
             return self.parse(line)
         except ValueError:
-            # The slow way again, for its reason. What only the standard library takes stays refused: it would be
-            # read on one machine and not on the next.
-            STANDARD.loads(line)
+            # The slow way again, for its reason. What only the standard library takes, such as very deep nesting, stays
+            # refused: it would be read on one machine and not on the next.
+            widened(STANDARD.loads(line), 0)
             raise InvalidJson("is not JSON") from None
 
     def loads_exactly(self, line: bytes) -> Any:
