@@ -22,6 +22,7 @@ from ._models import LogEntry, SessionMeta, SessionStateSnapshot
 from ._reader import SavedSession, iter_entries, load_session
 from ._recorder import RolloutRecorder
 from ._session import Session, session
+from ._version import __version__ as __version__
 from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 __all__ = [
@@ -49,4 +50,3 @@ __all__ = [
     "to_input",
 ]
 
-__version__ = "0.1.0"

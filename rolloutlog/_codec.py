@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+import attrs
+
 from rolloutlog._accept import ItemLike, SupportsToDict, to_item
 from rolloutlog._checks import shortened
 from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, is_wrapped
 from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
+from rolloutlog._envelope import Envelope, required_meta
 from rolloutlog._json import JSON, InvalidJson, Json, plain
-from rolloutlog._models import Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from rolloutlog._models import OWN, Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from rolloutlog._structure import Inexact
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import is_item
@@ -29,15 +32,13 @@ __all__ = [
     "LineEncoder",
     "Redact",
     "SupportsToDict",
+    "decode_first",
     "decode_items",
     "decode_line",
     "is_envelope",
     "to_item",
     "wire",
 ]
-
-OWN_LOGGER = "rolloutlog"
-
 
 Format: TypeAlias = Literal["flat", "envelope"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -103,6 +104,12 @@ decode_line = _DECODER.decode
 """Return the entry that a line holds; raise `InvalidLine` if it holds none."""
 
 
+def decode_first(lines: bytes) -> Entry:
+    """Return the entry on the first of *lines*, as `LineEncoder` gives them: the record, without the event behind it."""
+    end = lines.index(b"\n") + 1
+    return decode_line(lines if end == len(lines) else lines[:end])
+
+
 # --- values to bytes --------------------------------------------------------------------------------------------------
 
 
@@ -113,8 +120,9 @@ class LineEncoder:
         redact: called with the wire dict of each item, state, log entry and meta before it is encoded; returns the dict
             to write, or `None` to write nothing. It may change and return the dict that it was given.
         only_known: leave out items of kinds that no class knows, as the original does.
-        format: how lines are wrapped; ``"flat"`` is the only way that can be written so far.
-        clock: gives the time of the lines that the encoder writes of its own accord, in seconds since the epoch.
+        format: whether lines are wrapped.
+        clock: gives the time of the lines that the encoder writes of its own accord, and of lines that wrap a record, in
+            seconds since the epoch.
         json: how JSON is written.
     """
 
@@ -127,25 +135,26 @@ class LineEncoder:
         clock: Callable[[], float] = time.time,
         json: Json = JSON,
     ) -> None:
-        if format == "envelope":
-            raise ValueError("rollouts of the newer format, 'envelope', can be read but not written yet")
-        if format != "flat":
-            raise ValueError(f"format is 'flat', not {format!r}")
+        if format not in ("flat", "envelope"):
+            raise ValueError(f"format is 'flat' or 'envelope', not {format!r}")
         self._redact = redact
         self._only_known = only_known
         self._clock = clock
-        # The one place that knows how a record becomes a line: another format wraps the dict here.
-        self._line = json.line
-        # The same, faster, for records that nobody needs to see.
-        self._dump, self._newline = (json.dump if redact is None else None), json.newline
+        # The one place that knows how a record becomes a line.
+        self._line = json.line if format == "flat" else Envelope(json.line, clock).line
+        self._required = {} if format == "flat" else required_meta()
+        # The same, faster, for records that nobody needs to see and nothing stands around.
+        is_bare = redact is None and format == "flat"
+        self._dump, self._newline = (json.dump if is_bare else None), json.newline
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
     def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
         """Encode *values*, all or none of them.
 
         Returns:
-            The lines, each with its newline, and how many values were left out: empty `Other`, unknown kinds under
-            *only_known*, and those for which *redact* returned `None`.
+            The lines, one for each value, with their newlines (in an envelope, the line of an event may follow in the same
+            bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those for
+            which *redact* returned `None`.
 
         Raises:
             InvalidItemError: one of them cannot be recorded.
@@ -168,6 +177,8 @@ class LineEncoder:
                     lines.append(dump(record, None, newline))
                 except (TypeError, ValueError, RecursionError):
                     lines.append(self._encoded(item, record))
+            elif self._redact is None:
+                lines.append(self._encoded(item, record))
             elif line := self._redacted(item, record):
                 lines.append(line)
             else:
@@ -189,19 +200,31 @@ class LineEncoder:
         encode = self._encoded if self._redact is None else self._redacted
         return encode(entry, wire_log(entry))
 
+    def completed(self, meta: SessionMeta) -> SessionMeta:
+        """Return *meta* with what the format wants to stand in it.
+
+        Raises:
+            InvalidItemError: it has something there that real readers do not take.
+        """
+        required = {key: meta.extra.get(key, own) for key, own in self._required.items()}
+        for key, value in required.items():
+            if not isinstance(value, str):
+                raise InvalidItemError(f"{meta.type}.{key}", "is not a string")
+        return attrs.evolve(meta, extra={**meta.extra, **required}) if required else meta
+
     def meta(self, meta: SessionMeta) -> bytes:
         """Encode *meta*, the first line. Its id and timestamp stay, whatever *redact* does, and it is never left out.
 
         Raises:
-            InvalidItemError: it holds something that is not plain JSON.
+            InvalidItemError: it holds something that is not plain JSON, or as for `completed`.
         """
-        record = wire_meta(meta)
+        record = wire_meta(self.completed(meta))
         if self._redact is not None:
-            bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None}
+            bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None, **self._required}
             try:
                 redacted = {**bare, **(self._call_redact(record) or {}), "id": meta.id, "timestamp": meta.timestamp}
                 again = decode_entry(plain(redacted, meta.type), True)
-                record = wire_meta(again) if isinstance(again, SessionMeta) else bare
+                record = wire_meta(self.completed(again)) if isinstance(again, SessionMeta) else bare
             except Exception:  # as below; but a rollout needs its first line, and this is all of it that it needs
                 record = bare
         return self._encoded(meta, record)
@@ -214,6 +237,8 @@ class LineEncoder:
     def _encoded(self, value: Entry, record: Wire) -> bytes:
         try:
             return self._line(record)
+        except InvalidItemError:
+            raise
         except (TypeError, ValueError, RecursionError):
             # Only what was smuggled past the checks comes here. Not from the cause: that may carry the text.
             raise InvalidItemError(value.type, "holds something that is not plain JSON") from None
@@ -248,4 +273,4 @@ class LineEncoder:
             self._hook.runs = False
 
     def _own_line(self, level: str, message: str, extra: Wire) -> bytes:
-        return self._line(wire_log(LogEntry(utc_timestamp(self._clock()), level, OWN_LOGGER, message, extra=extra)))
+        return self._line(wire_log(LogEntry(utc_timestamp(self._clock()), level, OWN, message, extra=extra)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rolloutlog._checks import EMPTY, Extra
-from rolloutlog._models import Entry, OtherEntry, SessionStateSnapshot
+from rolloutlog._models import OWN, Entry, OtherEntry, SessionStateSnapshot
 from rolloutlog._structure import (
     Wire,
     kept,
@@ -81,6 +81,8 @@ def is_wrapped(raw: Wire) -> bool:
 
 def _unwrapped(raw: Wire, kind: str, exact: bool) -> Entry:
     payload = raw["payload"]
+    if kind == OWN and type(payload) is dict and (payload.get("record_type") == "state" or payload.get("type") == "log"):
+        return decode_entry(payload, exact)
     if kind not in ("response_item", "session_meta"):
         return OtherEntry(kept(raw, exact))
     if type(payload) is not dict:

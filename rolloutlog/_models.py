@@ -23,6 +23,9 @@ from rolloutlog.items import ResponseItem
 
 _UTC = dt.UTC
 
+OWN = "rolloutlog"
+"""What marks what is ours: log entries that we write, lines of a type that no real reader knows, who began a session."""
+
 
 def utc_timestamp(seconds: float) -> str:
     """Return *seconds* since the epoch as ``YYYY-MM-DDThh:mm:ss.mmmZ``, in UTC, cut (not rounded) to milliseconds."""

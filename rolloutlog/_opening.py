@@ -15,6 +15,7 @@ import attrs
 from . import _process
 from ._codec import LineEncoder
 from ._commands import WriterOptions
+from ._envelope import Numbering
 from ._journal import Journal
 from ._layout import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
 from ._locks import fork_safe_lock
@@ -61,8 +62,8 @@ def make(
     where = resolve_home(home).absolute()  # wherever the program goes, the file stays where it is
     now = time.time()
     name = parse_session_id(uuid.uuid4() if session_id is None else session_id)
-    session = SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {}))
     encoder = LineEncoder(**encoding)
+    session = encoder.completed(SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {})))
     journal = _journal(rollout_path(where, now, name), writing, system, header=encoder.meta(session))
     with _taking_turns(journal.path):
         # A random id is nobody else's. With a given one, two processes that begin at once would make a session each.
@@ -97,7 +98,7 @@ def _shared(path: Path, writing: WriterOptions, encoding: dict[str, Any]) -> tup
         return None
     try:
         saved = load_session(path)
-        return Opened(writer, user, LineEncoder(format=saved.format, **encoding), saved.session), saved
+        return Opened(writer, user, _encoder_for(saved, encoding), saved.session), saved
     except BaseException:
         _process.leave(writer, user)
         raise
@@ -112,10 +113,17 @@ def _opened(
     try:
         saved = load_session(path)
         journal.header = saved.header
-        return begin(journal, writing, LineEncoder(format=saved.format, **encoding), saved.session), saved
+        encoder = _encoder_for(saved, encoding)
+        numbering = None if saved.next_number is None else Numbering(saved.next_number)
+        return begin(journal, writing, encoder, saved.session, numbering), saved
     except BaseException:
         journal.close()
         raise
+
+
+def _encoder_for(saved: SavedSession, encoding: dict[str, Any]) -> LineEncoder:
+    """Return what makes lines like those that *saved* has."""
+    return LineEncoder(**{**encoding, "format": saved.format})
 
 
 def _journal(path: Path, writing: WriterOptions, system: System, header: bytes = b"") -> Journal:
@@ -129,14 +137,20 @@ def _journal(path: Path, writing: WriterOptions, system: System, header: bytes =
     )
 
 
-def begin(journal: Journal, writing: WriterOptions, encoder: LineEncoder, session: SessionMeta) -> Opened:
+def begin(
+    journal: Journal,
+    writing: WriterOptions,
+    encoder: LineEncoder,
+    session: SessionMeta,
+    numbering: Numbering | None = None,
+) -> Opened:
     """Start a writer on *journal* for its first user."""
     user = object()
 
     def gap_line(count: int) -> bytes:
         return encoder.gap(count, "the queue was full")
 
-    return Opened(_process.begin(journal, writing, gap_line, user), user, encoder, session)
+    return Opened(_process.begin(journal, writing, gap_line, user, numbering), user, encoder, session)
 
 
 _guard = fork_safe_lock()

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
+from ._codec import Format
 from ._commands import OnFull, WriterOptions
 from ._journal import Fsync
 
@@ -28,6 +29,8 @@ class RecorderOptions(TypedDict, total=False):
         redact: called with each record as a dict before it leaves the caller; returns the dict to write instead, or
             `None` to write nothing. If it raises, a line without the content is written.
         only_known: leave out items of kinds that this library does not know; they are counted.
+        format: of a new session: "flat" (the default; Codex up to 0.29 resumes it) or "envelope" (from 0.34 on to the
+            newest). A session that is taken up again keeps its own.
     """
 
     queue_size: int
@@ -37,6 +40,7 @@ class RecorderOptions(TypedDict, total=False):
     lock_timeout: float | None
     redact: Callable[[dict[str, Any]], dict[str, Any] | None] | None
     only_known: bool
+    format: Format
 
 
 _NAMES = tuple(RecorderOptions.__annotations__)
@@ -80,7 +84,8 @@ def checked(options: Mapping[str, Any], *others: str) -> tuple[WriterOptions, di
         shared=shared,
         lock_timeout=float(lock_timeout),
     )
-    return writing, {"redact": redact, "only_known": _flag(options, "only_known")}
+    format = _choice(options, "format", Format, default="flat")
+    return writing, {"redact": redact, "only_known": _flag(options, "only_known"), "format": format}
 
 
 def _refuse_unknown(options: Mapping[str, Any], known: tuple[str, ...]) -> None:

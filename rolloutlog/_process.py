@@ -36,10 +36,16 @@ _writers: list[weakref.ref[Writer]] = []
 _finalizing_child = False
 
 
-def begin(journal: Journal, options: WriterOptions, gap_line: GapLine, user: object) -> Writer:
-    """Start a writer on *journal*, which is open, for *user*."""
+def begin(
+    journal: Journal,
+    options: WriterOptions,
+    gap_line: GapLine,
+    user: object,
+    finish: Callable[[bytes], bytes] | None = None,
+) -> Writer:
+    """Start a writer on *journal*, which is open, for *user*; for *gap_line* and *finish* see `Writer`."""
     _end_with_child()
-    writer = Writer(journal, options, gap_line, _revive)
+    writer = Writer(journal, options, gap_line, _revive, finish)
     writer.users.append(user)
     with _lock:
         _writers[:] = [reference for reference in _writers if reference() is not None]

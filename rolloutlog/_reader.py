@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 MAX_LINE = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _BLANK = b" \t\r"
+_NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -40,6 +42,7 @@ class SavedSession:
         path: the file.
         header: the first line as it stands, with its newline.
         format: which of the two formats the file has.
+        next_number: the number of the next line, where the lines of the file are numbered (those of newer Codex are).
     """
 
     session: SessionMeta
@@ -51,6 +54,7 @@ class SavedSession:
     path: Path
     header: bytes
     format: Format = "flat"
+    next_number: int | None = None
 
     @property
     def session_id(self) -> str:
@@ -120,6 +124,8 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
                 continue
             with _gc_paused():
                 saved = _filled(saved, block, lines)
+            if saved.session.extra.get("history_mode") == "paginated":
+                saved = attrs.evolve(saved, next_number=_next_number(block.lines, saved.next_number))
     if saved is None:
         raise InvalidRolloutError(path, "empty session file")
     return saved
@@ -162,6 +168,14 @@ def _filled(saved: SavedSession, block: _Block, lines: Iterator[bytes]) -> Saved
         elif entry is not None:
             saved.items.append(entry)
     return saved if state is saved.state else attrs.evolve(saved, state=state)
+
+
+def _next_number(lines: list[bytes], known: int | None) -> int:
+    """Return the number that comes after the last numbered one of *lines*; *known* if none of them is."""
+    for line in reversed(lines):
+        if match := _NUMBERED.match(line):
+            return int(match[1]) + 1
+    return known or 0
 
 
 @contextmanager

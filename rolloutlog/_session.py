@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Self, Unpack
 
 from ._checks import shortened, sized
-from ._codec import ItemLike, decode_line
+from ._codec import ItemLike, decode_first
 from ._input import Orphans, to_input
 from ._layout import find_by_id, resolve_home
 from ._locks import fork_safe_lock
@@ -72,7 +72,7 @@ class Session:
         deadline = monotonic() + timeout
         lines, filtered = self.recorder._encoder.items(items)
         # What is written, as it will be read: redacted, completed, and never changed by whoever passed it.
-        entries = list(filter(is_item, map(decode_line, lines)))
+        entries = list(filter(is_item, map(decode_first, lines)))
         with self._order:
             self.recorder._put(lines, filtered, timeout)
             self.items += entries
@@ -91,7 +91,7 @@ class Session:
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
         line = self.recorder._encoder.state(state)
-        entry = decode_line(line) if line else None
+        entry = decode_first(line) if line else None
         with self._order:
             self.recorder._put_one(line, _TIMEOUT)
             if isinstance(entry, SessionStateSnapshot):  # and no line that says that redaction withheld it

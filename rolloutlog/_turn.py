@@ -35,6 +35,7 @@ class Turn:
         options: how.
         gap_line: makes the line that says how many records were dropped.
         end: the ack of the shutdown.
+        finish: see `Writer`.
 
     Attributes:
         error: what keeps lines from being written now, or `None`.
@@ -50,12 +51,14 @@ class Turn:
         options: WriterOptions,
         gap_line: Callable[[int], bytes],
         end: Ack,
+        finish: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._queue = queue
         self._journal = journal
         self._syncs = options.fsync == "flush"
         self._gap_line = gap_line
         self._end = end
+        self._finish = finish
         self._taken: deque[Any] = deque()
         self._backlog: list[bytes] = []
         self._pending = 0  # records in the backlog; counted as they come, for a scan would cost most of a turn
@@ -221,6 +224,8 @@ class Turn:
         backlog = self._backlog
         if not backlog:
             return
+        if self._finish is not None:
+            backlog = self._backlog = list(map(self._finish, backlog))
         written, size = self._pending, sum(map(len, backlog)) if self._syncs else 0
         try:
             self._journal.append(backlog)

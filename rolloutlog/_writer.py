@@ -44,6 +44,8 @@ class Writer:
         options: how to write.
         gap_line: makes the line that says how many records were dropped.
         revive: opens the journal and starts the writer in a forked child that shares the file, at its first use.
+        finish: given lines in the order in which they are written, returns them as they are written. It is given some
+            again, when they could not be written, and returns what it has finished before itself.
     """
 
     # Set by callers, one way:    _asked (OPEN to CLOSING), _gap
@@ -59,12 +61,14 @@ class Writer:
         options: WriterOptions,
         gap_line: Callable[[int], bytes],
         revive: Callable[[Writer], None],
+        finish: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.journal = journal
         self.options = options
         self.users: list[object] = []
         self._gap_line = gap_line
         self._revive = revive
+        self._finish = finish
         self._asked = self._reached = State.NEW
         self._forked_from: int | None = None
         self._begin_empty()
@@ -75,7 +79,7 @@ class Writer:
         self._waiting = self.queue.waiting
         self._put = self.queue.put_anyway
         self._end = Ack(self._watch)
-        self._turn = Turn(self.queue, self.journal, self.options, self._gap_line, self._end)
+        self._turn = Turn(self.queue, self.journal, self.options, self._gap_line, self._end, self._finish)
         self._turn_lock = _thread.allocate_lock()
         self._serving: set[int] = set()
         self._thread: threading.Thread | None = None

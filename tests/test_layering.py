@@ -17,16 +17,16 @@ PACKAGE = Path(rolloutlog.__file__).parent
 
 # Lowest first. A module imports only from floors below its own. Every module stands here, once.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks"}),
+    frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks", "_version"}),
     frozenset({"_ack", "_checks", "_layout", "_queue", "_system"}),
     frozenset({"_journal", "_json", "_parts"}),
     frozenset({"_commands", "items"}),
-    frozenset({"_models", "_options", "_turn"}),
-    frozenset({"_encode", "_structure", "_writer"}),
+    frozenset({"_models", "_turn"}),
+    frozenset({"_encode", "_envelope", "_structure", "_writer"}),
     frozenset({"_decode", "_process"}),
     frozenset({"_accept"}),
     frozenset({"_codec"}),
-    frozenset({"_input", "_logged"}),
+    frozenset({"_input", "_logged", "_options"}),
     frozenset({"_reader"}),
     frozenset({"_opening"}),
     frozenset({"_recorder"}),

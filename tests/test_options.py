@@ -12,12 +12,12 @@ NAMES = sorted(RecorderOptions.__annotations__)
 
 
 def test_the_defaults_are_those_of_the_documentation():
-    """256 records, callers wait, no sync, one process, no wait for its lock, nothing redacted or left out."""
+    """256 records, callers wait, no sync, one process, no wait for its lock, nothing redacted or left out, the flat format."""
     writing, encoding = checked({})
 
     assert (writing.queue_size, writing.on_full, writing.fsync, writing.shared) == (256, "block", "never", False)
     assert writing.lock_timeout == 0
-    assert encoding == {"redact": None, "only_known": False}
+    assert encoding == {"redact": None, "only_known": False, "format": "flat"}
 
 
 def test_a_shared_session_waits_for_its_lock():

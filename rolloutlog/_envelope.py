@@ -1,0 +1,110 @@
+"""The envelope format: what stands around a record on a line, and what its readers want besides.
+
+A record comes here as the wire dict that the flat format would write. An item becomes the payload of a ``response_item``,
+the meta that of a ``session_meta``, and a state or a log entry that of a line type of our own, which real readers skip.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from rolloutlog._json import MAX_DEPTH, plain
+from rolloutlog._models import OWN, utc_timestamp
+from rolloutlog._version import __version__
+
+Wire = dict[str, Any]
+
+# What stands before the type on a line of ours: 24 characters of time between two quotes.
+_TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
+_OURS = f'"type":"{OWN}"'.encode()
+_UNNUMBERED = b'"type":"'
+
+
+def required_meta() -> Wire:
+    """Return the keys without which a real reader gives up the whole file, with what we say there."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # the program's folder was removed under it
+        folder = "/"
+    return {"cwd": folder, "originator": OWN, "cli_version": __version__}
+
+
+class Envelope:
+    """Writes records as lines of the envelope format. Immutable, and safe from any thread.
+
+    Args:
+        line: how JSON is written.
+        clock: gives the time of each line, in seconds since the epoch.
+    """
+
+    def __init__(self, line: Callable[[Any], bytes], clock: Callable[[], float]) -> None:
+        self._line = line
+        self._clock = clock
+
+    def line(self, record: Wire) -> bytes:
+        """Return the line that wraps *record*; behind a message that people see, also the event that shows it.
+
+        Raises:
+            InvalidItemError: wrapped, it would be nested too deep.
+            TypeError, ValueError, RecursionError: it is not plain JSON.
+        """
+        timestamp = utc_timestamp(self._clock())
+        kind = line_type(record)
+        line = self._line({"timestamp": timestamp, "type": kind, "payload": record})
+        if kind == "response_item" and line.count(b"{") + line.count(b"[") > MAX_DEPTH:
+            plain(record, record["type"], 1)  # raises if these stand inside each other
+        event = event_of(record)
+        if event is None:
+            return line
+        return line + self._line({"timestamp": timestamp, "type": "event_msg", "payload": event})
+
+
+def line_type(record: Wire) -> str:
+    """Return the type of the line that wraps *record*."""
+    if "record_type" in record or record.get("type") == "log":
+        return OWN
+    return "response_item" if "type" in record else "session_meta"
+
+
+_EVENTS = {"user": ("user_message", "input_text"), "assistant": ("agent_message", "output_text")}
+
+
+def event_of(record: Wire) -> Wire | None:
+    """Return the event by which Codex shows *record*; `None` for what it does not show.
+
+    Without them it neither lists a session nor shows what was said, though its model sees all of it.
+    """
+    if record.get("type") != "message" or "record_type" in record:
+        return None
+    event, part_type = _EVENTS.get(record["role"], ("", ""))
+    text = "".join([part["text"] for part in record["content"] if part.get("type") == part_type])
+    return {"type": event, "message": text} if text else None
+
+
+class Numbering:
+    """Numbers lines on their way into a file of the real one's whose lines are numbered.
+
+    Its readers take the file only if the last line that they know has a number, and the best of them show a session only
+    as far as no number is missing or stands twice. Lines of our own types they do not know: these have none.
+
+    Args:
+        following: the number of the next line.
+    """
+
+    # Owned by whoever has the writer's turn.
+
+    def __init__(self, following: int) -> None:
+        self.following = following
+
+    def __call__(self, lines: bytes) -> bytes:
+        """Return *lines*, whole ones, with a number in each that wants one; themselves, if none does any more."""
+        numbered = b"\n".join([self._numbered(line) for line in lines.split(b"\n")])
+        return lines if len(numbered) == len(lines) else numbered
+
+    def _numbered(self, line: bytes) -> bytes:
+        if not line.startswith(_UNNUMBERED, _TYPE_AT) or line.startswith(_OURS, _TYPE_AT):
+            return line
+        number, self.following = self.following, self.following + 1
+        return b'%s"ordinal":%d,%s' % (line[:_TYPE_AT], number, line[_TYPE_AT:])
