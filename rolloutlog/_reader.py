@@ -186,8 +186,8 @@ def _gc_paused() -> Iterator[None]:
     off stays off.
     """
     paused = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if paused:
@@ -196,17 +196,21 @@ def _gc_paused() -> Iterator[None]:
 
 def _open(path: StrPath) -> BinaryIO:
     try:
-        # Without O_NONBLOCK a FIFO would make us wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open(path, "rb", buffering=0, opener=_descriptor)
     except FileNotFoundError as error:
         raise SessionNotFoundError(os.fspath(path), Path(path).parent) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidRolloutError(path, "is not a regular file")
-        return open(descriptor, "rb", buffering=0)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    except IsADirectoryError as error:
+        raise InvalidRolloutError(path, "is not a regular file") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InvalidRolloutError(path, "is not a regular file")
+    return file
+
+
+def _descriptor(path: str, flags: int) -> int:
+    """Open *path* for `open`, which owns the descriptor from the start: an interrupt could close ours twice."""
+    # Without O_NONBLOCK a FIFO would make us wait for a writer.
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
