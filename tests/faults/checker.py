@@ -43,6 +43,7 @@ class Found:
     gaps: int = 0  # records that gap entries own up to
     gap_lines: int = 0
     logs: int = 0
+    states: int = 0
     lines: int = 0  # whole lines, the meta among them
 
     @property
@@ -76,6 +77,9 @@ def _sort(found: Found, index: int, each: bytes) -> None:
         found.meta = value
         return
     kind = value.get("type") if isinstance(value, dict) else None
+    if isinstance(value, dict) and value.get("record_type") == "state":
+        found.states += 1
+        return
     if kind == "log":
         dropped = value.get("extra", {}).get("dropped", 0)
         found.gaps += dropped

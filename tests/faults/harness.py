@@ -19,7 +19,7 @@ from pathlib import Path
 import attrs
 
 # In the order of the table.
-MODULES = ("kill", "failing", "moved", "many", "accounting")
+MODULES = ("kill", "failing", "moved", "many", "hangs", "accounting")
 
 SIZES = ("quick", "full", "long")
 
