@@ -1,0 +1,263 @@
+"""The Responses API on loopback, as far as an agent loop uses it: it looks at its input as the real one, and streams.
+
+The model behind it is a function from the input to the output items, so it says the same again to an agent that was
+killed and asks again. What the API refuses is answered with status 400 and in its words, as far as these are public.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from typing import Any
+
+from api_schema import Refusal, refused_item
+
+Item = dict[str, Any]
+Model = Callable[[list[Item]], list[Item]]
+
+# Which item answers a call that the API waits for. A local shell call may be answered as Codex does, by a function call
+# output. Other calls (web search, code interpreter, ...) are answered on the API's side.
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "function_call": ("function_call_output",),
+    "custom_tool_call": ("custom_tool_call_output",),
+    "local_shell_call": ("local_shell_call_output", "function_call_output"),
+    "shell_call": ("shell_call_output",),
+    "apply_patch_call": ("apply_patch_call_output",),
+    "computer_call": ("computer_call_output",),
+}
+OUTPUTS = frozenset(output for outputs in ANSWERS.values() for output in outputs)
+
+
+class ResponsesServer:
+    """Serves ``POST /v1/responses`` until it is closed; a context manager.
+
+    Args:
+        model: called with each input that is taken, on the request's thread.
+        followers: what an earlier server came to remember.
+
+    Attributes:
+        accepted: the inputs that were taken, in order.
+        refusals: why others were not.
+        followers: what the API remembers of its answers: by the id of reasoning, that of the item that it led to.
+    """
+
+    def __init__(self, model: Model, followers: Mapping[str, str] | None = None) -> None:
+        # Owned by `_lock`: requests come on a thread each.
+        self.accepted: list[list[Item]] = []
+        self.refusals: list[Refusal] = []
+        self.followers = dict(followers or {})
+        self._model = model
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.api = self
+        # By itself it looks every half second whether it should end.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="api", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What a client takes as its base URL."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> ResponsesServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def respond(self, request: dict[str, Any]) -> list[Item] | Refusal:
+        """Return the output items for *request*, or why there are none."""
+        given = request.get("input")
+        items: list[Item] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given or ())
+        with self._lock:
+            refusal = refused(items, self.followers)
+            if refusal is not None:
+                self.refusals.append(refusal)
+                return refusal
+            self.accepted.append(items)
+        output = self._model(items)
+        with self._lock:
+            self.followers |= _followers(output)
+        return output
+
+
+def refused(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:
+    """Return why the API refuses *items* as its input, or `None` if it takes them.
+
+    Args:
+        items: the input.
+        followers: what the API remembers of its own answers: by the id of reasoning, that of the item that followed.
+    """
+    if not items:
+        return Refusal("Missing required parameter: 'input'.", "input", "missing_required_parameter")
+    looks = (refused_item(item, f"input[{index}]") for index, item in enumerate(items))
+    refusal = next(filter(None, looks), None)
+    return refusal or _refused_calls(items) or _refused_reasoning(items, followers)
+
+
+def _refused_calls(items: Sequence[Item]) -> Refusal | None:
+    waiting: dict[str, Item] = {}
+    asked: dict[str, str] = {}
+    for item in items:
+        kind, call_id = item.get("type", "message"), item.get("call_id")
+        if kind in ANSWERS:
+            waiting[call_id or item["id"]] = item
+            asked |= {one: kind for one in (call_id, item.get("id")) if one}
+        elif kind in OUTPUTS:
+            call_id = item.get("id") if kind == "local_shell_call_output" else call_id
+            if call_id is None:
+                continue  # the output of a tool that no model asked for
+            if kind not in ANSWERS.get(asked.get(call_id, ""), ()):
+                called = kind.replace("_", " ")
+                return Refusal(f"No tool call found for {called} with call_id {call_id}.", "input")
+            waiting = {key: call for key, call in waiting.items() if call_id not in (key, call.get("id"))}
+    for call_id, call in waiting.items():
+        return Refusal(f"No tool output found for {call['type'].replace('_', ' ')} {call_id}.", "input")
+    return None
+
+
+def _refused_reasoning(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:
+    present = {item.get("id") for item in items}
+    for index, item in enumerate(items):
+        item_id = item.get("id")
+        if item.get("type") != "reasoning":
+            continue
+        after = items[index + 1] if index + 1 < len(items) else {}
+        if not _is_models(after) or followers.get(str(item_id), after.get("id")) != after.get("id"):
+            problem = "was provided without its required following item."
+            return Refusal(f"Item '{item_id}' of type 'reasoning' {problem}", "input")
+    for reasoning, follower in followers.items():
+        if follower in present and reasoning not in present:
+            kind = next(item.get("type", "message") for item in items if item.get("id") == follower)
+            problem = f"was provided without its required 'reasoning' item: '{reasoning}'."
+            return Refusal(f"Item '{follower}' of type '{kind}' {problem}", "input")
+    return None
+
+
+def _is_models(item: Item) -> bool:
+    kind = item.get("type", "message" if item else "_output")
+    if kind == "message":
+        return item.get("role") == "assistant"
+    return not kind.endswith(("_output", "_response"))
+
+
+def _followers(output: list[Item]) -> dict[str, str]:
+    """Return for each reasoning in *output* the id of the item that follows it."""
+    return {
+        item["id"]: after["id"] for item, after in pairwise(output) if item["type"] == "reasoning" and "id" in after
+    }
+
+
+# --- the wire ---------------------------------------------------------------------------------------------------------
+
+
+def response(output: list[Item], **changes: Any) -> dict[str, Any]:
+    """Return a whole response object around *output*."""
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "status": "completed",
+        "model": "stand-in",
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 1,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 1,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 2,
+        },
+        **changes,
+    }
+
+
+def events(output: list[Item]) -> Iterator[dict[str, Any]]:
+    """Yield what a stream tells of *output*: each item as it begins, its text or arguments bit by bit, and the end."""
+    yield {"type": "response.created", "response": response([], status="in_progress")}
+    for index, item in enumerate(output):
+        place = {"item_id": item.get("id", ""), "output_index": index}
+        yield {"type": "response.output_item.added", "output_index": index, "item": _begun(item)}
+        if item["type"] == "function_call":
+            for bit in _bits(item["arguments"]):
+                yield {"type": "response.function_call_arguments.delta", "delta": bit, **place}
+        if item["type"] == "message":
+            yield from _parts(item, place)
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+    yield {"type": "response.completed", "response": response(output)}
+
+
+def _parts(message: Item, place: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for index, part in enumerate(message["content"]):
+        at = {**place, "content_index": index}
+        if part["type"] != "output_text":
+            yield {"type": "response.content_part.added", "part": part, **at}
+            continue
+        yield {"type": "response.content_part.added", "part": {**part, "text": "", "annotations": []}, **at}
+        for bit in _bits(part["text"]):
+            yield {"type": "response.output_text.delta", "delta": bit, "logprobs": [], **at}
+        yield {"type": "response.output_text.done", "text": part["text"], "logprobs": [], **at}
+
+
+def _begun(item: Item) -> Item:
+    empty: dict[str, Item] = {"message": {"content": []}, "function_call": {"arguments": ""}}
+    return {**item, "status": "in_progress", **empty.get(item["type"], {})} if item["type"] in empty else item
+
+
+def _bits(text: str) -> Iterator[str]:
+    for start in range(0, len(text), 7):
+        yield text[start : start + 7]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    api: ResponsesServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, unless it is that the agent was killed while it waited."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent: the test shows what matters."""
+
+    def do_POST(self) -> None:
+        """Answer a request for a response."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/responses":
+            self._answer(404, {"error": {"message": f"no {self.path} here", "type": "invalid_request_error"}})
+            return
+        made = self.server.api.respond(request)
+        if isinstance(made, Refusal):
+            self._answer(400, made.body())
+        elif request.get("stream"):
+            self._stream(made)
+        else:
+            self._answer(200, response(made))
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        self._send(status, "application/json", json.dumps(body).encode())
+
+    def _stream(self, output: list[Item]) -> None:
+        numbered = ({**event, "sequence_number": number} for number, event in enumerate(events(output)))
+        lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in numbered]
+        self._send(200, "text/event-stream", "".join(lines).encode())
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,116 @@
+"""An agent that plans a trip with the OpenAI SDK and two tools, and the model that it talks to; run by the SDK's tests.
+
+Nothing in it is about crashes: it looks at the session's items, answers what is open, and asks for more. So it can be
+killed and run again at any point.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from typing import Any
+
+import rolloutlog
+from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other
+
+FINAL = "Colosseum at 08:30, Pantheon at noon."
+Item = dict[str, Any]
+
+# What the model does, turn by turn: each reply is sent whole when the input shows none of it, and else what is missing.
+_TURNS: list[list[Item]] = [
+    [
+        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAAAAB0"},
+        {"type": "function_call", "name": "hours", "arguments": '{"of":"Pantheon"}', "call_id": "call_1"},
+        {"type": "function_call", "name": "hours", "arguments": '{"of":"Colosseum"}', "call_id": "call_2"},
+    ],
+    [
+        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Look at tickets."}]},
+        {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "tickets"}},
+        {"type": "custom_tool_call", "name": "note", "input": "09:00–19:00 ☀", "call_id": "call_3", "async": True},
+    ],
+    [
+        {"type": "code_interpreter_call", "status": "completed", "container_id": "c", "code": None, "outputs": None},
+        {"type": "reasoning", "id": "rs", "summary": []},
+        {
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "phase": "final_answer",
+            "content": [{"type": "output_text", "text": FINAL, "annotations": [], "logprobs": []}],
+        },
+    ],
+]
+
+
+class Model:
+    """Stands in for a model: what it says follows from what it is shown, but for the ids, which are always new.
+
+    Args:
+        first: the number of its first answer, for one that goes on where another ended.
+    """
+
+    def __init__(self, first: int = 1) -> None:
+        self._numbers = itertools.count(first)
+
+    def __call__(self, history: list[Item]) -> list[Item]:
+        """Return the output items that come next."""
+        shown = [_sense(item) for item in history]
+        for turn in _TURNS:
+            missing = [item for item in turn if item["type"] != "reasoning" and _sense(item) not in shown]
+            if len(missing) == sum(item["type"] != "reasoning" for item in turn):
+                missing = turn
+            if missing:
+                number = next(self._numbers)
+                return [{**item, "id": f"{item['type'][:2]}_{number}_{place}"} for place, item in enumerate(missing)]
+        raise AssertionError("the model is asked for more than it has to say")
+
+
+def _sense(item: Item) -> tuple[Any, Any]:
+    """Return what an item says, whatever its ids."""
+    return item.get("type"), item.get("call_id") or item.get("role")
+
+
+def run() -> str:
+    """Take the session as far as it goes, from wherever it is, and return what the model says in the end."""
+    import openai
+
+    with openai.OpenAI(max_retries=0, timeout=30) as client, rolloutlog.session("trip") as session:
+        if not session.items:
+            session.record({"role": "user", "content": "Plan a day in Rome"})
+        while not is_done(session.items):
+            for call in open_calls(session.items):
+                session.record(answer(call))
+            response = client.responses.create(model="stand-in", input=session.to_input(), store=False)
+            session.record(*response.output)
+        return session.items[-1].text
+
+
+def is_done(items: list[rolloutlog.ResponseItem]) -> bool:
+    """Whether the model has said its last word."""
+    return isinstance(items[-1], Message) and items[-1].role == "assistant"
+
+
+def open_calls(items: list[rolloutlog.ResponseItem]) -> list[rolloutlog.ResponseItem]:
+    """Return the calls that the agent has not answered yet."""
+    answered = {_call_id(item) for item in items if item.type.endswith("_output")}
+    calls = [item for item in items if item.type in ("function_call", "custom_tool_call")]
+    return [call for call in calls if _call_id(call) not in answered]
+
+
+def _call_id(item: rolloutlog.ResponseItem) -> Any:
+    return item.raw["call_id"] if isinstance(item, Other) and item.raw else getattr(item, "call_id", None)
+
+
+def answer(call: rolloutlog.ResponseItem) -> rolloutlog.ResponseItem | Item:
+    """Run the tool that *call* asks for: one answers with a text, the other with a list of parts."""
+    if isinstance(call, FunctionCall):
+        return FunctionCallOutput.of(call, f"{call.args['of']}: open")
+    noted = [{"type": "input_text", "text": "noted"}]
+    return {"type": "custom_tool_call_output", "call_id": _call_id(call), "output": noted}
+
+
+def main(url: str) -> None:
+    """Run against the server at *url* and print what the model says: for a process of its own."""
+    os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
+    sys.stdout.write(run())

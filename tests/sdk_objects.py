@@ -1,0 +1,117 @@
+"""Hypothesis strategies for the OpenAI SDK's own objects, read off its types: whatever an output can be."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+import api_schema
+import pydantic
+from hypothesis import strategies as st
+from openai._models import construct_type
+from openai.types.responses import ResponseOutputItem
+
+_TEXT = st.text(max_size=12)
+_KEYS = st.text("abcdefgh_", min_size=1, max_size=6)
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32)
+    | _TEXT,
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(_KEYS, inside, max_size=2),
+    max_leaves=4,
+)
+_PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: _TEXT,
+    int: st.integers(0, 2**53),
+    float: st.floats(-1e6, 1e6, width=32),
+    bool: st.booleans(),
+    type(None): st.none(),
+    object: _JSON,
+    Any: _JSON,
+}
+_DEEPEST = 5
+
+
+def members(declared: Any) -> list[Any]:
+    """Return the members of a union, also one that is annotated; else *declared* itself."""
+    origin = typing.get_origin(declared)
+    if origin is typing.Annotated:
+        return members(typing.get_args(declared)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [one for member in typing.get_args(declared) for one in members(member)]
+    return [declared]
+
+
+OUTPUTS: dict[str, Any] = {
+    typing.get_args(shape.model_fields["type"].annotation)[0]: shape for shape in members(ResponseOutputItem)
+}
+"""The class of each kind of output that the installed SDK defines."""
+
+
+def _required(declared: list[Any], seen: set[Any]) -> set[tuple[str | None, str]]:
+    """Return type and key for whatever the input types require, also in objects that have no types to tell apart."""
+    found = set()
+    for option in declared:
+        found |= _required(api_schema.elements(option) or [], seen)
+        if not api_schema.is_object(option) or option in seen:
+            continue
+        seen.add(option)
+        for key, (inside, required) in api_schema.keys(option).items():
+            found |= _required(inside, seen)
+            found |= {(kind, key) for kind in api_schema.kinds(option) or (None,) if required}
+    return found
+
+
+ALWAYS_SENT = _required(api_schema.item_types(), set())
+
+
+def wire_dicts(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for what the API may send for *shape*, a model of the SDK: optional keys come, go or are null.
+
+    What the input types require is always sent: the models give a key that may be null a default, and so lose that.
+    """
+    kinds = typing.get_args(shape.model_fields["type"].annotation) if "type" in shape.model_fields else ()
+    required, optional = {}, {}
+    for name, field in shape.model_fields.items():
+        key = field.alias or name
+        sent = field.is_required() or any((kind, key) in ALWAYS_SENT for kind in kinds or (None,))
+        (required if sent else optional)[key] = _values(field.annotation, depth + 1)
+    return st.fixed_dictionaries(required, optional={} if depth > _DEEPEST else optional)
+
+
+def objects(kind: str) -> st.SearchStrategy[Any]:
+    """Return a strategy for SDK objects of *kind*, built as the SDK builds them from what the API sends."""
+    outputs = wire_dicts(OUTPUTS[kind])
+    if kind == "function_call_output":  # without a call it is no item, so far
+        outputs = outputs.map(lambda wire: wire | {"call_id": wire.get("call_id") or "call_1"})
+    return outputs.map(sdk_object)
+
+
+def sdk_object(wire: dict[str, Any]) -> Any:
+    """Return *wire*, what the API sends for an output, as the SDK's own object."""
+    return construct_type(value=wire, type_=OUTPUTS[wire["type"]])
+
+
+def _values(declared: Any, depth: int) -> st.SearchStrategy[Any]:
+    options = members(declared)
+    if depth > _DEEPEST:
+        options = [option for option in options if not _is_model(option)] or options[:1]
+    return st.one_of([st.deferred(lambda option=option: _value(option, depth)) for option in options])
+
+
+def _value(declared: Any, depth: int) -> st.SearchStrategy[Any]:
+    origin, arguments = typing.get_origin(declared), typing.get_args(declared)
+    if origin is typing.Literal:
+        return st.sampled_from(arguments)
+    if origin is list:
+        return st.lists(_values(arguments[0], depth), max_size=0 if depth > _DEEPEST else 2)
+    if origin is dict:
+        return st.dictionaries(_KEYS, _values(arguments[1], depth), max_size=2)
+    return wire_dicts(declared, depth) if _is_model(declared) else _PLAIN[declared]
+
+
+def _is_model(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, pydantic.BaseModel)
