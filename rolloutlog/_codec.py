@@ -105,7 +105,7 @@ decode_line = _DECODER.decode
 
 
 def decode_first(lines: bytes) -> Entry:
-    """Return the entry on the first of *lines*, as `LineEncoder` gives them: the record, without the event behind it."""
+    """Return the entry on the first of *lines*, which `LineEncoder` made: the record, not the event behind it."""
     end = lines.index(b"\n") + 1
     return decode_line(lines if end == len(lines) else lines[:end])
 
@@ -121,8 +121,7 @@ class LineEncoder:
             to write, or `None` to write nothing. It may change and return the dict that it was given.
         only_known: leave out items of kinds that no class knows, as the original does.
         format: whether lines are wrapped.
-        clock: gives the time of the lines that the encoder writes of its own accord, and of lines that wrap a record, in
-            seconds since the epoch.
+        clock: gives the time of lines that wrap a record or that nobody asked for, in seconds since the epoch.
         json: how JSON is written.
     """
 
@@ -152,9 +151,9 @@ class LineEncoder:
         """Encode *values*, all or none of them.
 
         Returns:
-            The lines, one for each value, with their newlines (in an envelope, the line of an event may follow in the same
-            bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those for
-            which *redact* returned `None`.
+            The lines, one for each value, with their newlines (when they are wrapped, that of an event may follow in the
+            same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those
+            for which *redact* returned `None`.
 
         Raises:
             InvalidItemError: one of them cannot be recorded.

@@ -81,8 +81,10 @@ def is_wrapped(raw: Wire) -> bool:
 
 def _unwrapped(raw: Wire, kind: str, exact: bool) -> Entry:
     payload = raw["payload"]
-    if kind == OWN and type(payload) is dict and (payload.get("record_type") == "state" or payload.get("type") == "log"):
+    if kind == OWN and type(payload) is dict and payload.get("record_type") == "state":
         return decode_entry(payload, exact)
+    if kind == OWN and type(payload) is dict and payload.get("type") == "log":
+        return structure_log(payload, exact)
     if kind not in ("response_item", "session_meta"):
         return OtherEntry(kept(raw, exact))
     if type(payload) is not dict:
@@ -137,11 +139,18 @@ _SUMMARIES: dict[str, type] = {"summary_text": SummaryText}
 
 def _message(raw: Wire, exact: bool) -> Message:
     role = raw["role"]
-    item_id = raw.get("id")
-    content = _texts(raw["content"], _TEXTS)
+    content = raw["content"]
+    item = _UnfrozenMessage()
+    if len(raw) == 4:
+        item_id = raw["id"]
+        item.extra = EMPTY
+        item._shape = None
+    else:
+        item_id = raw.get("id")
+        item.extra, item._shape = _rest(raw, Message.KEYS, exact)
     if item_id is not None and type(item_id) is not str:
         raise Unexpected
-    item = _UnfrozenMessage()
+    item.id = item_id
     # A role of ours instead of the line's own: one string for all messages that are kept.
     if role == "user":
         item.role = "user"
@@ -151,13 +160,25 @@ def _message(raw: Wire, exact: bool) -> Message:
         item.role = role
     else:
         raise Unexpected
-    item.content = content
-    item.id = item_id
-    if len(raw) == 4 and "id" in raw:
-        item.extra = EMPTY
-        item._shape = None
+    if len(content) == 1 and type(content) is list:
+        # Most messages are one text, and most lines messages: what `_text` does, without the calls.
+        part = content[0]
+        kind = part["type"]
+        text = part["text"]
+        if type(text) is not str or len(part) != 2:
+            raise Unexpected
+        value = _UnfrozenText()
+        value.text = text
+        value.extra = EMPTY
+        if kind == "input_text":
+            value.__class__ = InputText
+        elif kind == "output_text":
+            value.__class__ = OutputText
+        else:
+            raise Unexpected
+        item.content = (value,)
     else:
-        item.extra, item._shape = _rest(raw, Message.KEYS, exact)
+        item.content = _texts(content, _TEXTS)
     item.__class__ = Message
     return item  # type: ignore[no-any-return]
 

@@ -1,7 +1,8 @@
 """The envelope format: what stands around a record on a line, and what its readers want besides.
 
-A record comes here as the wire dict that the flat format would write. An item becomes the payload of a ``response_item``,
-the meta that of a ``session_meta``, and a state or a log entry that of a line type of our own, which real readers skip.
+A record comes here as the wire dict that the flat format would write. An item becomes the payload of a
+``response_item``, the meta that of a ``session_meta``, and a state or a log entry that of a type of our own, which real
+readers skip.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def event_of(record: Wire) -> Wire | None:
 class Numbering:
     """Numbers lines on their way into a file of the real one's whose lines are numbered.
 
-    Its readers take the file only if the last line that they know has a number, and the best of them show a session only
-    as far as no number is missing or stands twice. Lines of our own types they do not know: these have none.
+    Its readers take the file only if the last line that they know has a number, and some show a session only as far as
+    no number is missing or stands twice. Lines of our own type they do not know: these have none.
 
     Args:
         following: the number of the next line.

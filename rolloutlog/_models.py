@@ -24,7 +24,7 @@ from rolloutlog.items import ResponseItem
 _UTC = dt.UTC
 
 OWN = "rolloutlog"
-"""What marks what is ours: log entries that we write, lines of a type that no real reader knows, who began a session."""
+"""What is ours says so by this: log entries of our making, wrapped lines that no real reader knows, sessions."""
 
 
 def utc_timestamp(seconds: float) -> str:

@@ -43,6 +43,7 @@ class Order:
         config: a file to write first, and its text; ``@PORT@`` in it becomes the model server's port.
         replies: the model's replies; see `ModelServer`.
         stdin: what the program reads; nothing at all when empty.
+        until: when it has printed a line with this in it, its input ends; without, after `stdin`.
         seconds: the time after which the program and all that it started are killed.
         kill_when_stalled: kill it as soon as it waits for a reply that never comes.
     """
@@ -55,6 +56,7 @@ class Order:
     stdin: str = ""
     seconds: float = 60.0
     kill_when_stalled: bool = False
+    until: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,11 @@ def serve_and_run(order: Order, model: ModelServer, alone: bool) -> Outcome:
     timed_out = False
     with killed_when_stalled(process, model) if order.kill_when_stalled else contextlib.nullcontext():
         try:
-            stdout, stderr = process.communicate(order.stdin.encode() or None, timeout=order.seconds)
+            heard = converse(process, order) if order.until else b""
+            stdout, stderr = process.communicate(
+                None if order.until else order.stdin.encode() or None, timeout=order.seconds
+            )
+            stdout = heard + stdout
         except subprocess.TimeoutExpired:
             timed_out = True
             kill(process)
@@ -150,6 +156,25 @@ def serve_and_run(order: Order, model: ModelServer, alone: bool) -> Outcome:
         unexpected=model.unexpected,
         alone=alone,
     )
+
+
+def converse(process: subprocess.Popen[bytes], order: Order) -> bytes:
+    """Tell *process* what there is to tell and return what it prints up to the line that is waited for."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    end = threading.Timer(order.seconds, kill, [process])
+    end.start()
+    try:
+        process.stdin.write(order.stdin.encode())
+        process.stdin.flush()
+        heard = []
+        for line in process.stdout:
+            heard.append(line)
+            if order.until.encode() in line:
+                break
+        return b"".join(heard)
+    finally:
+        end.cancel()
 
 
 @contextlib.contextmanager

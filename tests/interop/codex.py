@@ -107,6 +107,28 @@ class Codex:
         )
         return cage.run(order)
 
+    def ask(self, method: str, params: dict[str, Any]) -> Any:
+        """Ask the newest's own server, to which its editors and its desktop program talk; return the result."""
+        hello = {"clientInfo": {"name": "tests", "title": "tests", "version": "1"}}
+        messages: list[dict[str, Any]] = [
+            {"id": 0, "method": "initialize", "params": hello},
+            {"method": "initialized"},
+            {"id": 1, "method": method, "params": params},
+        ]
+        order = cage.Order(
+            command=[str(self.release.binary), "app-server"],
+            env=self._environment(),
+            cwd=str(self.workdir),
+            config=(str(self.home / "config.toml"), CONFIG),
+            replies=[],
+            stdin="".join(json.dumps(message) + "\n" for message in messages),
+            seconds=SECONDS,
+            until='"id":1,',
+        )
+        answers = map(json.loads, cage.run(order).stdout.splitlines())
+        (answer,) = [answer for answer in answers if answer.get("id") == 1]
+        return answer["result"]
+
     def adopt(self, rollout: Path) -> Path:
         """Copy *rollout*, which may lie anywhere, to where Codex keeps such a session; return the copy."""
         year, month, day = date_of(rollout)

@@ -10,7 +10,7 @@ from releases import FLAT, NEWEST, RELEASES, Release
 # With this variable set, as in CI, a program that is not there is a failure and not a reason to skip.
 REQUIRED = "ROLLOUTLOG_REQUIRE_INTEROP"
 # The releases whose format we write, and which can therefore go on with what is ours.
-WRITABLE = (FLAT,)
+WRITABLE = RELEASES
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,6 +25,8 @@ FLAT_KEYS = {
 # The newest keeps notes of its own on an item, and does not send them.
 NOTES = "internal_chat_message_metadata_passthrough"
 ABORTED = "aborted"
+# Keys of today's API that the newest does not keep.
+NOT_KEPT = {"reasoning": "status", "function_call_output": "status"}
 
 
 def items_in(rollout: Path, release: Release) -> list[Item]:
@@ -85,7 +87,7 @@ def envelope_history(items: list[Item]) -> list[Item]:
     answered = {item["call_id"] for item in items if item["type"].endswith("_output")}
     kept = []
     for item in items:
-        kept.append(item)
+        kept.append({key: value for key, value in item.items() if key != NOT_KEPT.get(item["type"])})
         if item["type"].endswith("_call") and item.get("call_id") and item["call_id"] not in answered:
             kept.append(aborted(item))
     return [plain(item) for item in kept]
@@ -122,6 +124,18 @@ def continued(parts: list[Item], text: str) -> list[Item]:
 def without_extras(part: Item) -> Item:
     """Return a message's part with the keys that 0.20.0 knows."""
     return {key: part[key] for key in ("type", "text", "image_url") if key in part}
+
+
+def said(items: list[Item]) -> list[str]:
+    """Return the texts of what people and the model said, without what Codex tells the model of its own accord."""
+    messages = [item for item in items if item.get("role") in ("user", "assistant") and not is_context(item)]
+    return [text_of(item) for item in messages]
+
+
+def as_input(item: Item) -> Item:
+    """Return *item*, as the newest sends it, less what an API does not take: notes, ids of what is said to it."""
+    keys = {NOTES} if item["type"] != "message" or is_assistant(item) else {NOTES, "id"}
+    return {key: value for key, value in item.items() if key not in keys}
 
 
 def is_assistant(item: Item) -> bool:

@@ -25,7 +25,7 @@ LONG = "日本語" * 100_000
 
 def create(codex: Codex, **options: Any) -> RolloutRecorder:
     """Begin a session of ours in the home of *codex*."""
-    return RolloutRecorder.create(codex.home, **options)
+    return RolloutRecorder.create(codex.home, format=codex.release.writes, **options)
 
 
 def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[str]:
@@ -34,7 +34,7 @@ def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[s
     Returns:
         Every text that it acknowledged before it died.
     """
-    command = [sys.executable, __file__, str(codex.home), session_id]
+    command = [sys.executable, __file__, str(codex.home), session_id, codex.release.writes]
     # Where the package was imported from: the source tree, unless the tests run against what is installed.
     env = {**os.environ, "PYTHONPATH": str(Path(rolloutlog.__file__).parents[1])}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
@@ -51,10 +51,10 @@ def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[s
     return seen
 
 
-def main(home: Path, session_id: str) -> None:
+def main(home: Path, session_id: str, format: Any) -> None:
     """Record for ever; see the module."""
     try:
-        recorder, begun = RolloutRecorder.create(home, session_id=session_id), 0
+        recorder, begun = RolloutRecorder.create(home, session_id=session_id, format=format), 0
     except SessionExistsError:
         recorder, saved = RolloutRecorder.resume(session_id, home=home)
         begun = len(saved.items)
@@ -66,4 +66,4 @@ def main(home: Path, session_id: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

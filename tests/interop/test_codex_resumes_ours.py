@@ -7,12 +7,13 @@ import uuid
 
 import pytest
 from codex import Codex, says
-from expected import expected_history, history, items_in, text_of
+from expected import expected_history, history, items_in, plain, said, text_of
 from ours import create, run_until_killed
 from samples import AWKWARD, EVERY_KIND, MEGABYTE, assistant, call, line, output, reasoning, user
 
 import rolloutlog
 from rolloutlog import Message, RolloutRecorder, load_session
+from rolloutlog._codec import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -168,13 +169,13 @@ def test_calls_that_a_kill_left_unanswered_are_sent(writable: Codex) -> None:
 
 def test_a_session_by_name_goes_on_in_codex_and_comes_back(writable: Codex) -> None:
     """What Codex says in a session of `rolloutlog.session` is there when the program runs again with the same name."""
-    with rolloutlog.session("trip", home=writable.home) as session:
+    with rolloutlog.session("trip", home=writable.home, format=writable.release.writes) as session:
         session.record({"role": "user", "content": "Plan a day in Rome"}, assistant("The Forum."))
     (rollout,) = writable.rollouts()
 
     writable.resume(rollout, PROMPT, [[says("Then the Pantheon.")]])
-    with rolloutlog.session("trip", home=writable.home) as session:
-        texts = [item.text for item in session.items]
+    with rolloutlog.session("trip", home=writable.home, format=writable.release.writes) as session:
+        texts = said(list(map(wire, session.items)))
 
     assert texts == ["Plan a day in Rome", "The Forum.", PROMPT, "Then the Pantheon."]
 
@@ -188,5 +189,27 @@ def test_codex_may_append_while_we_have_the_session_open(writable: Codex) -> Non
         recorder.record(user("after"))
 
     saved = load_session(recorder.path)
-    assert [item.text for item in saved.items] == ["before", PROMPT, "meanwhile", "after"]
+    assert said(list(map(wire, saved.items))) == ["before", PROMPT, "meanwhile", "after"]
     assert saved.skipped == []
+
+
+def test_a_session_is_among_those_that_the_newest_lists(newest: Codex) -> None:
+    """Asked to go on with the last session in its home, the newest finds ours, and goes on in it."""
+    with create(newest) as recorder:
+        recorder.record(user("before"), assistant("said"))
+
+    outcome = newest.run(["resume", "--last", "--all"], PROMPT, [[says("on")]])
+
+    assert history(newest.release, outcome.requests[0], PROMPT) == [plain(user("before")), plain(assistant("said"))]
+    assert newest.rollouts() == [recorder.path]
+
+
+def test_the_newest_shows_what_was_said_in_a_session_of_ours(newest: Codex) -> None:
+    """Its own programs, which ask its server, get our session with what user and model said."""
+    with create(newest) as recorder:
+        recorder.record(user("before"), call("call_1"), output("call_1", "x"), assistant("said"))
+
+    thread = newest.ask("thread/read", {"threadId": recorder.session.id, "includeTurns": True})["thread"]
+
+    assert thread["preview"] == "before"
+    assert [item["type"] for turn in thread["turns"] for item in turn["items"]] == ["userMessage", "agentMessage"]

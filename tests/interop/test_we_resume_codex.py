@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 from codex import Codex, says, session_id, thinks
-from expected import NOTES, expected_history, history, items_in, plain, text_of
+from expected import as_input, expected_history, history, items_in, plain, said
 from model_server import Item
 from ours import create
 from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
@@ -72,9 +73,8 @@ def test_our_input_is_what_the_real_one_sends(codex: Codex) -> None:
 
     outcome = codex.resume(rollout, PROMPT)
 
-    without_notes = [{key: value for key, value in item.items() if key != NOTES} for item in ours]
     sent = history(codex.release, outcome.requests[0], PROMPT)
-    assert sent == expected_history(codex.release, without_notes)
+    assert list(map(as_input, sent)) == expected_history(codex.release, list(map(as_input, ours)))
 
 
 def test_a_session_is_found_by_its_id(codex: Codex) -> None:
@@ -122,8 +122,8 @@ def test_a_codex_that_was_killed_while_the_model_thought_is_read(codex: Codex) -
 
     assert outcome.returncode == -9
     # What it had sent to the model when it died is at times not in the file yet, for it does not wait for its writer.
-    ours = [plain(item) for item in saved.to_input(orphans="keep")]
-    sent = [plain(item) for item in outcome.requests[-1]["input"]]
+    ours = [as_input(plain(item)) for item in saved.to_input(orphans="keep")]
+    sent = [as_input(plain(item)) for item in outcome.requests[-1]["input"]]
     begun = 1 if codex.release.writes == "flat" else 0
     assert ours == sent[begun : begun + len(ours)]
     assert [wire(item) for item in saved.items] == items_in(rollout, codex.release)
@@ -159,6 +159,24 @@ def test_we_go_on_and_the_real_one_goes_on_again(writable: Codex) -> None:
         assert load_session(rollout).skipped == []
 
 
+def test_our_lines_in_a_session_of_the_newest_go_on_with_its_numbers(newest: Codex) -> None:
+    """The newest numbers its lines, and refuses a file that ends without a number: ours have the next ones."""
+    rollout, _ = newest.begin("hi", [[says("ho")]])
+    recorder, _ = RolloutRecorder.resume(rollout)
+    with recorder:
+        recorder.record(user("one"))
+        recorder.record_state({"by": "us"})
+        recorder.record(assistant("two"), user("three"))
+        recorder.record_state({"by": "us"})
+
+    newest.resume(rollout, PROMPT)
+
+    lines = list(map(json.loads, rollout.read_bytes().splitlines()))
+    theirs = [line for line in lines if line["type"] != "rolloutlog"]
+    assert [line["ordinal"] for line in theirs] == list(range(len(theirs)))
+    assert len(lines) == len(theirs) + 2
+
+
 def test_a_line_that_the_real_one_tore_is_healed_for_both(writable: Codex) -> None:
     """When the real one left its last line without a newline, we go on behind it, and both read what was whole."""
     rollout, _ = writable.begin("hi", [[says("torn")]])
@@ -168,5 +186,5 @@ def test_a_line_that_the_real_one_tore_is_healed_for_both(writable: Codex) -> No
     outcome = writable.resume(rollout, PROMPT)
 
     sent = history(writable.release, outcome.requests[0], PROMPT)
-    assert [text_of(item) for item in sent] == ["hi", "torn", "still here"]
+    assert said(sent) == ["hi", "torn", "still here"]
     assert load_session(rollout).skipped == []
