@@ -73,6 +73,8 @@ class Journal:
     #   _place           where the file is: at its path, but for one that is being made
     #   _end             where our last append ended, with a newline; -1 when the file's tail must be looked at
     #   _kept, _kept_end bytes of the coming append that a failed one left in the file, and where they end
+    #   _kept_begin      where the unbroken run of them begins, and
+    #   _kept_before     how many of them stand before that run
     #   _cut_to          where to cut, before anything else, bytes whose sync failed and which could not be cut then
     #   _unsynced_from   where the bytes begin that no sync has covered yet; -1 when there are none
 
@@ -223,8 +225,8 @@ class Journal:
 
     def _forget(self) -> None:
         """Know nothing of the file's tail."""
-        self._end = self._kept_end = self._cut_to = self._unsynced_from = -1
-        self._kept = 0
+        self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = -1
+        self._kept = self._kept_before = 0
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
@@ -252,6 +254,9 @@ class Journal:
         size = self._cut_failed_sync(size)
         prefix, skip = self._beginning(size, lines)
         run, syncing = _Run(size, in_line=skip > 0 and size == self._kept_end), False
+        kept = skip
+        if run.in_line:  # what a failed append left is part of this one: cut off with it, and synced with it
+            run.begin, run.before, run.written, kept = self._kept_begin, self._kept_before, skip, 0
         try:
             for chunk in chunks(prefix, after(lines, skip)):
                 self._write(chunk, run)
@@ -262,7 +267,7 @@ class Journal:
             if run.written and self._system.fstat(self._fd).st_nlink == 0:
                 raise OSError(errno.ESTALE, "the file was removed while it was being written", str(self.path))
         except BaseException:
-            self._cut_back(run, len(prefix), skip, sync_failed=syncing)
+            self._cut_back(run, len(prefix), kept, sync_failed=syncing)
             raise
         if run.written:
             if self.fsync == "flush" and (self._unsynced_from < 0 or run.begin != self._end):
@@ -320,12 +325,14 @@ class Journal:
         except OSError:  # the caller raises the error that came first; what stays is dealt with by the next append
             ours = False
         self._end = -1
-        if ours:
+        self._kept_begin, self._kept_before = run.begin, max(0, run.before - prefix) + skip
+        if sync_failed:  # also what stands before somebody else's lines is written once more: twice is better than never
+            self._kept, self._kept_end = 0, run.end
+            self._cut_to = -1 if ours else run.begin
+        elif ours:
             # Only where nothing of this append stays does the file end in the middle of the line it ended in before.
-            self._kept = max(0, run.before - prefix) + skip
+            self._kept = self._kept_before
             self._kept_end = run.begin if not (prefix or run.before or run.is_torn) else -1
-        elif sync_failed:
-            self._kept, self._cut_to, self._kept_end = 0, run.begin, run.end
         else:
             self._kept, self._kept_end = max(0, run.written - prefix) + skip, -1 if run.is_torn else run.end
 
@@ -350,8 +357,8 @@ class Journal:
         skip = self._kept
         if skip and size == self._kept_end:
             return b"", skip
-        if skip:  # somebody wrote behind our torn line: what is whole counts, the torn one is written again
-            skip = whole(lines, skip)
+        if skip:  # somebody wrote behind our torn line, or cut it off: what is whole counts, the rest is written again
+            skip = whole(lines, max(0, skip - max(0, self._kept_end - size)))
         tail = self._system.pread(self._fd, 4, max(0, size - 4)) if size else b"\n"
         return b"" if tail.endswith(b"\n") else rest_of_character(tail) + b"\n", skip
 
