@@ -130,6 +130,9 @@ GOALS = (
     Goal("the same, small", 0.75, _reading("small", reading.LOAD, reading.ORJSON_KEPT)),
     Goal("`load_session` against json.loads a line, kept; mix", 1.8, _reading("mix", reading.LOAD, reading.JSON_KEPT)),
     Goal("the same, small", 2.2, _reading("small", reading.LOAD, reading.JSON_KEPT)),
+    # The bound was set against lines that are kept; a reader that keeps none is the fairer peer, and is shown beside.
+    Goal("`iter_entries` against json.loads a line, kept; mix", 2, _reading("mix", reading.ITERATE, reading.JSON_KEPT)),
+    Goal("the same, small", 2.5, _reading("small", reading.ITERATE, reading.JSON_KEPT)),
     Goal("`iter_entries` against json.loads a line; mix", 2, _reading("mix", reading.ITERATE, reading.JSON_STREAMED)),
     Goal("the same, small", 2.5, _reading("small", reading.ITERATE, reading.JSON_STREAMED)),
     Goal(

@@ -24,9 +24,9 @@ ratios, and measure on your own machine what matters to you.
 - Every measurement runs in a fresh process. In each round all variants of a scene run one after the other, in an order
   that is shuffled anew; a ratio is taken within a round; what is shown is the median of {rounds} rounds or more, with
   the least and the greatest behind it.
-- *small*: messages of 150 to 300 bytes. *mix*: messages, calls, their outputs and reasoning, log-normal, 2 kB in the
-  mean, up to 100 kB. *big*: tool outputs of 1 MB. Records are made before the clock starts; our items too, but what a
-  variant makes of a record in order to write it is part of what it costs.
+- *small*: messages with a text of 120 to 280 bytes. *mix*: messages, calls, their outputs and reasoning; the sizes are
+  log-normal, 2 kB in the mean and up to 100 kB. *big*: tool outputs of 1 MB. Records are made before the clock starts,
+  our items too, but what a variant makes of a record in order to write it is part of what it costs.
 - *Saturated*: as fast as the loop goes. Throughput counts until the last byte is in the file, which is checked to hold
   every record; the caller's time is taken in a run of its own. *Bursts*: 32 records (4 big ones), then 3 ms of rest.
 - p50, p99 and p99.9 are those of a single call; CPU is the time of all threads by the number of records; the peak of

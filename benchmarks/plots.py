@@ -62,7 +62,7 @@ def _short(figure: float) -> str:
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if figure >= size:
             return f"{figure / size:.3g}{unit}"
-    return f"{figure:.2g}"
+    return f"{figure:.3g}"
 
 
 def _svg(title: str, marks: Sequence[_Mark]) -> str:

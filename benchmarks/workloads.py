@@ -88,10 +88,10 @@ def _line(value: Wire) -> bytes:
 
 
 def _small(count: int) -> Iterator[Wire]:
-    """Yield messages of about 200 bytes."""
+    """Yield messages with a text of about 200 bytes."""
     chance = random.Random(1)
     for number in range(count):
-        yield _message(number, _text(chance, chance.randint(60, 180)))
+        yield _message(number, _text(chance, chance.randint(120, 280)))
 
 
 def _mix(count: int) -> Iterator[Wire]:
