@@ -18,7 +18,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 _UTC = dt.UTC
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_FILE_NAME = re.compile(rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})\.jsonl", re.ASCII)
+_FILE_NAME = re.compile(rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})\.jsonl(?:\.zst)?", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f-]{1,36}")
 _FOLDERS = (re.compile(r"\d{4}", re.ASCII), re.compile(r"\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII))
 _MOST_CANDIDATES = 8
@@ -93,21 +93,35 @@ def parse_file_name(path: StrPath) -> SessionFile | None:
     return SessionFile(Path(path), match[7], started)
 
 
-def find_sessions(home: StrPath | None = None) -> Iterator[SessionFile]:
+def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Iterator[SessionFile]:
     """Yield the sessions in *home*, newest first by file name.
 
     It lists a folder only when it gets there, so the newest few of very many come at once, and opens no file. A session
     that is made or deleted meanwhile may be yielded or not.
+
+    Args:
+        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
+        archived: whether to yield those that Codex has archived, instead of the others.
     """
+    if archived:
+        yield from _sessions_in(os.path.join(resolve_home(home), "archived_sessions"))
+        return
     sessions = resolve_home(home) / "sessions"
     for year in _names(sessions, _FOLDERS[0]):
         for month in _names(os.path.join(sessions, year), _FOLDERS[1]):
             for day in _names(os.path.join(sessions, year, month), _FOLDERS[2]):
-                folder = os.path.join(sessions, year, month, day)
-                for name in _names(folder, _FILE_NAME):
-                    found = parse_file_name(os.path.join(folder, name))
-                    if found is not None:
-                        yield found
+                yield from _sessions_in(os.path.join(sessions, year, month, day))
+
+
+def _sessions_in(folder: str) -> Iterator[SessionFile]:
+    """Yield the sessions that lie in *folder* itself."""
+    names = _names(folder, _FILE_NAME)
+    for name in names:
+        if name.endswith(".zst") and name.removesuffix(".zst") in names:
+            continue  # it is being compressed or decompressed just now: the plain file is the one that is appended to
+        found = parse_file_name(os.path.join(folder, name))
+        if found is not None:
+            yield found
 
 
 def _names(folder: StrPath, pattern: re.Pattern[str]) -> list[str]:
@@ -122,14 +136,19 @@ def _names(folder: StrPath, pattern: re.Pattern[str]) -> list[str]:
 def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None:
     """Return the file of the session that has this id, the newest if there are several, or `None`."""
     wanted = parse_session_id(session_id)
-    return next((found.path for found in find_sessions(home) if found.id == wanted), None)
+    return next((found.path for found in _all_sessions(home) if found.id == wanted), None)
+
+
+def _all_sessions(home: StrPath | None) -> Iterator[SessionFile]:
+    yield from find_sessions(home)
+    yield from find_sessions(home, archived=True)
 
 
 def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> Path:
     """Return the file of *session*.
 
     Args:
-        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl``), an id, or the beginning
+        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id, or the beginning
             of one.
         home: the folder that holds all sessions, for an id.
 
@@ -138,7 +157,10 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
         AmbiguousSessionError: more than one id begins so.
     """
     if _is_path(session):
-        path = Path(session).expanduser()
+        try:
+            path = Path(session).expanduser()
+        except RuntimeError as error:  # "~nobody/": there is no such user
+            raise SessionNotFoundError(str(session), Path(session).parent) from error
         if not path.exists():
             raise SessionNotFoundError(str(path), path.parent)
         return path
@@ -146,7 +168,7 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     searched = resolve_home(home) / "sessions"
     matches: dict[str, Path] = {}
     if _PREFIX.fullmatch(wanted):
-        for found in find_sessions(home):
+        for found in _all_sessions(home):
             if found.id.startswith(wanted):
                 matches.setdefault(found.id, found.path)
                 if found.id == wanted:
@@ -161,4 +183,4 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
 def _is_path(session: object) -> TypeGuard[StrPath]:
     if isinstance(session, os.PathLike):
         return True
-    return isinstance(session, str) and (os.sep in session or session.endswith(".jsonl"))
+    return isinstance(session, str) and (os.sep in session or session.endswith((".jsonl", ".jsonl.zst")))

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import gc
-import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import length_hint
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any
 
 import attrs
 
+from rolloutlog._blocks import BLANK, Block, Source, StrPath, blocks
 from rolloutlog._codec import Format, InvalidLine, decode_items, decode_line, is_envelope
 from rolloutlog._input import Orphans, orphan_calls, to_input
 from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
+from rolloutlog.exceptions import InvalidRolloutError
 from rolloutlog.items import ResponseItem
-
-StrPath: TypeAlias = str | os.PathLike[str]
 
 MAX_LINE = 64 * 1024 * 1024
 # How many bytes are read at once. When streaming, so few that the values made of them do not call the garbage collector
 # (a tenth of the time); when loading, what is kept calls it anyway.
 _STREAMED, _LOADED = 64 * 1024, 256 * 1024
-_BLANK = b" \t\r"
 _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 
 
@@ -94,8 +90,8 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
         InvalidRolloutError: it is no regular file.
         OSError: it cannot be read.
     """
-    with _open(path) as file:
-        for block in _blocks(file, max_line, _STREAMED):
+    with Source(path) as source:
+        for block in blocks(source, max_line, _STREAMED):
             entries: list[Any] = []
             lines = iter(block.lines)
             while (line := decode_items(lines, entries)) is not None:
@@ -118,8 +114,8 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
         OSError: it cannot be read.
     """
     saved: SavedSession | None = None
-    with _open(path) as file:
-        for block in _blocks(file, max_line, _LOADED):
+    with Source(path) as source:
+        for block in blocks(source, max_line, _LOADED):
             lines = iter(block.lines)
             saved = saved or _begun(path, block, lines)
             if saved is None:
@@ -133,7 +129,7 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     return saved
 
 
-def _begun(path: StrPath, block: _Block, lines: Iterator[bytes]) -> SavedSession | None:
+def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession | None:
     """Take the session meta from *lines* and return a session without items; `None` if there are only blank lines."""
     for line in lines:
         entry = _decoded(block, line, length_hint(lines))
@@ -152,7 +148,7 @@ def _begun(path: StrPath, block: _Block, lines: Iterator[bytes]) -> SavedSession
     return None
 
 
-def _filled(saved: SavedSession, block: _Block, lines: Iterator[bytes]) -> SavedSession:
+def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedSession:
     """Add what stands on *lines* to the lists of *saved*; return it with the state that they leave it in."""
     state = saved.state
     while (line := decode_items(lines, saved.items)) is not None:
@@ -196,94 +192,11 @@ def _gc_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _open(path: StrPath) -> BinaryIO:
-    try:
-        file = open(path, "rb", buffering=0, opener=_descriptor)  # noqa: SIM115 (the caller closes it)
-    except FileNotFoundError as error:
-        raise SessionNotFoundError(os.fspath(path), Path(path).parent) from error
-    except IsADirectoryError as error:
-        raise InvalidRolloutError(path, "is not a regular file") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise InvalidRolloutError(path, "is not a regular file")
-    return file
-
-
-def _descriptor(path: str, flags: int) -> int:
-    """Open *path* for `open`, which owns the descriptor from the start: an interrupt could close ours twice."""
-    # Without O_NONBLOCK a FIFO would make us wait for a writer.
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
-
-
-# --- lines ------------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class _Block:
-    """Some lines that follow each other, without their newlines, and where they stand in the file."""
-
-    number: int  # of the first of them, from 1
-    offset: int  # of the first of them, in bytes
-    lines: list[bytes]
-    problem: str | None = None  # with the block's only line: too long to be held, or the last one and without newline
-
-    def place(self, after: int) -> tuple[int, int]:
-        """Return number and offset of the line that *after* lines of the block come after."""
-        index = len(self.lines) - after - 1
-        return self.number + index, self.offset + sum(map(len, self.lines[:index])) + index
-
-
-def _decoded(block: _Block, line: bytes, after: int) -> Entry | None:
+def _decoded(block: Block, line: bytes, after: int) -> Entry | None:
     """Return the entry that *line* of *block* holds, or what is wrong with it; `None` for a blank one."""
     try:
         return decode_line(line)
     except InvalidLine as error:
         if block.problem is not None:
             return SkippedLine(*block.place(after), block.problem)
-        return SkippedLine(*block.place(after), str(error)) if line.strip(_BLANK) else None
-
-
-def _blocks(file: BinaryIO, max_line: int, at_once: int) -> Iterator[_Block]:
-    """Yield the lines of *file*, about *at_once* bytes at a time, and none of more than *max_line* bytes.
-
-    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is
-    as fast as iterating over the file, which knows no limit.
-    """
-    number, offset, position = 1, 0, 0
-    begun: list[bytes] = []  # of the line whose newline has not come yet
-    length = 0  # of the same, also when it has become too long to be held
-    while chunk := file.read(at_once):
-        position += len(chunk)
-        lines = chunk.split(b"\n")
-        length += len(lines[0])
-        if length <= max_line:
-            begun.append(lines[0])
-        else:
-            begun.clear()
-        if len(lines) == 1:
-            continue
-        rest = lines.pop()
-        lines[0] = b"".join(begun)
-        if length > max_line or (max_line < at_once and max(map(len, lines)) > max_line):
-            yield from _singly(number, offset, lines, [length, *map(len, lines[1:])], max_line)
-        else:
-            yield _Block(number, offset, lines)
-        number += len(lines)
-        offset = position - len(rest)
-        begun, length = [rest], len(rest)
-    last = b"".join(begun)
-    if length > max_line:
-        yield from _singly(number, offset, [last], [length], max_line)
-    elif last.strip(_BLANK):
-        yield _Block(number, offset, [last], "the last line is incomplete")
-
-
-def _singly(number: int, offset: int, lines: list[bytes], lengths: list[int], max_line: int) -> Iterator[_Block]:
-    """Yield a block for each line, where one of them is too long."""
-    for line, length in zip(lines, lengths, strict=True):
-        if length > max_line:
-            yield _Block(number, offset, [b""], f"is longer than may be: {length:,} bytes")
-        else:
-            yield _Block(number, offset, [line])
-        number += 1
-        offset += length + 1
+        return SkippedLine(*block.place(after), str(error)) if line.strip(BLANK) else None

@@ -225,3 +225,20 @@ class OrphanCallError(RolloutError, ValueError):
     def __str__(self) -> str:
         ids = ", ".join(self.call_ids)
         return f"without what must follow: {ids}; to_input(orphans='close') answers or leaves them out"
+
+
+class MissingExtraError(RolloutError, ImportError):
+    """What was asked for takes a package that is not installed; one of our extras names it.
+
+    Attributes:
+        purpose: what it is needed for.
+        extra: the extra.
+    """
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(purpose, extra)
+        self.purpose = purpose
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.purpose} takes one more package: pip install 'rolloutlog[{self.extra}]'"

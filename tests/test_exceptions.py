@@ -15,6 +15,7 @@ from rolloutlog.exceptions import (
     ForkedRecorderError,
     InvalidItemError,
     InvalidRolloutError,
+    MissingExtraError,
     OrphanCallError,
     QueueFullError,
     RecorderClosedError,
@@ -44,6 +45,7 @@ ERRORS = [
     WriteError(PATH, 1, "No space left on device", errno.ENOSPC),
     WriteError(PATH, 7, "not enough memory"),
     OrphanCallError(["call_1", "call_2"]),
+    MissingExtraError("reading it", "zstd"),
 ]
 
 

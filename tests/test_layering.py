@@ -18,7 +18,7 @@ PACKAGE = Path(rolloutlog.__file__).parent
 # Lowest first. A module imports only from floors below its own. Every module stands here, once.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks", "_version"}),
-    frozenset({"_ack", "_checks", "_layout", "_queue", "_system"}),
+    frozenset({"_ack", "_blocks", "_checks", "_layout", "_queue", "_system"}),
     frozenset({"_journal", "_json", "_parts"}),
     frozenset({"_commands", "items"}),
     frozenset({"_models", "_turn"}),
