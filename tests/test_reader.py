@@ -45,6 +45,12 @@ def rollout(tmp_path):
     return write
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder for properties, which cannot have a new one for each example."""
+    return tmp_path_factory.mktemp("rollouts")
+
+
 def encoded(entry):
     """Return the line for an entry."""
     if isinstance(entry, SessionStateSnapshot):
@@ -55,7 +61,7 @@ def encoded(entry):
 
 
 def written(folder, content):
-    """Write *content* to a file in *folder* and return its path; for properties, which cannot use a fixture anew."""
+    """Write *content* to a file in *folder*, in the place of what was there, and return its path."""
     path = folder / "rollout.jsonl"
     path.write_bytes(content)
     return path
@@ -509,9 +515,9 @@ def test_many_threads_load_at_once(rollout):
 
 
 @given(st.lists(entries, max_size=8))
-def test_what_was_written_is_read(tmp_path_factory, recorded):
+def test_what_was_written_is_read(folder, recorded):
     """Items in order, the last state, every log entry, nothing skipped."""
-    path = written(tmp_path_factory.mktemp("x"), HEADER + b"".join(map(encoded, recorded)))
+    path = written(folder, HEADER + b"".join(map(encoded, recorded)))
 
     saved = load_session(path)
 
@@ -524,11 +530,11 @@ def test_what_was_written_is_read(tmp_path_factory, recorded):
 
 
 @given(st.lists(entries, max_size=4), st.data())
-def test_any_prefix_reads_as_a_prefix(tmp_path_factory, recorded, data):
+def test_any_prefix_reads_as_a_prefix(folder, recorded, data):
     """A file that was cut at any byte holds the entries up to there, and perhaps one incomplete line."""
     content = HEADER + b"".join(map(encoded, recorded))
     cut = data.draw(st.integers(0, len(content)))
-    path = written(tmp_path_factory.mktemp("x"), content[:cut])
+    path = written(folder, content[:cut])
 
     found = list(iter_entries(path))
 
@@ -562,11 +568,11 @@ garbage = st.one_of(
 
 
 @given(st.lists(st.tuples(st.booleans(), garbage, entries), max_size=6))
-def test_any_bytes_after_a_good_meta_keep_the_valid_lines_in_order(tmp_path_factory, lines):
+def test_any_bytes_after_a_good_meta_keep_the_valid_lines_in_order(folder, lines):
     """Whatever stands between them, and whatever that is taken for: nothing is raised, and nothing valid is lost."""
     content = HEADER + b"".join(b"\n" + bad + b"\n" if is_bad else encoded(good) for is_bad, bad, good in lines)
     valid = [good for is_bad, _, good in lines if not is_bad]
-    path = written(tmp_path_factory.mktemp("x"), content)
+    path = written(folder, content)
 
     saved = load_session(path)
     streamed = iter(list(iter_entries(path)))
@@ -577,9 +583,9 @@ def test_any_bytes_after_a_good_meta_keep_the_valid_lines_in_order(tmp_path_fact
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_at_all_can_be_streamed(tmp_path_factory, content):
+def test_any_bytes_at_all_can_be_streamed(folder, content):
     """Each line that is not blank gives one entry, and the places of the bad ones are where they stand."""
-    path = written(tmp_path_factory.mktemp("x"), content)
+    path = written(folder, content)
 
     found = list(iter_entries(path))
 
@@ -591,7 +597,7 @@ def test_any_bytes_at_all_can_be_streamed(tmp_path_factory, content):
 
 
 @given(st.data())
-def test_a_flipped_bit_costs_at_most_the_lines_that_it_touches(tmp_path_factory, data):
+def test_a_flipped_bit_costs_at_most_the_lines_that_it_touches(folder, data):
     """Anywhere behind the meta, also in a newline."""
     content = bytearray((DATA / "codex-0.20.0" / "unicode.jsonl").read_bytes())
     start = content.index(b"\n") + 1
@@ -599,7 +605,7 @@ def test_a_flipped_bit_costs_at_most_the_lines_that_it_touches(tmp_path_factory,
     at = data.draw(st.integers(start, len(content) - 1))
     content[at] ^= 1 << data.draw(st.integers(0, 7))
 
-    saved = load_session(written(tmp_path_factory.mktemp("x"), bytes(content)))
+    saved = load_session(written(folder, bytes(content)))
 
     kept = sum(item in saved.items for item in whole)
     assert kept >= len(whole) - 2
