@@ -1,0 +1,233 @@
+"""README.md and the pages in docs/ do what they say: their code runs, and what they show is what is printed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pages
+import pytest
+import test_layering
+from faults import harness
+
+import rolloutlog
+from rolloutlog import RolloutRecorder, SessionStateSnapshot, iter_entries, load_session
+from rolloutlog._options import RecorderOptions
+
+ROOT = Path(__file__).parents[1]
+PAGES = list(pages.pages(ROOT))
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+# The pages in which no code runs.
+PROSE = frozenset({"docs/architecture.md", "docs/promises.md"})
+
+# What stands for a command that prepares an environment of its own; what it runs then is the same.
+STAND_INS = {"make demo": "python tools/demo.py"}
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """Make this process look like a reader's terminal to what it starts: a home, and ``python`` is this Python."""
+    package = str(Path(rolloutlog.__file__).parents[1])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])))
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run *command* in the root folder of the project."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(name, reader):
+    """Run from top to bottom in one process, with warnings as errors; a recorder left open would be one."""
+    done = run(sys.executable, "-W", "error", str(Path(pages.__file__)), name)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_console_blocks_of_a_page_print_what_it_shows(name, reader):
+    """Each block is one command, on its first line, and what it prints."""
+    for block in pages.blocks(ROOT / name, "console"):
+        prompt, _, shown = block.code.partition("\n")
+        command = prompt.removeprefix("$ ")
+        done = run(*shlex.split(STAND_INS.get(command, command)))
+
+        assert done.returncode == 0, done.stderr
+        assert pages.is_as_shown(shown, done.stdout), f"{name}:{block.line}: {command} printed\n{done.stdout}"
+
+
+def test_the_pages_without_code_that_runs_are_known():
+    """A page whose code was lost to a typing error in a fence would pass all other tests."""
+    idle = {name for name in NAMES if not pages.blocks(ROOT / name, "python", "pycon", "console")}
+
+    assert idle == PROSE
+
+
+def test_every_fence_is_one_that_is_known():
+    """A block in a language that nobody runs here would not be looked at."""
+    fences = [
+        (name, fence)
+        for name in NAMES
+        for fence in re.findall(r"^```(.*)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+    assert {fence for _, fence in fences} <= {"", "python", "pycon", "console", "jsonl"}
+
+
+def test_what_a_page_links_to_exists():
+    """No link within the project is dead."""
+    dead = [
+        (name, target)
+        for name, page in zip(NAMES, PAGES, strict=True)
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert not dead
+
+
+# --- README.md --------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_every_option():
+    """The table of options has those that there are, in their order."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| option |") :].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(RecorderOptions.__annotations__)
+
+
+# --- docs/architecture.md ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_on_architecture_has_every_module_on_its_floor():
+    """The table of rooms is the one that the imports are held to."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)
+
+    floors = [(int(floor), module) for floor, module in rows]
+    assert floors == sorted(floors, key=lambda row: row[0])
+    assert sorted(floors) == [
+        (number, module) for number, floor in enumerate(test_layering.FLOORS, 1) for module in sorted(floor)
+    ]
+
+
+# --- docs/file-format.md ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """The two rollouts on the page, as files: flat and envelope."""
+    files = []
+    for number, block in enumerate(pages.blocks(ROOT / "docs" / "file-format.md", "jsonl")):
+        files.append(tmp_path / f"{number}.jsonl")
+        files[-1].write_text(block.code, encoding="utf-8")
+    return files
+
+
+def record_again(shown: Path, home: Path) -> RolloutRecorder:
+    """Record what *shown* holds in a session of the same id and format, and return its recorder, closed."""
+    saved = load_session(shown)
+    meta = saved.session
+    free = {key: value for key, value in meta.extra.items() if key not in ("originator", "cli_version")}
+    with RolloutRecorder.create(
+        home, session_id=meta.id, instructions=meta.instructions, meta=free, format=saved.format
+    ) as recorder:
+        for entry in iter_entries(shown):
+            if isinstance(entry, SessionStateSnapshot):
+                recorder.record_state(entry)
+            elif isinstance(entry, rolloutlog.LogEntry):
+                recorder.record_log(entry)
+            elif isinstance(entry, rolloutlog.ResponseItem):
+                recorder.record(entry)
+    return recorder
+
+
+def test_the_rollouts_on_the_page_are_read_without_a_skipped_line(examples):
+    """Every line of both is an entry."""
+    flat, envelope = map(load_session, examples)
+
+    assert [flat.format, envelope.format] == ["flat", "envelope"]
+    assert flat.skipped == envelope.skipped == []
+    assert [len(flat.items), len(flat.logs), dict(flat.state), len(flat.others)] == [9, 1, {"step": 3}, 0]
+    assert [len(envelope.items), dict(envelope.state), len(envelope.others)] == [4, {"step": 3}, 2]
+
+
+def test_the_flat_rollout_on_the_page_is_what_we_write(examples, home):
+    """Recorded again, entry by entry, it is the same to the byte, but for the time at which it began."""
+    shown = examples[0].read_bytes()
+
+    recorder = record_again(examples[0], home)
+
+    began = load_session(examples[0]).session.timestamp.encode()
+    assert recorder.path.read_bytes().replace(recorder.session.timestamp.encode(), began, 1) == shown
+
+
+def test_the_envelope_rollout_on_the_page_is_what_we_write(examples, home):
+    """Recorded again, entry by entry, it is the same to the byte, but for times and the version of ours."""
+    shown = examples[1].read_bytes()
+
+    recorder = record_again(examples[1], home)
+
+    changing = rb'(?<="timestamp":")[^"]*|(?<="cli_version":")[^"]*'
+    assert re.sub(changing, b"", recorder.path.read_bytes()) == re.sub(changing, b"", shown)
+
+
+def test_an_item_of_the_page_is_the_same_item_in_both_formats(examples):
+    """A message is a message, whether it is wrapped or not."""
+    flat, envelope = map(load_session, examples)
+
+    assert envelope.items[0] == flat.items[0]
+    assert envelope.to_input()[0] == flat.to_input()[0]
+
+
+# --- docs/promises.md -------------------------------------------------------------------------------------------------
+
+PROMISES = ROOT / "docs" / "promises.md"
+
+
+def promised() -> str:
+    """Return the part of the page that promises something."""
+    return PROMISES.read_text(encoding="utf-8").partition("## What is not promised")[0]
+
+
+def test_every_test_that_a_promise_names_exists():
+    """A promise names the tests that show it; one that was renamed or removed shows nothing."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promised())
+    missing = [(file, test) for file, test in named if test not in functions(ROOT / file)]
+
+    assert named
+    assert not missing
+
+
+def test_every_row_of_faults_that_a_promise_names_exists():
+    """The same for the rows of the fault harness."""
+    named = {row for cell in re.findall(r"faults: (.*?) \|", promised()) for row in re.findall(r"`([\w.]+)`", cell)}
+
+    assert named
+    assert named <= set(harness.load())
+
+
+def test_every_promise_names_what_shows_it():
+    """The last cell of each row has a test, or a row of faults."""
+    rows = [row for row in re.findall(r"^\|.*\|$", promised(), re.MULTILINE) if not re.match(r"\|(---| promise )", row)]
+    shown = [row.split(" | ")[-1] for row in rows]
+
+    assert rows
+    assert [cell for cell in shown if not re.match(r"`tests/[\w/]+\.py::\w+`|faults: `", cell)] == []
+
+
+def functions(file: Path) -> set[str]:
+    """Return the names of all functions and methods in *file*; none if there is no such file."""
+    if not file.exists():
+        return set()
+    return {node.name for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.FunctionDef)}
