@@ -116,8 +116,9 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
 def _sessions_in(folder: str) -> Iterator[SessionFile]:
     """Yield the sessions that lie in *folder* itself."""
     names = _names(folder, _FILE_NAME)
+    plain = set(names)
     for name in names:
-        if name.endswith(".zst") and name.removesuffix(".zst") in names:
+        if name.endswith(".zst") and name.removesuffix(".zst") in plain:
             continue  # it is being compressed or decompressed just now: the plain file is the one that is appended to
         found = parse_file_name(os.path.join(folder, name))
         if found is not None:

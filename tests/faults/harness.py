@@ -19,7 +19,7 @@ from pathlib import Path
 import attrs
 
 # In the order of the table.
-MODULES = ("kill", "failing", "moved", "many", "hangs", "accounting")
+MODULES = ("kill", "power", "failing", "moved", "many", "hangs", "private", "accounting", "mutants")
 
 SIZES = ("quick", "full", "long")
 

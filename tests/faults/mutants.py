@@ -1,0 +1,282 @@
+"""Mutants: small faults put into a copy of the package on purpose; the harness must notice every one of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+
+from .harness import Report, row, scratch
+
+# A mutant that makes the harness hang is noticed, too.
+_TIMEOUT = 120
+
+
+@attrs.frozen
+class Mutant:
+    """One change: *old* stands once in *module* and becomes *new*; some of *rows* are expected to notice."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    rows: tuple[str, ...]
+
+
+EACH = ("failing.each_call",)
+
+MUTANTS = (
+    # -- the journal
+    Mutant("no cut back", "_journal", "self._system.ftruncate(self._fd, run.begin)", "pass", EACH),
+    Mutant(
+        "cut back without a look who wrote last",
+        "_journal",
+        "ours = self._system.fstat(self._fd).st_size == run.end",
+        "ours = True",
+        ("moved.stranger",),
+    ),
+    Mutant(
+        "no heal of a torn tail",
+        "_journal",
+        'b"" if tail.endswith(b"\\n") else',
+        'b"" if tail else',
+        ("failing.each_call", "moved.between"),
+    ),
+    Mutant("a short write taken for a whole one", "_journal", "if size == len(left):", "if size <= len(left):", EACH),
+    Mutant(
+        "what stays of a failed append is forgotten",
+        "_journal",
+        "self._kept, self._kept_end = max(0, run.written - prefix) + skip,",
+        "self._kept, self._kept_end = 0,",
+        EACH,
+    ),
+    Mutant("a failed sync simply repeated", "_journal", "if sync_failed:", "if False:", EACH),
+    Mutant(
+        "flush: a failed sync simply repeated",
+        "_journal",
+        "self._cut_to, self._kept, self._kept_end = begin, 0, self._end",
+        "pass",
+        EACH,
+    ),
+    Mutant(
+        "always means never",
+        "_journal",
+        'if self.fsync == "always":\n                syncing',
+        'if self.fsync == "on sundays":\n                syncing',
+        ("power.simulated",),
+    ),
+    Mutant(
+        "folders are not synced",
+        "_journal",
+        'if self.fsync != "never":\n                self._sync_folders',
+        'if self.fsync == "on sundays":\n                self._sync_folders',
+        ("power.simulated",),
+    ),
+    Mutant(
+        "a moved file goes unnoticed",
+        "_journal",
+        "here is not None and (here.st_dev, here.st_ino) == self._identity",
+        "here is not None",
+        ("moved.between",),
+    ),
+    Mutant(
+        "removed amid a write goes unnoticed",
+        "_journal",
+        "self._system.fstat(self._fd).st_nlink == 0",
+        "False",
+        ("moved.within",),
+    ),
+    Mutant("a new file without its header", "_journal", "return header[size:], 0", 'return b"", 0', EACH),
+    Mutant(
+        "no look whether the file is one",
+        "_journal",
+        "if not stat.S_ISREG(status.st_mode):",
+        "if False:",
+        ("moved.between",),
+    ),
+    Mutant("links are followed", "_journal", "os.O_CLOEXEC | os.O_NOFOLLOW |", "os.O_CLOEXEC |", ("moved.between",)),
+    Mutant(
+        "shared: the lock is not taken",
+        "_journal",
+        "        if self._fd < 0:\n            return  # `_size` opens it",
+        "        if True:\n            return  # `_size` opens it",
+        ("many.lock",),
+    ),
+    Mutant(
+        "exclusive: the lock is not taken",
+        "_journal",
+        "                if not self.shared:\n                    lock(",
+        "                if False:\n                    lock(",
+        ("many.exclusive",),
+    ),
+    Mutant(
+        "a fork frees its parent's lock",
+        "_writer",
+        "self.journal.abandon()",
+        "self.journal.close()",
+        ("many.exclusive",),
+    ),
+    Mutant(
+        "files are open to others", "_journal", "_FLAGS | flags, 0o600)", "_FLAGS | flags, 0o644)", ("private.modes",)
+    ),
+    Mutant(
+        "folders are open to others",
+        "_system",
+        "system.mkdir(new, 0o700)",
+        "system.mkdir(new, 0o755)",
+        ("private.modes",),
+    ),
+    Mutant(
+        "a create that fails leaves its file",
+        "_journal",
+        "            if is_named:",
+        "            if False:",
+        ("failing.create",),
+    ),
+    # -- the turn
+    Mutant(
+        "ack before write",
+        "_turn",
+        "                self._commit()\n                self._answer(command)",
+        "                command.ack.set()\n                self._commit()\n                self._answer(command)",
+        ("kill.sigkill", "failing.thread", "failing.each_call"),
+    ),
+    Mutant("the ack says nothing of the error", "_turn", "ack.error = self._unwritten()", "pass", EACH),
+    Mutant(
+        "what cannot be written is dropped",
+        "_turn",
+        "        self._failures += 1\n",
+        "        self._failures += 1\n        self._backlog.clear()\n",
+        EACH,
+    ),
+    Mutant("drops leave no line", "_turn", "self._backlog.append(self._last_gap[0])", "pass", ("accounting.machine",)),
+    Mutant("drops are not counted", "_turn", "self._dropped += count", "pass", ("accounting.machine",)),
+    Mutant("records are counted as one", "_turn", "self._written += written", "self._written += 1", EACH),
+    Mutant(
+        "a failed sync still counts as written",
+        "_turn",
+        "self._written -= self._unsynced_records",
+        "pass",
+        ("accounting.machine", "failing.each_call"),
+    ),
+    Mutant("what a failed sync lost is not kept", "_turn", "self._backlog[:0] = self._unsynced", "pass", EACH),
+    Mutant(
+        "no retry by itself",
+        "_turn",
+        "return bool(self._taken or self._backlog or self.closing)",
+        "return bool(self._taken or self.closing)",
+        ("failing.thread",),
+    ),
+    Mutant(
+        "flush does not sync",
+        "_turn",
+        "        if not self._backlog:\n            self._sync()\n        if self._backlog:",
+        "        if self._backlog:",
+        ("power.simulated",),
+    ),
+    # -- the writer
+    Mutant(
+        "the writer does not look twice",
+        "_writer",
+        "        self._turn.serve()  # the second look",
+        "        # the second look",
+        ("accounting.shutdown",),
+    ),
+    Mutant(
+        "callers do not look again",
+        "_writer",
+        "if self._reached is not _OPEN or self._inline:",
+        "if self._inline:",
+        ("accounting.shutdown",),
+    ),
+    Mutant(
+        "closed is said after the second look",
+        "_writer",
+        "        self._reached = State.CLOSED\n        self._turn.serve()",
+        "        self._turn.serve()\n        self._reached = State.CLOSED\n        ",
+        ("accounting.shutdown",),
+    ),
+    Mutant(
+        "the queue has no bound",
+        "_queue",
+        "if self._commands.qsize() >= self.limit:\n            return False",
+        "if False:\n            return False",
+        ("hangs.stuck", "accounting.machine"),
+    ),
+    Mutant("the queue is a stack", "_queue", "into.extend(map(", "into.extendleft(map(", ("kill.sys_exit",)),
+    Mutant(
+        "nothing is flushed at exit",
+        "_process",
+        "        writer.go_inline()\n",
+        "        continue\n",
+        ("kill.sys_exit",),
+    ),
+    Mutant(
+        "taking up a session again does not flush",
+        "_process",
+        "writer.request_flush().result(max(0.0, deadline - monotonic()))",
+        "pass",
+        ("many.same_process",),
+    ),
+    Mutant(
+        "the result of an ack is always good", "_ack", "            raise self.error\n", "            return\n", EACH
+    ),
+    Mutant("a timeout is no error", "_ack", "        if not over:", "        if False:", ("hangs.stuck",)),
+)
+
+
+def apply(mutant: Mutant, package: Path) -> bool:
+    """Put *mutant* into the *package*; false if what it changes does not stand there, once."""
+    module = package / f"{mutant.module}.py"
+    source = module.read_text()
+    if source.count(mutant.old) != 1:
+        return False
+    module.write_text(source.replace(mutant.old, mutant.new))
+    return True
+
+
+def notices(mutant: Mutant) -> str | None:
+    """Run the rows of *mutant* against a copy of the package that has it; return which row noticed, or `None`."""
+    spec = importlib.util.find_spec("rolloutlog")
+    assert spec is not None
+    assert spec.origin is not None
+    with scratch("/dev/shm") as folder:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(spec.origin).parent, folder / "rolloutlog", ignore=ignored)
+        shutil.copytree(Path(__file__).parent, folder / "tests" / "faults", ignore=ignored)
+        assert apply(mutant, folder / "rolloutlog"), mutant.name
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(folder / "tests")])}
+        for name in mutant.rows:
+            command = [sys.executable, "-m", "tests.faults", name, "--size", "quick", "--seed", "1"]
+            try:
+                done = subprocess.run(
+                    command, cwd=folder, env=environment, capture_output=True, timeout=_TIMEOUT, check=False
+                )
+            except subprocess.TimeoutExpired:
+                return f"{name}, by a hang"
+            if done.returncode != 0:
+                return name
+    return None
+
+
+@row("mutants.killed", "each fault put into the code is noticed", quick=2, full=len(MUTANTS), long=len(MUTANTS))
+def killed(report: Report, size: int, dice: random.Random) -> None:
+    """Every mutant still applies; and as many as asked for, at random, are noticed by a row at its quick size."""
+    spec = importlib.util.find_spec("rolloutlog")
+    assert spec is not None
+    assert spec.origin is not None
+    for mutant in MUTANTS:
+        count = (Path(spec.origin).parent / f"{mutant.module}.py").read_text().count(mutant.old)
+        report.expect(count == 1, f"{mutant.name}: its place stands {count} times in {mutant.module}.py: move it along")
+    for mutant in MUTANTS if size >= len(MUTANTS) else dice.sample(MUTANTS, size):
+        noticed = notices(mutant)
+        sys.stderr.write(f"  {'killed   ' if noticed else 'SURVIVING'} {mutant.name}: {noticed or mutant.rows}\n")
+        if noticed is None:  # and on to the next: all survivors are to be known
+            report.violations.append(f"SURVIVING: {mutant.name} ({mutant.module}.py), not noticed by {mutant.rows}")
+        report.trial()
