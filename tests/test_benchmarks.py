@@ -12,6 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# A table starts some dozens of processes, one after the other, and beside four other runs of the suite.
+_DEADLINE = 500
+pytestmark = pytest.mark.timeout(_DEADLINE + 20)
+
 # Which names a table has, asked of the benchmarks themselves, which are no part of the package.
 NAMES = {
     "writing": "from benchmarks.variants import VARIANTS as known; names = [one.name for one in known]",
@@ -24,7 +28,7 @@ NAMES = {
 def run(*arguments: str | Path) -> str:
     """Return what ``python ARGUMENTS`` prints in the project's folder; it must succeed."""
     command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_DEADLINE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
