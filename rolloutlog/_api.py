@@ -13,11 +13,14 @@ Wire = dict[str, Any]
 
 _NONE: frozenset[str] = frozenset()
 
-# Known to answers alone: who made an item, on the API's side.
-_NEVER = frozenset({"created_by"})
+GIVEN = "rolloutlog_given"
+"""A key of our own on the line of an item that was not given as it is written: what tells how it was."""
 
-# By the type of the object that holds them. `parsed` and `parsed_arguments` are added by the SDK's parse(), on this side
-# of the wire. The status of reasoning is in the SDK's input types, and yet people were told that it is unknown.
+# Known to answers alone (who made an item, on the API's side), and to us.
+_NEVER = frozenset({"created_by", GIVEN})
+
+# By the type of the object that holds them. `parsed` and `parsed_arguments` are added by the SDK's parse(), on this
+# side of the wire. The status of reasoning is in the SDK's input types, and yet people were told that it is unknown.
 _REFUSED: Mapping[str, frozenset[str]] = {
     "function_call": frozenset({"parsed_arguments"}),
     "output_text": frozenset({"parsed"}),

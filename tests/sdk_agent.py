@@ -114,3 +114,11 @@ def main(url: str) -> None:
     """Run against the server at *url* and print what the model says: for a process of its own."""
     os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
     sys.stdout.write(run())
+
+
+def hold(name: str) -> None:
+    """Open a session, say so, and keep it until there is a word to end: for a process of its own."""
+    with rolloutlog.session(name):
+        sys.stdout.write("open\n")
+        sys.stdout.flush()
+        sys.stdin.readline()

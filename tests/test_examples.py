@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,72 @@ def test_many_processes_write_whole_lines(home):
 
     (rollout,) = rollouts(home)
     assert len(items_in(rollout)) == 1001
+
+
+# --- the SDKs, against the loopback API -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(monkeypatch):
+    """A function that serves the API with a model of one's own, and points the SDK of the examples there."""
+    pytest.importorskip("openai", reason="the extra `openai` is not installed")
+    from api_server import ResponsesServer  # it stands on the SDK's types
+
+    with ExitStack() as stack:
+
+        def serve(model: Any) -> ResponsesServer:
+            server = stack.enter_context(ResponsesServer(model))
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            monkeypatch.setenv("OPENAI_API_KEY", "none")
+            monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
+            return server
+
+        yield serve
+
+
+def guide(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stand in for a model: it asks when each place is open that it was asked about, and says what it heard."""
+    number = len(history)
+    outputs = [item["output"] for item in history if item.get("type") == "function_call_output"]
+    if history[-1].get("type") == "function_call_output":
+        part = {"type": "output_text", "text": f"I heard: {'; '.join(outputs)}.", "annotations": []}
+        return [{"type": "message", "id": f"m{number}", "role": "assistant", "status": "completed", "content": [part]}]
+    calls = [
+        {
+            "type": "function_call",
+            "name": "opening_hours",
+            "arguments": json.dumps({"place": place}),
+            "id": f"fc{number}",
+        }
+        for place in ("Pantheon", "Colosseum")
+        if place in json.dumps(history[-1])
+    ]
+    thought = {"type": "reasoning", "id": f"rs{number}", "summary": [], "encrypted_content": "gAAAAB"}
+    return [thought, *({**call, "call_id": f"call{number}_{place}"} for place, call in enumerate(calls))]
+
+
+def test_the_openai_agent_finishes_and_says_so_again(home, api):
+    """Two tool calls and an answer, each taken by the API; run again, the agent has nothing to do."""
+    server = api(guide)
+
+    first, second = run("openai_agent.py"), run("openai_agent.py")
+
+    assert first.endswith(second)
+    assert second == "I heard: 09:00 to 19:00; 08:30 to 16:30.\n"
+    assert len(server.accepted) == 2
+    assert not server.refusals
+
+
+def test_the_agents_sdk_goes_on_with_what_was_said_before(home, api):
+    """A second run asks another question, and the model is shown the first one with its answer."""
+    pytest.importorskip("agents", reason="the extra `agents` is not installed")
+    server = api(guide)
+
+    first, second = run("agents_sdk.py"), run("agents_sdk.py", "And the Colosseum?")
+
+    assert first.startswith("I heard: 09:00 to 19:00.\n5 items in ")
+    assert second.startswith("I heard: 09:00 to 19:00; 08:30 to 16:30.\n10 items in ")
+    assert not server.refusals
 
 
 # --- the notebook -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""The OpenAI Agents SDK keeps its history in a rollout: a `Session` for ``Runner.run(..., session=...)``.
+
+The SDK itself is not imported here, not even when a session is used: its types serve type checkers alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, cast
+
+from .._codec import ItemLike
+from .._options import RecorderOptions
+from ._history import History
+
+if TYPE_CHECKING:
+    from agents.items import TResponseInputItem
+    from agents.memory import SessionSettings
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class RolloutSession:
+    """A conversation of the Agents SDK, kept in a rollout.
+
+    It survives the death of the process: made again with the same id, it has the same items. What is popped or cleared
+    is not removed from the file; a line is added that says so. Any number of objects of one process may have the same
+    session, and they see the same items; another process is refused while one has it open.
+
+    Nothing here waits for the disk on the event loop. A context manager, also without ``async``: it closes the file.
+
+    Attributes:
+        session_id: the name it goes by; any text.
+        session_settings: the SDK's settings, whose ``limit`` counts where a call gives none.
+    """
+
+    session_id: str
+    session_settings: SessionSettings | None
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        instructions: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        session_settings: SessionSettings | None = None,
+        **options: Unpack[RecorderOptions],
+    ) -> None:
+        """Name a session; its file is made, or found, when it is first used.
+
+        Args:
+            session_id: any text that is not empty, as for `rolloutlog.session`.
+            home: as for `rolloutlog.session`, and so *instructions*, *meta* and *options*.
+            session_settings: the SDK's; a ``limit`` in it is how many of the latest items `get_items` returns.
+
+        Raises:
+            ValueError: *session_id* is empty, or ``shared=True``.
+        """
+        if not session_id:
+            raise ValueError("a session's id is a text that is not empty")
+        self.session_id = session_id
+        self.session_settings = session_settings
+        self._history = History(session_id, home, {"instructions": instructions, "meta": meta, **options})
+
+    @property
+    def path(self) -> Path | None:
+        """The rollout; `None` until the session is first used."""
+        return self._history.path
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """Return the items, oldest first, each as it was added; keys that held `None` may be missing.
+
+        Args:
+            limit: return only so many of the latest; a negative number means all.
+
+        Raises:
+            SessionLockedError: another process has the session open.
+            RecorderClosedError: the session is closed.
+            OSError: the file cannot be opened or read.
+        """
+        if limit is None:
+            limit = getattr(self.session_settings, "limit", None)
+        items = await _on_a_thread(self._history.items)
+        kept = items if limit is None or limit < 0 else items[max(0, len(items) - limit) :]
+        return cast("list[TResponseInputItem]", kept)
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Append *items*; they are on disk when this returns.
+
+        Raises:
+            InvalidItemError: one of them would not come back as it is; none was added.
+            WriteError: they could not be written so far; they are kept, and tried again.
+            SessionLockedError, RecorderClosedError, OSError: as for `get_items`.
+        """
+        await _on_a_thread(self._history.add, cast("list[ItemLike]", list(items)))
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Take back the latest item and return it; `None` if there is none. Raises as `add_items` does."""
+        return cast("TResponseInputItem | None", await _on_a_thread(self._history.pop))
+
+    async def clear_session(self) -> None:
+        """Take back all items. Raises as `add_items` does."""
+        await _on_a_thread(self._history.clear)
+
+    def close(self, *, timeout: float = 30.0) -> None:
+        """Close the file and wait for that; closing again does nothing more. On an event loop, use ``async with``."""
+        self._history.close(timeout)
+
+    async def __aenter__(self) -> Self:
+        await _on_a_thread(self._history.open)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await _on_a_thread(self._history.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<RolloutSession {self.session_id[:48]!r}: {self.path or 'not used yet'}>"
+
+
+async def _on_a_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run *function* on a thread to its end, also when the caller is cancelled: then raise that when it is done.
+
+    A thread cannot be stopped. If a cancelled call returned at once, its items would turn up behind what comes next.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    task.exception()  # looked at, or asyncio would complain that nobody did: the cancellation is what is raised
+    raise cancelled
