@@ -6,6 +6,7 @@ may pass for an item, in `_accept`.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,14 +16,14 @@ import attrs
 
 from rolloutlog._accept import ItemLike, SupportsToDict, to_item
 from rolloutlog._checks import shortened
-from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, is_wrapped
+from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
 from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
 from rolloutlog._envelope import Envelope, required_meta
 from rolloutlog._json import JSON, InvalidJson, Json, plain
 from rolloutlog._models import OWN, Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from rolloutlog._structure import Inexact
 from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import is_item
+from rolloutlog.items import ResponseItem, is_item
 
 __all__ = [
     "Format",
@@ -35,9 +36,11 @@ __all__ = [
     "decode_first",
     "decode_items",
     "decode_line",
+    "from_line",
     "is_envelope",
     "to_item",
     "wire",
+    "written_when",
 ]
 
 Format: TypeAlias = Literal["flat", "envelope"]
@@ -97,11 +100,37 @@ class LineDecoder:
         return type(raw) is dict and is_wrapped(raw)
 
 
+    def written_when(self, line: bytes, session_id: str) -> tuple[float | None, bool]:
+        """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""
+        try:
+            raw = self._json.loads(line)
+            seconds = dt.datetime.fromisoformat(raw["timestamp"]).timestamp()
+            payload = raw["payload"]
+        except (InvalidJson, TypeError, KeyError, ValueError):
+            return None, False
+        return seconds, type(payload) is dict and payload.get("thread_id") == session_id
+
+
 _DECODER = LineDecoder()
 is_envelope = _DECODER.is_envelope
+written_when = _DECODER.written_when
 decode_items = _DECODER.items
 decode_line = _DECODER.decode
 """Return the entry that a line holds; raise `InvalidLine` if it holds none."""
+
+
+def from_line(raw: Any) -> ResponseItem:
+    """Return the item that *raw*, a value from within a line that was read exactly, stands for.
+
+    Raises:
+        InvalidItemError: it stands for none.
+    """
+    if type(raw) is not dict or type(raw.get("type")) is not str:
+        raise InvalidItemError("item", "is no JSON object with a type")
+    try:
+        return decode_item(raw, True)
+    except InvalidJson as error:
+        raise InvalidItemError(raw["type"], str(error)) from None
 
 
 def decode_first(lines: bytes) -> Entry:
@@ -147,12 +176,22 @@ class LineEncoder:
         self._dump, self._newline = (json.dump if is_bare else None), json.newline
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
+    def one(self, value: ItemLike) -> bytes | None:
+        """Encode *value* if nothing is special about it; `None` leaves it to `items`. Halves what a record costs."""
+        to_wire = WIRE.get(type(value))
+        if to_wire is None or to_wire is wire_other or self._dump is None:
+            return None
+        try:
+            return self._dump(to_wire(value), None, self._newline)
+        except (TypeError, ValueError, RecursionError):
+            return None
+
     def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
         """Encode *values*, all or none of them.
 
         Returns:
-            The lines, one for each value, with their newlines (when they are wrapped, that of an event may follow in the
-            same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those
+            The lines, one for each value, with their newlines (where they are wrapped, that of an event may follow in
+            the same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those
             for which *redact* returned `None`.
 
         Raises:

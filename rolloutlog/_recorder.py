@@ -125,6 +125,11 @@ class RolloutRecorder:
             RecorderClosedError: the recorder is closed.
             QueueFullError: there was no room in time, or the writer cannot write.
         """
+        if len(items) == 1 and self._left is None:
+            line = self._encoder.one(items[0])
+            if line is not None:
+                self._writer.put(line, timeout)
+                return
         self.record_items(items, timeout=timeout)
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:
