@@ -12,6 +12,7 @@ from typing import Any, Self, Unpack
 
 from ._checks import shortened, sized
 from ._codec import ItemLike, decode_first
+from ._history import context
 from ._input import Orphans, to_input
 from ._layout import find_by_id, resolve_home
 from ._locks import fork_safe_lock
@@ -40,8 +41,8 @@ class Session:
         recorder: what writes it.
         saved: what the file held when it was opened, with a report of each line that could not be read; of a new
             session, nothing.
-        items: the items of the session, saved ones and recorded ones, in order: what a reload gives, unless other
-            processes record into the session too.
+        items: the items of the session, saved ones and recorded ones, in order: what a reload gives, unless somebody
+            else records into the session too (another process, another `Session` of it, a handler within `bound`).
     """
 
     # Under `_order`: the appends to `items`, and the hand-over of their lines, so that both stand in the same order.
@@ -80,8 +81,8 @@ class Session:
             self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
 
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
-        """Return the items as an API takes them for ``input=``; see `to_input`."""
-        return to_input(self.items, orphans=orphans)
+        """Return what the model sees of the items, as an API takes it for ``input=``; see `SavedSession.context`."""
+        return to_input(context(self.items, self.saved.rewrites), orphans=orphans)
 
     @property
     def state(self) -> SessionStateSnapshot:

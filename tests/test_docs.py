@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import shlex
@@ -226,6 +227,7 @@ def test_every_promise_names_what_shows_it():
     assert [cell for cell in shown if not re.match(r"`tests/[\w/]+\.py::\w+`|faults: `", cell)] == []
 
 
+@functools.cache
 def functions(file: Path) -> set[str]:
     """Return the names of all functions and methods in *file*; none if there is no such file."""
     if not file.exists():
