@@ -49,9 +49,10 @@ class Writer:
     """
 
     # Set by callers, one way:    _asked (OPEN to CLOSING), _gap
-    # Set by whoever has the turn: _reached (only upward), and all that `Turn` holds
+    # Set by whoever has the turn: _reached (only upward), _begun and _ended (which count turns), all that `Turn` holds
     # Set once:                    _inline, when there will be no thread any more
-    # `_serving` holds the threads that have the turn or are about to; each puts in and takes out itself.
+    # `_serving` holds the threads that have the turn or are about to, `_deferred` those that owe another one for what
+    # came within their own; each puts in and takes out itself.
     # Set by the fork hook, in a child before anything else runs there: all of it
     # `users` belongs to whoever keeps the writers of a process.
 
@@ -82,6 +83,8 @@ class Writer:
         self._turn = Turn(self.queue, self.journal, self.options, self._gap_line, self._end, self._finish)
         self._turn_lock = _thread.allocate_lock()
         self._serving: set[int] = set()
+        self._deferred: set[int] = set()
+        self._begun = self._ended = 0
         self._thread: threading.Thread | None = None
         self._inline = False
         self._gap: Gap | None = None
@@ -273,7 +276,9 @@ class Writer:
 
     def _take_turn(self) -> None:
         """Serve what waits, and end if that was asked for and nothing is left; the caller has the turn."""
+        self._begun += 1
         self._turn.serve()
+        self._ended = self._begun
         if not self._turn.closing or not self._turn.is_empty:
             return
         self._reached = State.CLOSED
@@ -319,12 +324,19 @@ class Writer:
         self._serve_inline()
 
     def _serve_inline(self) -> None:
-        """Bring everything that waits to disk, here and now; wait no longer than bounded for whoever has the turn."""
+        """Bring everything that waits to disk, here and now; wait no longer than bounded for whoever has the turn.
+
+        What others put meanwhile is theirs to serve: else a process would not end for as long as its daemons record.
+        """
         me = _thread.get_ident()
         if me in self._serving:
-            return  # a signal handler or a finalizer inside our own turn: that goes on when we return, and sees the rest
+            self._deferred.add(me)
+            return  # a signal handler or a finalizer inside our own turn: once we return, another one follows it
+        begun = self._begun
         deadline = monotonic() + _TURN_TIMEOUT
         while not self._end.is_set() and (self._turn.has_work or not self.queue.empty()):
+            if self._ended > begun and me not in self._deferred:
+                return  # a whole turn, ours or another's, has come after what there was
             if self._turn_lock.locked():
                 if monotonic() >= deadline:
                     return  # stuck in a system call: whoever waits hears that there is no answer
@@ -334,6 +346,7 @@ class Writer:
             try:
                 # By `with`, for between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
                 with self._turn_lock:
+                    self._deferred.discard(me)
                     self._take_turn()
             finally:
                 self._serving.discard(me)
