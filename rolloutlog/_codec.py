@@ -191,8 +191,8 @@ class LineEncoder:
 
         Returns:
             The lines, one for each value, with their newlines (where they are wrapped, that of an event may follow in
-            the same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and those
-            for which *redact* returned `None`.
+            the same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and
+            those for which *redact* returned `None`.
 
         Raises:
             InvalidItemError: one of them cannot be recorded.

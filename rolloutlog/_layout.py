@@ -63,6 +63,12 @@ def parse_session_id(value: str | uuid.UUID) -> str:
     return text
 
 
+def home_of(path: StrPath) -> Path | None:
+    """Return the home in whose folders the rollout at *path* lies, or `None` if it lies elsewhere."""
+    folders = Path(path).absolute().parents
+    return next((folder.parent for folder in folders if folder.name in ("sessions", "archived_sessions")), None)
+
+
 def rollout_path(home: StrPath, started: float | dt.datetime, session_id: str | uuid.UUID) -> Path:
     """Return where the session's file belongs: ``HOME/sessions/YYYY/MM/DD/rollout-TIME-ID.jsonl``.
 
@@ -149,8 +155,8 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     """Return the file of *session*.
 
     Args:
-        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id, or the beginning
-            of one.
+        session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id,
+            or the beginning of one.
         home: the folder that holds all sessions, for an id.
 
     Raises:

@@ -55,6 +55,23 @@ class SessionMeta:
     )
 
     @property
+    def parent_id(self) -> str | None:
+        """The id of the session that this one was forked from, or whose agent began it, or `None`."""
+        return self._parent(self.extra) or self._spawned_by(self.extra.get("source"))
+
+    @staticmethod
+    def _parent(extra: Mapping[str, Any]) -> str | None:
+        found = (extra.get(key) for key in ("forked_from_id", "parent_thread_id", "parent_id"))
+        return next((value for value in found if isinstance(value, str)), None)
+
+    @classmethod
+    def _spawned_by(cls, source: Any) -> str | None:
+        """Return who began a sub-agent: Codex says so deep inside of what it says of the source."""
+        for key in ("subagent", "thread_spawn"):
+            source = source.get(key) if isinstance(source, Mapping) else None
+        return cls._parent(source) if isinstance(source, Mapping) else None
+
+    @property
     def started(self) -> dt.datetime:
         """The timestamp as an aware `datetime`, in UTC.
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from . import _process
+from ._blocks import is_compressed
 from ._codec import LineEncoder
 from ._commands import WriterOptions
 from ._envelope import Numbering
@@ -23,7 +24,7 @@ from ._models import SessionMeta, utc_timestamp
 from ._reader import SavedSession, load_session
 from ._system import System, locked_folder
 from ._writer import Writer
-from .exceptions import SessionExistsError
+from .exceptions import InvalidRolloutError, SessionExistsError
 
 # How long the look for a session and its making may hold up others who do the same, in seconds.
 _HOME_TIMEOUT = 10.0
@@ -86,6 +87,8 @@ def take_up(
     path: Path, *, writing: WriterOptions, encoding: dict[str, Any], system: System
 ) -> tuple[Opened, SavedSession]:
     """Open the session at *path* again; the errors are those of `RolloutRecorder.resume`."""
+    if is_compressed(path):
+        raise InvalidRolloutError(path, "is compressed, and nothing can be appended to it; `zstd -d --rm` unpacks it")
     with _taking_turns(path):
         return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
 

@@ -13,16 +13,20 @@ from typing import Any
 import attrs
 
 from rolloutlog._blocks import BLANK, Block, Source, StrPath, blocks
-from rolloutlog._codec import Format, InvalidLine, decode_items, decode_line, is_envelope
+from rolloutlog._codec import Format, InvalidLine, decode_items, decode_line, is_envelope, written_when
+from rolloutlog._history import Rewrite, context, is_rewrite
 from rolloutlog._input import Orphans, orphan_calls, to_input
+from rolloutlog._layout import find_by_id, home_of, parse_session_id
 from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog.exceptions import InvalidRolloutError
-from rolloutlog.items import ResponseItem
+from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
+from rolloutlog.items import ResponseItem, is_item
 
 MAX_LINE = 64 * 1024 * 1024
 # How many bytes are read at once. When streaming, so few that the values made of them do not call the garbage collector
 # (a tenth of the time); when loading, what is kept calls it anyway.
 _STREAMED, _LOADED = 64 * 1024, 256 * 1024
+# How long after the meta a fork's copies may be written, in seconds.
+_COPYING = 2.0
 _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 
 
@@ -32,7 +36,7 @@ class SavedSession:
 
     Attributes:
         session: the first line, the session's meta.
-        items: the items, in the order in which they were recorded.
+        items: the items, in the order in which they were recorded: what was said.
         state: the last state; empty when there is none.
         logs: log entries.
         others: whole lines that are no item, no state and no log entry (newer rollouts hold events, ...).
@@ -40,7 +44,11 @@ class SavedSession:
         path: the file.
         header: the first line as it stands, with its newline.
         format: which of the two formats the file has.
-        next_number: the number of the next line, where the lines of the file are numbered (those of newer Codex are).
+        inherited: how many of the items, the first ones, were said in the session that this was forked from, and are
+            counted there.
+        parents: the metas of the sessions whose history was copied into this file.
+        rewrites: lines that change what the model sees of the items before them, and how many these are.
+        next_number: the number of the next line, where lines are numbered (those of newer Codex are).
     """
 
     session: SessionMeta
@@ -52,6 +60,9 @@ class SavedSession:
     path: Path
     header: bytes
     format: Format = "flat"
+    inherited: int = 0
+    parents: list[SessionMeta] = attrs.field(factory=list)
+    rewrites: list[Rewrite] = attrs.field(factory=list)
     next_number: int | None = None
 
     @property
@@ -60,13 +71,18 @@ class SavedSession:
         return self.session.id
 
     @property
+    def context(self) -> list[ResponseItem]:
+        """What the model sees: the items, unless Codex compacted them or took turns back; a new list each time."""
+        return context(self.items, self.rewrites)
+
+    @property
     def orphan_calls(self) -> list[ResponseItem]:
-        """The calls that have no output, in order."""
-        return orphan_calls(self.items)
+        """The calls that the model sees and that have no output, in order."""
+        return orphan_calls(self.context)
 
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
-        """Return the items as an API accepts them for ``input=``; see `rolloutlog.to_input`."""
-        return to_input(self.items, orphans=orphans)
+        """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
+        return to_input(self.context, orphans=orphans)
 
     def __repr__(self) -> str:
         counts = [f"{len(self.items):,} item{'' if len(self.items) == 1 else 's'}"]
@@ -104,6 +120,8 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
 def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     """Return the session that *path* holds. Takes no lock and changes nothing.
 
+    A session that Codex forked may refer to the history in the file of another one, in the same home: that is read too.
+
     Args:
         path: the file.
         max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
@@ -111,10 +129,63 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     Raises:
         SessionNotFoundError: there is no such file.
         InvalidRolloutError: it is no regular file, it is empty, or its first line is no session meta.
+        MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
     """
+    saved = _loaded(path, max_line)
+    if saved.parents:
+        return attrs.evolve(saved, inherited=_copied(saved, max_line))
+    return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line, {saved.session_id})
+
+
+def _with_base(saved: SavedSession, max_line: int, seen: set[str]) -> SavedSession:
+    """Return *saved* with the history that it refers to, which ends at an offset in another session's file."""
+    base, home = saved.session.extra["history_base"], home_of(saved.path)
+    try:
+        name, end = parse_session_id(base["thread_id"]), int(base["end_byte_offset"])
+        path = find_by_id(home, name) if home is not None and name not in seen else None
+        before = None if path is None else _loaded(path, max_line, end)
+    except (TypeError, KeyError, ValueError, SessionNotFoundError):
+        before = None
+    if before is None:
+        saved.skipped.insert(0, SkippedLine(1, 0, "the history that the session was forked from is not there"))
+        return saved
+    if "history_base" in before.session.extra:
+        before = _with_base(before, max_line, seen | {name})
+    count = len(before.items)
+    return attrs.evolve(
+        saved,
+        items=before.items + saved.items,
+        rewrites=before.rewrites + [(place + count, entry) for place, entry in saved.rewrites],
+        state=saved.state or before.state,
+        inherited=count,
+    )
+
+
+def _copied(saved: SavedSession, max_line: int) -> int:
+    """Return how many items of *saved* were copied into its file when it was forked.
+
+    The copies were written at once with the meta. They end at the first line that names the session itself, as newer
+    Codex does, or that was written later.
+    """
+    began: float | None = None
+    count = 0
+    with Source(saved.path) as source:
+        for block in blocks(source, max_line, _STREAMED):
+            for line in block.lines:
+                stamp, names_itself = written_when(line, saved.session_id)
+                began = stamp if began is None else began
+                if names_itself or (stamp is not None and began is not None and stamp - began > _COPYING):
+                    return count
+                entry = _decoded(block, line, 0)
+                count += entry is not None and is_item(entry)
+    return count
+
+
+def _loaded(path: StrPath, max_line: int, end: int | None = None) -> SavedSession:
+    """Return what stands in the file at *path* itself, as far as *end*."""
     saved: SavedSession | None = None
-    with Source(path) as source:
+    with Source(path, end) as source:
         for block in blocks(source, max_line, _LOADED):
             lines = iter(block.lines)
             saved = saved or _begun(path, block, lines)
@@ -159,8 +230,12 @@ def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedS
             saved.logs.append(entry)
         elif isinstance(entry, OtherEntry):
             saved.others.append(entry)
+            if is_rewrite(entry):
+                saved.rewrites.append((len(saved.items), entry))
         elif isinstance(entry, SkippedLine):
             saved.skipped.append(entry)
+        elif isinstance(entry, SessionMeta) and saved.format == "envelope":
+            saved.parents.append(entry)
         elif isinstance(entry, SessionMeta):
             saved.skipped.append(SkippedLine(*block.place(length_hint(lines)), "a second session meta"))
         elif entry is not None:

@@ -100,7 +100,8 @@ class RolloutRecorder:
 
         Raises:
             SessionNotFoundError, AmbiguousSessionError: no session, or several, go by that name.
-            InvalidRolloutError: the file is empty, or does not begin with a session meta; it is left untouched.
+            InvalidRolloutError: the file is empty, does not begin with a session meta, or is compressed; it is left
+                untouched.
             SessionLockedError: another process has the session open.
             SessionOptionsError: this process has it open with other options.
             TypeError, ValueError: an option that does not exist, or a value that it does not take.

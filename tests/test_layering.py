@@ -26,7 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_decode", "_process"}),
     frozenset({"_accept"}),
     frozenset({"_codec"}),
-    frozenset({"_input", "_logged", "_options"}),
+    frozenset({"_history", "_input", "_logged", "_options"}),
     frozenset({"_reader"}),
     frozenset({"_opening"}),
     frozenset({"_recorder"}),

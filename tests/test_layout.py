@@ -127,7 +127,7 @@ def test_a_name_tells_what_made_it(started, session_id):
     [
         "x.jsonl",
         f"rollout-2025-07-23T15-03-26-{ID}.json",
-        f"rollout-2025-07-23T15-03-26-{ID}.jsonl.zst",
+        f"rollout-2025-07-23T15-03-26-{ID}.jsonl.gz",
         f"rollout-2025-07-23T15-03-26-{ID.upper()}.jsonl",
         f"rollout-2025-02-31T15-03-26-{ID}.jsonl",
         f"rollout-2025-07-23T25-03-26-{ID}.jsonl",

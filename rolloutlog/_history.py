@@ -1,0 +1,91 @@
+"""What the model sees, where that is no longer what was said: compacted history, and turns that were taken back.
+
+The rules are those that the newest Codex was seen to follow when it resumes a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from rolloutlog._codec import from_line
+from rolloutlog._models import OtherEntry
+from rolloutlog.exceptions import InvalidItemError
+from rolloutlog.items import Message, ResponseItem
+
+# After how many items a line stands that rewrites what the model has seen so far, and that line.
+Rewrite: TypeAlias = tuple[int, OtherEntry]
+
+# How messages begin in which Codex describes its surroundings, in the name of the user.
+_SURROUNDINGS = ("<environment_context>", "# AGENTS.md instructions")
+
+
+def is_rewrite(entry: OtherEntry) -> bool:
+    """Whether the line *entry* changes what the model sees of what was said before."""
+    if entry.type == "compacted":
+        return True
+    return entry.type == "event_msg" and _payload(entry).get("type") == "thread_rolled_back"
+
+
+def context(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> list[ResponseItem]:
+    """Return what the model sees of *items*, in order; a new list."""
+    if not rewrites:
+        return list(items)
+    seen: list[ResponseItem] = []
+    turns: list[tuple[list[ResponseItem], int]] = []  # for each turn of the user's: what was seen before it
+    done = 0
+    for place, entry in rewrites:
+        seen = _said(seen, items[done:place], turns)
+        done = place
+        payload = _payload(entry)
+        count = payload.get("num_turns")
+        if entry.type == "compacted":
+            seen = _compacted(seen, payload)
+        elif isinstance(count, int) and count > 0 and turns:
+            earlier, length = turns[-min(count, len(turns))]
+            del turns[-count:]
+            seen = earlier[:length]
+    return _said(seen, items[done:], turns)
+
+
+def _payload(entry: OtherEntry) -> dict[str, Any]:
+    payload = entry.raw.get("payload")
+    return payload if isinstance(payload, dict) else {}
+
+
+def _said(
+    seen: list[ResponseItem], items: Sequence[ResponseItem], turns: list[tuple[list[ResponseItem], int]]
+) -> list[ResponseItem]:
+    """Append *items* to what is seen, and to *turns* where each turn of the user's begins."""
+    for item in items:
+        if isinstance(item, Message) and item.role == "user" and not _is_surroundings(item):
+            length = len(seen)
+            while turns and length and _is_surroundings(seen[length - 1]):
+                length -= 1  # what Codex said of its own accord before a turn goes with it, but for the first
+            turns.append((seen, length))
+        seen.append(item)
+    return seen
+
+
+def _is_surroundings(item: ResponseItem) -> bool:
+    if not isinstance(item, Message):
+        return False
+    return item.role == "developer" or (item.role == "user" and item.text.startswith(_SURROUNDINGS))
+
+
+def _compacted(seen: list[ResponseItem], payload: dict[str, Any]) -> list[ResponseItem]:
+    """Return what is seen after a compaction: the list in it; in older files, what the user said and a summary."""
+    summary, instead = payload.get("message"), payload.get("replacement_history")
+    if not isinstance(summary, str):
+        return seen
+    if isinstance(instead, list):
+        try:
+            return [from_line(item) for item in instead]
+        except InvalidItemError:
+            return seen  # Codex skips such a line as a whole
+    asked = [
+        Message.user(item.text)
+        for item in seen
+        if isinstance(item, Message) and item.role == "user" and not _is_surroundings(item)
+    ]
+    return [*asked, Message.user(summary)]
