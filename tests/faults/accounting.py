@@ -111,6 +111,13 @@ class Accounts(RuleBasedStateMachine):
         self.system.arm(Fault("write", at, how), Fault("write", at + 1, ERRNOS[0], True), Fault(behind, 2, ERRNOS[0]))
         self.faulty = True
 
+    @rule(forever=st.booleans())
+    def break_sync(self, forever: bool) -> None:
+        """Record something, whose sync fails."""
+        self.record([5])
+        self.break_call("fsync", 1, ERRNOS[0], forever)
+        self.flush()
+
     @rule(call=st.sampled_from(["write", "lstat"]), count=st.integers(2, 8))
     def overflow(self, call: str, count: int) -> None:
         """Nothing can be written for good, and more comes than fits into the queue."""
@@ -261,3 +268,57 @@ def _race(report: Report, home: Path, moment: float, where: str) -> None:
     report.expect(recorder.stats.accepted == found.records, f"{where}: {recorder.stats}, on disk {found.records}")
     report.count("records", found.records)
     report.trial()
+
+
+@row("accounting.looks", "a record put at any moment of a shutdown: taken means written", quick=4, full=40, long=400)
+def looks(report: Report, size: int, dice: random.Random) -> None:
+    """A caller is held just before its put, and let go behind a chosen turn of the writer that ends."""
+    for trial in range(size):
+        moment = trial % 4 + 1
+        with scratch("/dev/shm") as home:
+            outcome, path = _put_at(home, moment)
+            numbers = checker.read(path).numbers["main"]
+            wanted = [0] if outcome == "taken" else []
+            report.expect(numbers == wanted, f"put behind turn {moment} of the end: {outcome}, and on disk {numbers}")
+        report.trial()
+
+
+def _put_at(home: Path, moment: int) -> tuple[str, Path]:
+    """Let a caller go on with its put behind the *moment*-th turn since the end was asked for; return what it heard."""
+    recorder = RolloutRecorder.create(home)
+    writer = recorder._writer
+    held, go, done = threading.Event(), threading.Event(), threading.Event()
+    outcome, turns = [], []
+    put, serve = writer._put, writer._turn.serve
+
+    def held_put(command: Any) -> None:
+        if type(command) is list:
+            held.set()
+            go.wait(20)
+        put(command)
+
+    def call() -> None:
+        try:
+            recorder.record(checker.message("main", 0))
+            outcome.append("taken")
+        except RecorderClosedError:
+            outcome.append("refused")
+        done.set()
+
+    def watched_serve() -> None:
+        serve()
+        if writer._turn.closing:
+            turns.append(None)
+            if len(turns) == moment:
+                go.set()
+                done.wait(20)
+
+    writer._put = held_put
+    thread = threading.Thread(target=call)
+    thread.start()
+    held.wait(20)
+    writer._turn.serve = watched_serve  # type: ignore[method-assign]
+    recorder.close(timeout=20)
+    go.set()
+    thread.join(20)
+    return outcome[0], recorder.path

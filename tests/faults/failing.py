@@ -132,10 +132,21 @@ def each_fault(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
                 for behind in range(1, 4):
                     yield (*torn, Fault(cut, behind, errno.EIO))
                 yield (*torn, Fault(cut, 1, errno.EIO, forever=True))
+    yield from sync_faults(calls)
+
+
+def sync_faults(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
+    """Yield every failing sync together with a failing cut-back, and with a write that failed before."""
     for at in range(1, calls.get("fsync", 0) + 1):
         for cut in ("ftruncate", "fstat"):
-            yield (Fault("fsync", at, errno.EIO), Fault(cut, 1, errno.EIO))
-            yield (Fault("fsync", at, errno.EIO), Fault(cut, 1, errno.EIO, forever=True))
+            for forever in (False, True):
+                yield (Fault("fsync", at, errno.EIO), Fault(cut, 1, errno.EIO, forever))
+                yield (
+                    Fault("write", at, SHORT),
+                    Fault("write", at + 1, errno.EIO),
+                    Fault(cut, 1, errno.EIO, forever),
+                    Fault("fsync", at, errno.EIO),
+                )
 
 
 def suffer(report: Report, options: dict[str, object], faults: tuple[Fault, ...], *, delete: bool) -> None:
@@ -201,10 +212,22 @@ def each_call(report: Report, size: int, dice: random.Random) -> None:
             calls = counted(options, delete=delete)
             trials += [(options, faults, delete) for faults in each_fault(calls)]
     report.count("different faults", len(trials))
-    if size < len(trials):
-        trials = dice.sample(trials, size)
+    if size < len(trials):  # each call in its turn: there are many more faults of some than of others
+        by_call = [
+            [each for each in trials if each[1][0].call == call]
+            for call in sorted({each[1][0].call for each in trials})
+        ]
+        trials = [dice.choice(by_call[number % len(by_call)]) for number in range(size)]
     for options, faults, delete in trials:
         suffer(report, options, faults, delete=delete)
+
+
+@row("failing.sync", "a sync and what would mend it fail: all is written anew", quick=60, full=1_000, long=1_000)
+def sync(report: Report, size: int, dice: random.Random) -> None:
+    """A failed sync drops the pages, and the next one says yes: what it covered must be written once more."""
+    trials = [(options, faults) for options in MODES for faults in sync_faults(counted(options, delete=False))]
+    for options, faults in trials if size >= len(trials) else dice.sample(trials, size):
+        suffer(report, options, faults, delete=False)
 
 
 @row("failing.create", "a create that fails says so and leaves nothing behind", quick=60, full=5_000, long=5_000)

@@ -19,7 +19,19 @@ from pathlib import Path
 import attrs
 
 # In the order of the table.
-MODULES = ("kill", "power", "failing", "moved", "many", "hangs", "private", "accounting", "mutants")
+MODULES = (
+    "kill",
+    "power",
+    "failing",
+    "moved",
+    "many",
+    "hangs",
+    "anybytes",
+    "leak",
+    "private",
+    "accounting",
+    "mutants",
+)
 
 SIZES = ("quick", "full", "long")
 

@@ -56,7 +56,7 @@ MUTANTS = (
         "self._kept, self._kept_end = 0,",
         EACH,
     ),
-    Mutant("a failed sync simply repeated", "_journal", "if sync_failed:", "if False:", EACH),
+    Mutant("a failed sync simply repeated", "_journal", "if sync_failed:", "if False:", ("failing.sync",)),
     Mutant(
         "flush: a failed sync simply repeated",
         "_journal",
@@ -93,13 +93,6 @@ MUTANTS = (
         ("moved.within",),
     ),
     Mutant("a new file without its header", "_journal", "return header[size:], 0", 'return b"", 0', EACH),
-    Mutant(
-        "no look whether the file is one",
-        "_journal",
-        "if not stat.S_ISREG(status.st_mode):",
-        "if False:",
-        ("moved.between",),
-    ),
     Mutant("links are followed", "_journal", "os.O_CLOEXEC | os.O_NOFOLLOW |", "os.O_CLOEXEC |", ("moved.between",)),
     Mutant(
         "shared: the lock is not taken",
@@ -123,13 +116,17 @@ MUTANTS = (
         ("many.exclusive",),
     ),
     Mutant(
-        "files are open to others", "_journal", "_FLAGS | flags, 0o600)", "_FLAGS | flags, 0o644)", ("private.modes",)
+        "the mode of files is left to the umask",
+        "_journal",
+        "stat.S_IMODE(status.st_mode) != 0o600",
+        "False",
+        ("private.modes",),
     ),
     Mutant(
-        "folders are open to others",
+        "the mode of folders is left to the umask",
         "_system",
-        "system.mkdir(new, 0o700)",
-        "system.mkdir(new, 0o755)",
+        "if stat.S_IMODE(system.lstat(new).st_mode) != 0o700:",
+        "if False:",
         ("private.modes",),
     ),
     Mutant(
@@ -165,7 +162,13 @@ MUTANTS = (
         "pass",
         ("accounting.machine", "failing.each_call"),
     ),
-    Mutant("what a failed sync lost is not kept", "_turn", "self._backlog[:0] = self._unsynced", "pass", EACH),
+    Mutant(
+        "what a failed sync lost is not kept",
+        "_turn",
+        "self._backlog[:0] = self._unsynced",
+        "pass",
+        ("failing.sync", "accounting.machine"),
+    ),
     Mutant(
         "no retry by itself",
         "_turn",
@@ -186,21 +189,21 @@ MUTANTS = (
         "_writer",
         "        self._turn.serve()  # the second look",
         "        # the second look",
-        ("accounting.shutdown",),
+        ("accounting.looks",),
     ),
     Mutant(
         "callers do not look again",
         "_writer",
         "if self._reached is not _OPEN or self._inline:",
         "if self._inline:",
-        ("accounting.shutdown",),
+        ("accounting.looks",),
     ),
     Mutant(
         "closed is said after the second look",
         "_writer",
         "        self._reached = State.CLOSED\n        self._turn.serve()",
         "        self._turn.serve()\n        self._reached = State.CLOSED\n        ",
-        ("accounting.shutdown",),
+        ("accounting.looks",),
     ),
     Mutant(
         "the queue has no bound",
