@@ -75,6 +75,7 @@ class Journal:
     #   _kept, _kept_end bytes of the coming append that a failed one left in the file, and where they end
     #   _kept_begin      where the unbroken run of them begins, and
     #   _kept_before     how many of them stand before that run
+    #   _kept_size       how large the file was with them, for somebody may cut them off
     #   _cut_to          where to cut, before anything else, bytes whose sync failed and which could not be cut then
     #   _unsynced_from   where the bytes begin that no sync has covered yet; -1 when there are none
 
@@ -226,7 +227,7 @@ class Journal:
     def _forget(self) -> None:
         """Know nothing of the file's tail."""
         self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = -1
-        self._kept = self._kept_before = 0
+        self._kept = self._kept_before = self._kept_size = 0
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
@@ -283,10 +284,10 @@ class Journal:
             run.attempt = left
             run.unplaced = size = self._system.write(self._fd, left)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
-            begins_line, is_alone = not run.in_line, end - size == run.end
+            is_next, in_line = end - size == run.end, run.in_line
             run.add(end, size)
             run.in_line = size < len(left)
-            if not is_alone and not (begins_line and self._ends_line(run.begin)):  # somebody else wrote just before us
+            if not is_next and (in_line or not self._begins_line(left, run.begin)):  # somebody else wrote just before
                 run.tear(before + chunk.rfind(b"\n", 0, len(chunk) - len(left)) + 1)
                 raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
             if size == len(left):
@@ -301,9 +302,9 @@ class Journal:
         """Return whether *data* stands at *offset*."""
         return self._system.pread(self._fd, len(data), offset) == data
 
-    def _ends_line(self, size: int) -> bool:
-        """Return whether the first *size* bytes of the file end in a newline."""
-        return size > 0 and self._system.pread(self._fd, 1, size - 1) == b"\n"
+    def _begins_line(self, data: bytes | memoryview, offset: int) -> bool:
+        """Return whether *data*, which stands at *offset*, begins a line there, or ends the one before."""
+        return data[:1] == b"\n" or (offset > 0 and self._holds(b"\n", offset - 1))
 
     def _cut_back(self, run: _Run, prefix: int, skip: int, *, sync_failed: bool) -> None:
         """Take back what a failed append wrote, while it still ends the file; else remember what stays."""
@@ -326,7 +327,8 @@ class Journal:
             ours = False
         self._end = -1
         self._kept_begin, self._kept_before = run.begin, max(0, run.before - prefix) + skip
-        if sync_failed:  # also what stands before somebody else's lines is written once more: twice is better than never
+        self._kept_size = run.begin if ours else run.end
+        if sync_failed:  # what stands before somebody else's lines is written once more: twice is better than never
             self._kept, self._kept_end = 0, run.end
             self._cut_to = -1 if ours else run.begin
         elif ours:
@@ -358,7 +360,7 @@ class Journal:
         if skip and size == self._kept_end:
             return b"", skip
         if skip:  # somebody wrote behind our torn line, or cut it off: what is whole counts, the rest is written again
-            skip = whole(lines, max(0, skip - max(0, self._kept_end - size)))
+            skip = whole(lines, max(0, skip - max(0, self._kept_size - size)))
         tail = self._system.pread(self._fd, 4, max(0, size - 4)) if size else b"\n"
         return b"" if tail.endswith(b"\n") else rest_of_character(tail) + b"\n", skip
 
