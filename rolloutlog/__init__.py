@@ -15,6 +15,7 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 from ._ack import Ack
 from ._attach import attach
 from ._codec import ItemLike
+from ._convert import convert
 from ._handler import RolloutHandler
 from ._input import to_input
 from ._layout import find_sessions
@@ -43,6 +44,7 @@ __all__ = [
     "SessionMeta",
     "SessionStateSnapshot",
     "attach",
+    "convert",
     "find_sessions",
     "iter_entries",
     "load_session",

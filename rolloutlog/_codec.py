@@ -20,7 +20,7 @@ from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_
 from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
 from rolloutlog._envelope import Envelope, required_meta
 from rolloutlog._json import JSON, InvalidJson, Json, plain
-from rolloutlog._models import OWN, Entry, LogEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from rolloutlog._models import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from rolloutlog._structure import Inexact
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import ResponseItem, is_item
@@ -165,6 +165,7 @@ class LineEncoder:
     ) -> None:
         if format not in ("flat", "envelope"):
             raise ValueError(f"format is 'flat' or 'envelope', not {format!r}")
+        self._json = json
         self._redact = redact
         self._only_known = only_known
         self._clock = clock
@@ -237,6 +238,10 @@ class LineEncoder:
         """Encode *entry*; ``b""`` when *redact* returned `None`. Never raises for what its extras hold."""
         encode = self._encoded if self._redact is None else self._redacted
         return encode(entry, wire_log(entry))
+
+    def other(self, entry: OtherEntry) -> bytes:
+        """Encode *entry*, a line that is neither wrapped nor redacted, for it was read so; but without its number."""
+        return self._json.line({key: value for key, value in entry.raw.items() if key != "ordinal"})
 
     def completed(self, meta: SessionMeta) -> SessionMeta:
         """Return *meta* with what the format wants to stand in it.

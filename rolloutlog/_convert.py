@@ -1,0 +1,160 @@
+"""convert(): a session in the other format, in a file of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from ._blocks import StrPath
+from ._codec import Format, LineEncoder, wire
+from ._envelope import event_of
+from ._journal import Journal
+from ._layout import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
+from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
+from ._reader import iter_history, load_head
+from .exceptions import SessionExistsError
+from .items import is_item
+
+# What a meta says of its own file, and not of the session.
+_OF_THE_FILE = frozenset({"history_mode", "history_base", "forked_from_ordinal_exclusive"})
+# How many lines are written at once.
+_BATCH = 1024
+
+
+def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Path:
+    """Write the session at *path* again in the other format, and return the new file; the old one stays as it is.
+
+    Items, states, log entries and all other lines that can be read are in the new file, in the same order. What is not:
+    lines that cannot be read, the times of wrapped lines, and the events that showed a message (the envelope format
+    gets them anew). Where Codex had a fork refer to another file, its history is copied.
+
+    The new session keeps its id, so that `session` finds it by its name, unless *home* holds that id already; then it
+    has a new one, and its meta says ``converted_from``.
+
+    Args:
+        path: a rollout.
+        format: "flat" or "envelope".
+        home: where the new one goes, as for `RolloutRecorder.create`.
+
+    Raises:
+        ValueError: it has that format already, or there is no such format.
+        SessionNotFoundError, InvalidRolloutError, MissingExtraError: as for `load_session`.
+        InvalidItemError: the new format has no place for something in it: an item nested 127 deep, a ``cwd`` that is no
+            string.
+        OSError: the old file cannot be read, or the new one written; nothing of it is left behind then.
+    """
+    head = load_head(path)
+    clock = _Clock(head.session)
+    encoder = LineEncoder(format=format, clock=clock)
+    if format == head.format:
+        raise ValueError(f"{os.fspath(path)} is of the format {format!r} already")
+    where = resolve_home(home).absolute()
+    session = encoder.completed(_moved(head.session, where))
+    started = _began(head.session, path)
+    final = rollout_path(where, started, session.id)
+    hidden = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
+    journal = Journal(hidden, header=encoder.meta(session), fsync="flush")
+    journal.create()
+    try:
+        for lines in _batches(_lines(path, encoder, clock)):
+            journal.append(lines)
+        journal.sync()
+        journal.close()
+        _name(hidden, final)
+    except FileExistsError:
+        raise SessionExistsError(session.id, final) from None
+    finally:
+        journal.close()
+        with suppress(OSError):  # litter at worst
+            os.unlink(hidden)
+    return final
+
+
+def _name(hidden: Path, final: Path) -> None:
+    """Give the file its name, unless something has that already."""
+    try:
+        os.link(hidden, final)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if final.exists():
+            raise FileExistsError(final) from None
+        os.rename(hidden, final)
+
+
+class _Clock:
+    """Tells the time for wrapped lines: the last that the session itself has told."""
+
+    def __init__(self, session: SessionMeta) -> None:
+        self._now = time.time()
+        self.hear(session.timestamp)
+
+    def __call__(self) -> float:
+        return self._now
+
+    def hear(self, timestamp: str) -> None:
+        """Go to *timestamp*, if that is one."""
+        with suppress(ValueError, OverflowError):  # then the time stays what it was
+            told = dt.datetime.fromisoformat(timestamp)
+            self._now = (told if told.tzinfo else told.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def _moved(session: SessionMeta, home: Path) -> SessionMeta:
+    """Return the meta for the new file."""
+    extra = {key: value for key, value in session.extra.items() if key not in _OF_THE_FILE}
+    try:
+        session_id = parse_session_id(session.id)
+    except ValueError:
+        return attrs.evolve(session, id=str(uuid.uuid4()), extra={**extra, "converted_from": session.id})
+    if find_by_id(home, session_id) is None:
+        return attrs.evolve(session, extra=extra)
+    return attrs.evolve(session, id=str(uuid.uuid4()), extra={**extra, "converted_from": session_id})
+
+
+def _began(session: SessionMeta, path: StrPath) -> dt.datetime:
+    """Return when the session began: by its meta, else by the name of its file, else now."""
+    try:
+        return session.started
+    except (ValueError, OverflowError):
+        named = parse_file_name(path)
+        return named.started if named is not None else dt.datetime.now(dt.UTC)
+
+
+def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes]:
+    """Yield the lines of the new file, behind the first."""
+    shown: tuple[object, object] | None = None  # the event that goes without saying behind the last item
+    for entry in iter_history(path):
+        if is_item(entry):
+            yield from encoder.items([entry])[0]
+            event = event_of(wire(entry))
+            shown = None if event is None else (event["type"], event["message"])
+        elif isinstance(entry, SessionStateSnapshot):
+            yield encoder.state(entry)
+        elif isinstance(entry, LogEntry):
+            clock.hear(entry.timestamp)
+            yield encoder.log(entry)
+        elif isinstance(entry, OtherEntry) and (shown is None or _shows(entry) != shown):
+            yield encoder.other(entry)
+
+
+def _shows(entry: Entry) -> tuple[object, object] | None:
+    """Return which event shows which text on the line *entry*."""
+    payload = entry.raw.get("payload") if isinstance(entry, OtherEntry) and entry.type == "event_msg" else None
+    return (payload.get("type"), payload.get("message")) if isinstance(payload, dict) else None
+
+
+def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch

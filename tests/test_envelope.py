@@ -1,0 +1,278 @@
+"""The envelope format as we write it: lines that wrap records, what real readers require, and numbers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from helpers import values_in
+from hypothesis import given
+from strategies import entries, items
+
+import rolloutlog
+from rolloutlog import LogEntry, Message, Other, RolloutRecorder, SessionMeta, SessionStateSnapshot, load_session
+from rolloutlog._codec import LineEncoder, decode_line, wire
+from rolloutlog._envelope import Numbering
+from rolloutlog.exceptions import InvalidItemError
+
+ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
+NOW = 1753283006.5
+WHEN = "2025-07-23T15:03:26.500Z"
+ENCODER = LineEncoder(format="envelope", clock=lambda: NOW)
+REQUIRED = {"cwd", "originator", "cli_version"}
+
+
+def values(lines):
+    """Return what each of the lines in *lines* holds, read by nothing of ours."""
+    return list(map(json.loads, lines.splitlines()))
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_item_is_the_payload_of_a_line_with_its_time():
+    """Time, type and payload, in the order in which the real one writes them."""
+    item = {"type": "function_call_output", "call_id": "c", "output": "x"}
+
+    (lines,), _ = ENCODER.items([item])
+
+    expected = f'{{"timestamp":"{WHEN}","type":"response_item","payload":{json.dumps(item, separators=(",", ":"))}}}\n'
+    assert lines == expected.encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [
+        (Message.user("hi"), {"type": "user_message", "message": "hi"}),
+        (Message.assistant("ho"), {"type": "agent_message", "message": "ho"}),
+        (Message.system("be brief"), None),
+        (Message.user(""), None),
+    ],
+)
+def test_a_message_that_people_see_is_followed_by_its_event(message, event):
+    """By these events Codex lists a session and shows what was said."""
+    (lines,), _ = ENCODER.items([message])
+
+    item, *events = values(lines)
+    assert item["payload"] == wire(message)
+    assert [line["payload"] for line in events] == ([] if event is None else [event])
+    assert {line["type"] for line in events} <= {"event_msg"}
+
+
+@given(entries)
+def test_an_entry_comes_back_out_of_its_envelope(entry):
+    """decode(encode(x)) == x for items, states and log entries, wrapped."""
+    if isinstance(entry, SessionStateSnapshot):
+        lines = ENCODER.state(entry)
+    elif isinstance(entry, LogEntry):
+        lines = ENCODER.log(entry)
+    else:
+        (lines,), _ = ENCODER.items([entry])
+
+    assert decode_line(lines.split(b"\n")[0]) == entry
+
+
+@given(items)
+def test_the_payload_is_the_line_of_the_flat_format(item):
+    """Nothing but the envelope is between the two formats."""
+    (flat,), _ = LineEncoder().items([item])
+
+    (lines,), _ = ENCODER.items([item])
+
+    assert values(lines)[0]["payload"] == json.loads(flat)
+
+
+def test_states_and_log_entries_are_of_a_type_of_our_own():
+    """A real reader knows none of that name, now or later, and skips the line."""
+    lines = ENCODER.state({"step": 1, "type": "message"}) + ENCODER.log(LogEntry("t", "INFO", "agent", "hm"))
+
+    assert [line["type"] for line in values(lines)] == ["rolloutlog", "rolloutlog"]
+
+
+def test_gaps_and_withheld_records_are_wrapped_too():
+    """Every line of the file is an envelope, also those that nobody asked for."""
+
+    def fails(record):
+        raise RuntimeError
+
+    encoder = LineEncoder(format="envelope", redact=fails, clock=lambda: NOW)
+
+    lines = [encoder.gap(3, "the queue was full"), *encoder.items([Message.user("secret")])[0]]
+
+    assert [decode_line(line).level for line in lines] == ["WARNING", "ERROR"]
+    assert [json.loads(line)["type"] for line in lines] == ["rolloutlog", "rolloutlog"]
+
+
+def test_redaction_sees_the_record_and_not_its_envelope():
+    """The hook is the same for both formats, and the event shows what it left."""
+    seen = []
+
+    def redact(record):
+        seen.append(record)
+        return {**record, "content": [{"type": "input_text", "text": "***"}]}
+
+    (lines,), _ = LineEncoder(format="envelope", redact=redact).items([Message.user("secret")])
+
+    assert [record["type"] for record in seen] == ["message"]
+    assert b"secret" not in lines
+    assert values(lines)[1]["payload"]["message"] == "***"
+
+
+def test_an_item_that_is_too_deep_in_its_envelope_is_refused():
+    """Real readers skip a line of more than 127 levels: the envelope is one of them, and the item another."""
+    deep = json.loads("[" * 125 + "]" * 125)
+    item = Other({"type": "web_search_call", "results": deep})
+
+    (line,), _ = ENCODER.items([item])
+    with pytest.raises(InvalidItemError, match="nested"):
+        ENCODER.items([Other({"type": "web_search_call", "results": [deep]})])
+
+    assert decode_line(line) == item
+
+
+# --- the meta ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_meta_holds_what_every_real_reader_requires(tmp_path, monkeypatch):
+    """Folder, originator and version are there unless the caller says something else; the recorder tells them too."""
+    monkeypatch.chdir(tmp_path)
+    with RolloutRecorder.create(tmp_path, format="envelope", instructions="be kind", meta={"x": 1}) as recorder:
+        pass
+
+    payload = values_in(recorder.path)[0]["payload"]
+
+    assert payload["cwd"] == str(tmp_path)
+    assert (payload["originator"], payload["cli_version"]) == ("rolloutlog", rolloutlog.__version__)
+    assert (payload["id"], payload["instructions"], payload["x"]) == (recorder.session.id, "be kind", 1)
+    assert load_session(recorder.path).session == recorder.session
+
+
+def test_a_callers_own_folder_and_originator_stay(tmp_path):
+    """What is said by ``meta=`` wins."""
+    with RolloutRecorder.create(tmp_path, format="envelope", meta={"cwd": "/x", "originator": "mine"}) as recorder:
+        pass
+
+    assert recorder.session.extra["cwd"] == "/x"
+    assert recorder.session.extra["originator"] == "mine"
+
+
+@pytest.mark.parametrize("key", sorted(REQUIRED))
+def test_a_required_key_that_is_no_string_is_refused(tmp_path, key):
+    """A real reader would give up the whole file; nothing is left behind."""
+    with pytest.raises(InvalidItemError, match=f"session_meta.{key}"):
+        RolloutRecorder.create(tmp_path, format="envelope", meta={key: None})
+
+    assert not list(tmp_path.rglob("rollout-*"))
+
+
+@pytest.mark.parametrize("redacted", [{}, {"cwd": None}, {"cwd": 3, "instructions": "x"}, None])
+def test_redaction_cannot_take_the_required_keys_away(redacted):
+    """Whatever the hook returns for the meta, a real reader takes the line."""
+    line = LineEncoder(format="envelope", redact=lambda record: redacted).meta(SessionMeta(ID, WHEN))
+
+    payload = json.loads(line)["payload"]
+    assert (payload["id"], payload["timestamp"]) == (ID, WHEN)
+    assert all(type(payload[key]) is str for key in REQUIRED)
+
+
+def test_the_version_is_the_one_of_the_package():
+    """setup.cfg says the same in another place."""
+    assert rolloutlog.__version__ in LineEncoder(format="envelope").meta(SessionMeta(ID, WHEN)).decode()
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_goes_on_in_its_own_format(tmp_path):
+    """Resuming asks for no format, and one that is asked for makes no difference."""
+    with rolloutlog.session("trip", home=tmp_path, format="envelope") as session:
+        session.record(Message.user("one"))
+        session.state = {"step": 1}
+    with rolloutlog.session("trip", home=tmp_path, format="flat") as session:
+        assert (len(session.items), session.state) == (1, {"step": 1})
+        session.record(Message.assistant("two"))
+        assert session.items == [Message.user("one"), Message.assistant("two")]
+
+    saved = load_session(session.path)
+
+    assert saved.format == "envelope"
+    assert [item.text for item in saved.items] == ["one", "two"]
+    assert all("payload" in value for value in values_in(session.path))
+
+
+def test_a_record_counts_once_with_its_event(tmp_path):
+    """The accounts are of records, not of lines."""
+    with RolloutRecorder.create(tmp_path, format="envelope") as recorder:
+        recorder.record(Message.user("one"))
+        recorder.record(Message.user("two"), Message.assistant("three"))
+        recorder.flush()
+
+        assert recorder.stats.written == recorder.stats.accepted == 3
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def paginated(folder, *lines):
+    """Write a rollout like those of the newest Codex, whose lines are numbered, and return it."""
+    payload = {"id": ID, "timestamp": WHEN, "cwd": "/x", "originator": "codex", "cli_version": "1"}
+    payload["history_mode"] = "paginated"
+    meta = {"timestamp": WHEN, "ordinal": 0, "type": "session_meta", "payload": payload}
+    path = folder / f"rollout-2025-07-23T15-03-26-{ID}.jsonl"
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [meta, *lines]))
+    return path
+
+
+def numbers(path):
+    """Return the number of each line that real readers know."""
+    return [value.get("ordinal") for value in values_in(path) if value["type"] != "rolloutlog"]
+
+
+def test_lines_behind_numbered_ones_have_the_next_numbers(tmp_path):
+    """In the order in which they stand in the file, whoever recorded them; those of our own type have none."""
+    path = paginated(tmp_path, {"timestamp": WHEN, "ordinal": 1, "type": "event_msg", "payload": {"type": "x"}})
+    recorder, _ = RolloutRecorder.resume(path)
+    with recorder:
+        for number in range(5):
+            recorder.record(Message.user(str(number)), Message.assistant("ho"))
+            recorder.record_state({"step": number})
+    recorder, _ = RolloutRecorder.resume(path)
+    with recorder:
+        recorder.record(Message.user("again"))
+
+    assert numbers(path) == list(range(2 + 5 * 4 + 2))
+    assert len(load_session(path).items) == 11
+
+
+def test_lines_behind_lines_without_numbers_have_none(tmp_path):
+    """Also when some line further up has one: it is the meta that says what the file is."""
+    with RolloutRecorder.create(tmp_path, format="envelope") as recorder:
+        recorder.record(Message.user("hi"))
+    recorder, _ = RolloutRecorder.resume(recorder.path)
+    with recorder:
+        recorder.record(Message.user("ho"))
+
+    assert set(numbers(recorder.path)) == {None}
+
+
+def test_what_has_its_number_keeps_it():
+    """Lines that could not be written come by again."""
+    numbering = Numbering(7)
+    lines = ENCODER.items([Message.user("hi")])[0][0] + ENCODER.state({})
+
+    once = numbering(lines)
+
+    assert [value.get("ordinal") for value in values(once)] == [7, 8, None]
+    assert numbering(once) is once
+    assert numbering.following == 9
+
+
+def test_numbers_are_given_in_the_order_of_the_lines():
+    """A number follows another whatever the pieces in which the lines come."""
+    lines = [ENCODER.items([Message.user(str(number))])[0][0] for number in range(4)]
+    pieces = [lines[0], b"".join(lines[1:3]), lines[3]]
+
+    numbered = b"".join(map(Numbering(0), pieces))
+
+    assert [value["ordinal"] for value in values(numbered)] == list(itertools.islice(itertools.count(), 8))
