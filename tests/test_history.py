@@ -1,0 +1,394 @@
+"""What was said and what the model sees: compactions, turns taken back, forks; archived and compressed sessions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
+from rolloutlog._blocks import _zstd
+from rolloutlog._codec import wire
+from rolloutlog._layout import find_session
+from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
+
+PARENT = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
+CHILD = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4b"
+OTHER = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4c"
+WHEN = "2025-07-23T15:03:26.000Z"
+LATER = "2025-07-23T15:04:26.000Z"
+ENVIRONMENT = "<environment_context>\n  <cwd>/x</cwd>\n</environment_context>"
+zstd = _zstd()
+needs_zstd = pytest.mark.skipif(zstd is None, reason="needs the extra zstd")
+
+
+def line(kind, payload, timestamp=WHEN):
+    """Return a line of the envelope format."""
+    return json.dumps({"timestamp": timestamp, "type": kind, "payload": payload}).encode() + b"\n"
+
+
+def meta(session_id, **keys):
+    """Return a session meta."""
+    known = {"id": session_id, "timestamp": WHEN, "cwd": "/x", "originator": "codex", "cli_version": "1"}
+    return line("session_meta", {**known, **keys})
+
+
+def user(text, timestamp=WHEN):
+    return line("response_item", wire(Message.user(text)), timestamp)
+
+
+def model(text, timestamp=WHEN):
+    return line("response_item", wire(Message.assistant(text)), timestamp)
+
+
+def compacted(summary, *instead, **keys):
+    """Return the line of a compaction with the items that stand for everything before."""
+    return line("compacted", {"message": summary, "replacement_history": [wire(item) for item in instead], **keys})
+
+
+def taken_back(turns):
+    """Return the line that takes so many turns back."""
+    return line("event_msg", {"type": "thread_rolled_back", "num_turns": turns})
+
+
+@pytest.fixture
+def rollout(tmp_path):
+    """Return a function that puts lines into the file of a session in the home `tmp_path`."""
+
+    def write(session_id, *lines, folder="sessions/2025/07/23"):
+        path = tmp_path / folder / f"rollout-2025-07-23T15-03-26-{session_id}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(lines))
+        return path
+
+    return write
+
+
+def texts(items):
+    """Return the text of each item."""
+    return [item.text for item in items]
+
+
+# --- compacted --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        ([user("a"), model("b")], ["a", "b"]),
+        ([user("a"), model("b"), compacted("s", Message.user("S")), user("c")], ["S", "c"]),
+        ([user("a"), compacted("s"), user("c")], ["c"]),
+        ([user("a"), compacted("s", Message.user("S")), compacted("t", Message.user("T")), user("c")], ["T", "c"]),
+        ([user("a"), model("b"), line("compacted", {"message": "s"}), user("c")], ["a", "s", "c"]),
+        ([user("a"), line("compacted", {"message": "s", "replacement_history": None}), user("c")], ["a", "s", "c"]),
+        ([user(ENVIRONMENT), user("a"), line("compacted", {"message": "s"})], ["a", "s"]),
+        (
+            [user("a"), compacted("s", Message.user("S")), user("b"), line("compacted", {"message": "t"})],
+            ["S", "b", "t"],
+        ),
+        # what a real reader skips as a whole
+        ([user("a"), line("compacted", {"replacement_history": []}), user("c")], ["a", "c"]),
+        ([user("a"), line("compacted", {"message": "s", "replacement_history": [{"type": "message"}]})], ["a"]),
+        ([user("a"), line("compacted", "s"), user("c")], ["a", "c"]),
+        ([user("a"), line("compacted", {"message": "s", "replacement_history": [3]})], ["a"]),
+    ],
+)
+def test_a_compaction_changes_what_the_model_sees_and_not_what_was_said(rollout, lines, seen):
+    """The expectations are what the newest Codex was seen to send for the same lines."""
+    saved = load_session(rollout(PARENT, meta(PARENT), *lines))
+
+    assert texts(saved.context) == seen
+    assert [item["content"][0]["text"] for item in saved.to_input()] == seen
+    assert len(saved.items) == sum(b"response_item" in each for each in lines)
+    assert not saved.skipped
+
+
+def test_a_compaction_is_kept_as_an_entry(rollout):
+    """In order, whole, and as what it is."""
+    path = rollout(PARENT, meta(PARENT), user("a"), compacted("s", Message.user("S")))
+
+    kinds = [entry.type for entry in iter_entries(path)]
+
+    assert kinds == ["session_meta", "message", "compacted"]
+    assert load_session(path).others[0].raw["payload"]["message"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        ([user("a"), model("b"), user("c"), model("d"), taken_back(1), user("z")], ["a", "b", "z"]),
+        ([user("a"), model("b"), user("c"), model("d"), taken_back(5), user("z")], ["z"]),
+        ([user("a"), user("c"), user("d"), taken_back(1), user("z")], ["a", "c", "z"]),
+        ([user("a"), taken_back(0), user("z")], ["a", "z"]),
+        ([user("a"), taken_back(1), taken_back(1), user("z")], ["z"]),
+        ([taken_back(1), user("z")], ["z"]),
+        ([user("a"), taken_back("1"), user("z")], ["a", "z"]),
+        ([user(ENVIRONMENT), user("a"), taken_back(1), user("z")], [ENVIRONMENT, "z"]),
+        ([user("a"), model("b"), user(ENVIRONMENT), user("c"), taken_back(1), user("z")], ["a", "b", "z"]),
+        ([user("a"), compacted("s", Message.user("S")), user("c"), taken_back(1), user("z")], ["S", "z"]),
+        ([user("a"), compacted("s", Message.user("S")), user("c"), taken_back(2), user("z")], ["z"]),
+    ],
+)
+def test_a_turn_that_was_taken_back_is_not_seen_any_more(rollout, lines, seen):
+    """It was said all the same."""
+    saved = load_session(rollout(PARENT, meta(PARENT), *lines))
+
+    assert texts(saved.context) == seen
+    assert len(saved.items) == sum(b"response_item" in each for each in lines)
+
+
+def test_a_resumed_session_goes_on_from_what_the_model_sees(rollout, tmp_path):
+    """Also in the live list of `session`, whose items are what was said."""
+    path = rollout(PARENT, meta(PARENT), user("a"), compacted("s", Message.user("S")))
+    recorder, saved = RolloutRecorder.resume(path)
+    with recorder:
+        recorder.record(Message.user("c"))
+
+    assert texts(saved.items) == ["a"]
+    assert texts(load_session(path).context) == ["S", "c"]
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+
+def test_copied_history_is_told_from_what_was_said_here(rollout):
+    """A fork begins with its parent's meta and lines, written at once; nobody needs to count them twice."""
+    path = rollout(
+        CHILD,
+        meta(CHILD, forked_from_id=PARENT),
+        meta(PARENT),
+        user("a"),
+        model("b"),
+        user("c", LATER),
+        model("d", LATER),
+    )
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["a", "b", "c", "d"]
+    assert texts(saved.items[saved.inherited :]) == ["c", "d"]
+    assert [parent.id for parent in saved.parents] == [PARENT]
+    assert saved.session.parent_id == PARENT
+    assert (saved.session_id, saved.skipped) == (CHILD, [])
+
+
+def test_copies_end_where_a_line_names_the_session_itself(rollout):
+    """A program that forks and goes on at once leaves no time between."""
+    own = line("event_msg", {"type": "thread_settings_applied", "thread_id": CHILD})
+    path = rollout(CHILD, meta(CHILD, forked_from_id=PARENT), meta(PARENT), user("a"), own, user("c"))
+
+    saved = load_session(path)
+
+    assert saved.inherited == 1
+
+
+def base(lines):
+    """Return what a fork's meta says of the file in which its history stands."""
+    return {"thread_id": PARENT, "end_ordinal_exclusive": 3, "end_byte_offset": len(b"".join(lines))}
+
+
+def test_history_in_the_parents_file_is_read_from_there(rollout):
+    """The newest copies nothing: the fork says how much of which file comes before it."""
+    shared = [meta(PARENT), user("a"), compacted("s", Message.user("S")), model("b")]
+    rollout(PARENT, *shared, user("not of the fork"))
+    path = rollout(CHILD, meta(CHILD, forked_from_id=PARENT, history_base=base(shared)), user("c"))
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["a", "b", "c"]
+    assert saved.inherited == 2
+    assert texts(saved.context) == ["S", "b", "c"]
+    assert [entry.text for entry in iter_entries(path) if isinstance(entry, Message)] == ["c"]
+
+
+def test_a_fork_of_a_fork_has_the_history_of_both(rollout):
+    """As far back as it goes."""
+    first = [meta(PARENT), user("a")]
+    rollout(PARENT, *first, folder="archived_sessions")
+    second = [meta(CHILD, history_base=base(first)), user("b")]
+    rollout(CHILD, *second)
+    third = {**base(second), "thread_id": CHILD}
+
+    saved = load_session(rollout(OTHER, meta(OTHER, history_base=third), user("c")))
+
+    assert texts(saved.items) == ["a", "b", "c"]
+    assert saved.inherited == 2
+
+
+@pytest.mark.parametrize(
+    "history_base",
+    [
+        {"thread_id": OTHER, "end_byte_offset": 10},
+        {"thread_id": CHILD, "end_byte_offset": 10},
+        {"thread_id": "../../x", "end_byte_offset": 10},
+        {"thread_id": PARENT},
+        {"thread_id": PARENT, "end_byte_offset": "x"},
+        {},
+        None,
+        3,
+    ],
+    ids=str,
+)
+def test_history_that_is_not_there_is_reported(rollout, history_base):
+    """What the session itself holds is read, and the report says what is missing."""
+    saved = load_session(rollout(CHILD, meta(CHILD, history_base=history_base), user("c")))
+
+    assert texts(saved.items) == ["c"]
+    assert [skipped.reason for skipped in saved.skipped] == [
+        "the history that the session was forked from is not there"
+    ]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"forked_from_id": PARENT},
+        {"parent_thread_id": PARENT},
+        {"parent_id": PARENT},
+        {"source": {"subagent": {"thread_spawn": {"parent_thread_id": PARENT, "depth": 1}}}},
+    ],
+    ids=str,
+)
+def test_a_session_tells_whose_it_is(rollout, keys):
+    """Forks, sub-agents and the sessions of forked processes name their parents, each in its way."""
+    assert load_session(rollout(CHILD, meta(CHILD, **keys))).session.parent_id == PARENT
+
+
+@pytest.mark.parametrize("source", ["cli", {"subagent": "review"}, {"subagent": {"other": "x"}}, None, 3], ids=str)
+def test_a_session_without_a_parent_has_none(rollout, source):
+    """Whatever its source says."""
+    assert load_session(rollout(CHILD, meta(CHILD, source=source))).session.parent_id is None
+
+
+# --- archived ---------------------------------------------------------------------------------------------------------
+
+
+def test_archived_sessions_are_listed_when_asked_for_and_found_by_id(rollout, tmp_path):
+    """They lie in one folder beside the others; a new session cannot take their id."""
+    path = rollout(PARENT, meta(PARENT), folder="archived_sessions")
+    other = rollout(CHILD, meta(CHILD))
+
+    assert [found.path for found in find_sessions(tmp_path)] == [other]
+    assert [found.path for found in find_sessions(tmp_path, archived=True)] == [path]
+    assert find_session(PARENT, tmp_path) == path
+    with pytest.raises(SessionExistsError):
+        RolloutRecorder.create(tmp_path, session_id=PARENT)
+
+
+# --- compressed -------------------------------------------------------------------------------------------------------
+
+
+def packed(path):
+    """Compress the file at *path* as Codex does, and return the new one."""
+    compressed = path.with_name(path.name + ".zst")
+    compressed.write_bytes(zstd.compress(path.read_bytes()))
+    path.unlink()
+    return compressed
+
+
+@needs_zstd
+def test_a_compressed_session_reads_as_the_same(rollout, tmp_path):
+    """Loaded, streamed, listed and found by id."""
+    path = rollout(PARENT, meta(PARENT), *[user(f"{number} " * 50) for number in range(5_000)])
+    plain, entries = load_session(path), list(iter_entries(path))
+
+    compressed = packed(path)
+
+    saved = load_session(compressed)
+    assert (saved.items, saved.session, saved.skipped) == (plain.items, plain.session, [])
+    assert list(iter_entries(compressed)) == entries
+    assert [found.path for found in find_sessions(tmp_path)] == [compressed]
+    assert find_session(PARENT[:13], tmp_path) == compressed
+
+
+@needs_zstd
+def test_the_plain_file_beside_a_compressed_one_is_the_session(rollout, tmp_path):
+    """Both are there for a moment while one is made of the other."""
+    path = rollout(PARENT, meta(PARENT))
+    compressed = packed(path)
+    path.write_bytes(meta(PARENT))
+
+    assert [found.path for found in find_sessions(tmp_path)] == [path]
+    assert compressed.exists()
+
+
+@needs_zstd
+def test_several_frames_are_one_session(rollout):
+    """A program may compress what it appends."""
+    path = rollout(PARENT, meta(PARENT))
+    compressed = packed(path)
+    with compressed.open("ab") as stream:
+        stream.write(zstd.compress(user("a")))
+
+    assert texts(load_session(compressed).items) == ["a"]
+
+
+@needs_zstd
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:-200] + b"\x00" * 50 + data[-150:]])
+def test_a_damaged_compressed_session_reads_as_far_as_it_is_whole(rollout, damage):
+    """The report says that there was more; nothing raises."""
+    lines = [user(f"{number} {number * 7919}") for number in range(5_000)]
+    path = packed(rollout(PARENT, meta(PARENT), *lines))
+    path.write_bytes(damage(path.read_bytes()))
+
+    saved = load_session(path)
+
+    assert 0 < len(saved.items) < 5_000
+    assert "damaged" in saved.skipped[-1].reason
+
+
+@needs_zstd
+def test_a_compressed_session_cannot_be_resumed(rollout):
+    """The error says what to do; the file stays as it is."""
+    path = packed(rollout(PARENT, meta(PARENT)))
+    before = path.read_bytes()
+
+    with pytest.raises(InvalidRolloutError, match="zstd -d"):
+        RolloutRecorder.resume(path)
+
+    assert path.read_bytes() == before
+
+
+def test_without_the_extra_the_error_names_it(rollout):
+    """It is an ImportError, too."""
+    path = rollout(PARENT, meta(PARENT))
+    path = path.rename(path.with_name(path.name + ".zst"))
+    code = (
+        "import sys\n"
+        "sys.modules['compression'] = sys.modules['backports'] = None\n"
+        "import rolloutlog\n"
+        "try:\n"
+        f"    rolloutlog.load_session({str(path)!r})\n"
+        "except ImportError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.startswith(MissingExtraError.__name__)
+    assert "pip install 'rolloutlog[zstd]'" in done.stdout
+
+
+@needs_zstd
+def test_a_small_file_that_unpacks_to_very_much_is_read_in_little_memory(rollout):
+    """A line bomb of a gigabyte is skipped, and never held."""
+    path = rollout(PARENT, meta(PARENT), user("a"))
+    compressed = path.with_name(path.name + ".zst")
+    with zstd.ZstdFile(compressed, "wb") as stream:
+        stream.write(path.read_bytes())
+        for _ in range(1024):
+            stream.write(b" " * 2**20)
+        stream.write(b"\n" + user("b"))
+    path.unlink()
+    code = (
+        "import resource, rolloutlog\n"
+        f"saved = rolloutlog.load_session({str(compressed)!r})\n"
+        "print(len(saved.items), len(saved.skipped))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 300 * 1024)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.split() == ["2", "1", "True"]
