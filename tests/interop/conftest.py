@@ -55,4 +55,4 @@ def real(release: Release, folder: Path) -> Codex:
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)
-    return Codex(release, folder)
+    return Codex(release, folder / str(release))

@@ -1,0 +1,179 @@
+"""What the model sees is not always what a file holds: compactions, forks, archives, compressed and converted ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from codex import Codex, says, session_id
+from expected import as_input, expected_history, history, items_in, said
+from ours import create
+from samples import EVERY_KIND, assistant, place, user
+
+from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_session
+from rolloutlog._blocks import _zstd
+from rolloutlog._codec import wire
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+PROMPT = "And then?"
+
+
+def sent(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
+    """Resume *rollout* and return the history that the model gets, as an API would take it."""
+    outcome = codex.resume(rollout, PROMPT)
+    assert outcome.returncode == 0, outcome.stderr
+    return list(map(as_input, history(codex.release, outcome.requests[0], PROMPT)))
+
+
+def seen(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
+    """Return what our reader says that the model gets."""
+    return expected_history(codex.release, list(map(as_input, load_session(rollout).to_input())))
+
+
+def compacted(codex: Codex) -> Path:
+    """Have *codex* record two turns with a compaction between, and return the file."""
+    rollout, _ = codex.begin("hi", [[says("ho")]])
+    limit = ["-c", "model_auto_compact_token_limit=50"]
+    replies = [[says("in short: ho")], [says("after")]]
+    codex.run([*limit, "resume", session_id(rollout)], "more", replies)
+    return rollout
+
+
+def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> None:
+    """Its own list of items stands for all before; what was said is still there."""
+    rollout = compacted(newest)
+    saved = load_session(rollout)
+
+    ours = seen(newest, rollout)
+
+    assert [entry.type for _, entry in saved.rewrites] == ["compacted"]
+    assert said(list(map(wire, saved.items))) == ["hi", "ho", "in short: ho", "more", "after"]
+    assert ours == sent(newest, rollout)
+    assert saved.skipped == []
+
+
+def test_of_older_compactions_and_turns_taken_back_too(newest: Codex) -> None:
+    """Written by hand, as older versions did: a summary without items, and a turn that was rolled back."""
+    rollout = place(newest, [user("a"), assistant("b"), user("c")])
+    for payload in (
+        {"type": "compacted", "payload": {"message": "in short"}},
+        {"type": "response_item", "payload": user("d")},
+        {"type": "response_item", "payload": user("e")},
+        {"type": "event_msg", "payload": {"type": "thread_rolled_back", "num_turns": 1}},
+    ):
+        with rollout.open("a") as stream:
+            stream.write(json.dumps({"timestamp": "2025-07-23T15:03:26.000Z", **payload}) + "\n")
+
+    ours = seen(newest, rollout)
+
+    assert said(ours) == ["a", "c", "in short", "d"]
+    assert ours == sent(newest, rollout)
+
+
+def fork(codex: Codex, rollout: Path) -> Path:
+    """Have *codex* fork the session in *rollout*, and return the new file."""
+    forked = codex.ask("thread/fork", {"threadId": session_id(rollout)})["thread"]["id"]
+    (found,) = [path for path in codex.rollouts() if session_id(path) == forked]
+    return found
+
+
+def test_a_fork_that_refers_to_another_file_is_read_with_its_history(newest: Codex) -> None:
+    """The newest copies nothing when it forks a session of its own; what we record there is sent with all before."""
+    parent, _ = newest.begin("hi", [[says("ho")]])
+    child = fork(newest, parent)
+    newest.resume(parent, "not in the fork")
+    recorder, before = RolloutRecorder.resume(child)
+    with recorder:
+        recorder.record(user("in the fork"))
+
+    ours = seen(newest, child)
+
+    saved = load_session(child)
+    assert said(list(map(wire, saved.items))) == ["hi", "ho", "in the fork"]
+    assert [item.text for item in saved.items[saved.inherited :]] == ["in the fork"]
+    assert (before.session.parent_id, before.skipped) == (session_id(parent), [])
+    assert ours == sent(newest, child)
+
+
+def test_a_fork_with_a_copied_history_counts_it_once(newest: Codex) -> None:
+    """Of a session of ours, and of older ones, the fork holds a copy."""
+    with create(newest) as recorder:
+        recorder.record(user("before"), assistant("said"))
+    child = fork(newest, recorder.path)
+    newest.resume(child, "more", [[says("on")]])
+
+    saved = load_session(child)
+
+    assert said(list(map(wire, saved.items[: saved.inherited])))[:2] == ["before", "said"]
+    assert said(list(map(wire, saved.items[saved.inherited :]))) == ["more", "on"]
+    assert [parent.id for parent in saved.parents] == [recorder.session.id]
+    assert seen(newest, child) == sent(newest, child)
+
+
+def test_a_session_that_codex_archived_is_found(newest: Codex) -> None:
+    """It lies in another folder then, and goes on there."""
+    with create(newest) as recorder:
+        recorder.record(user("before"))
+    newest.ask("thread/archive", {"threadId": recorder.session.id})
+
+    found = [session.id for session in find_sessions(newest.home, archived=True)]
+    resumed, saved = RolloutRecorder.resume(recorder.session.id, home=newest.home)
+    resumed.close()
+
+    assert found == [recorder.session.id]
+    assert [item.text for item in saved.items] == ["before"]
+
+
+@pytest.mark.skipif(_zstd() is None, reason="needs the extra zstd")
+def test_a_compressed_session_is_read_by_both(newest: Codex) -> None:
+    """What the newest resumes, we load."""
+    rollout = place(newest, EVERY_KIND)
+    before = load_session(rollout)
+    compressed = rollout.with_name(rollout.name + ".zst")
+    compressed.write_bytes(_zstd().compress(rollout.read_bytes()))
+    rollout.unlink()
+
+    saved = load_session(compressed)
+
+    assert saved.items == before.items
+    outcome = newest.resume(rollout, PROMPT)
+    assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, EVERY_KIND)
+
+
+def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, newest: Codex, tmp_path: Path) -> None:
+    """0.20.0 records, convert() writes it anew, the newest sends all of it, and the way back is open."""
+    old, _ = flat.begin("hi", [flat.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
+    before = old.read_bytes()
+
+    new = convert(old, format="envelope", home=newest.home)
+
+    items = items_in(old, flat.release)
+    outcome = newest.resume(new, PROMPT)
+    assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, items)
+    back = convert(new, format="flat", home=tmp_path / "back")
+    assert said(list(map(wire, load_session(back).items))) == ["hi", "ho", PROMPT, "Resumed."]
+    assert old.read_bytes() == before
+
+
+def test_a_session_of_the_newest_goes_on_in_the_old_one_once_it_is_converted(newest: Codex, flat: Codex) -> None:
+    """Of what the newest recorded, 0.20.0 sends each item that it knows."""
+    old, _ = newest.begin("hi", [newest.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
+
+    new = convert(old, format="flat", home=flat.home)
+
+    assert load_session(new).items == load_session(old).items
+    assert said(sent(flat, new))[-2:] == ["hi", "ho"]
+    assert isinstance(load_session(new).items[-1], Message)
+
+
+def test_lines_of_ours_stay_out_of_the_model_in_a_session_of_the_newest(newest: Codex) -> None:
+    """States and log entries are wrapped in a type of our own, which it skips."""
+    rollout, _ = newest.begin("hi", [[says("ho")]])
+    recorder, _ = RolloutRecorder.resume(rollout)
+    with recorder:
+        recorder.record_state({"type": "message", "role": "user", "content": "no"})
+
+    assert said(sent(newest, rollout)) == ["hi", "ho"]
