@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias, TypeGuard
 
@@ -121,8 +122,8 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
 
 def _sessions_in(folder: str) -> Iterator[SessionFile]:
     """Yield the sessions that lie in *folder* itself."""
-    names = _names(folder, _FILE_NAME)
-    plain = set(names)
+    names = sorted(_listed(folder), reverse=True)
+    plain = set(names) if any(map(str.endswith, names, repeat(".zst"))) else ()
     for name in names:
         if name.endswith(".zst") and name.removesuffix(".zst") in plain:
             continue  # it is being compressed or decompressed just now: the plain file is the one that is appended to
@@ -132,12 +133,16 @@ def _sessions_in(folder: str) -> Iterator[SessionFile]:
 
 
 def _names(folder: StrPath, pattern: re.Pattern[str]) -> list[str]:
-    """Return the names in *folder* that fit, last in the alphabet first; none when there is no such folder."""
+    """Return the names in *folder* that fit, last in the alphabet first."""
+    return sorted(filter(pattern.fullmatch, _listed(folder)), reverse=True)
+
+
+def _listed(folder: StrPath) -> list[str]:
+    """Return the names in *folder*; none when there is no such folder."""
     try:
-        names = os.listdir(folder)
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(filter(pattern.fullmatch, names), reverse=True)
 
 
 def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
@@ -92,6 +91,8 @@ def _refuse_unknown(options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Raise `TypeError` for an option that does not exist, naming the one that was probably meant."""
     for name in options:
         if name not in _NAMES:
+            import difflib  # for this message alone
+
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise TypeError(f"no option is called {name!r}; {hint}")

@@ -6,11 +6,11 @@ what is not as most lines are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import attrs
-import cattrs
 
 from rolloutlog._checks import EMPTY, Extra
 from rolloutlog._json import widened
@@ -201,8 +201,11 @@ _CLASSES: dict[str, Any] = {cls.type: cls for cls in _ITEMS}
 # --- what is rare: cattrs ---------------------------------------------------------------------------------------------
 
 
-def _strict() -> cattrs.Converter:
+@functools.cache
+def _strict() -> Any:
     """Return a converter that converts nothing: the checks of each class say what may stand in its fields."""
+    import cattrs  # here, because it is a fifth of what importing rolloutlog would cost, and few lines need it
+
     converter = cattrs.Converter(detailed_validation=False)
     converter.register_structure_hook_func(lambda kind: not attrs.has(kind), _unchanged)
     for kind in (str, int):  # which cattrs looks up first, and would convert
@@ -214,12 +217,10 @@ def _unchanged(value: Any, kind: Any) -> Any:
     return value
 
 
-_STRICT = _strict()
-
-
 def structure_exec(raw: Wire) -> ExecAction:
     """Return *raw*, which has the usual keys and no others, as an action; raise as `ExecAction` itself does."""
-    return _STRICT.structure(raw, ExecAction)
+    action: ExecAction = _strict().structure(raw, ExecAction)
+    return action
 
 
 def _rare(raw: Wire, cls: type[_T], where: str, *tags: str) -> _T:
@@ -228,11 +229,12 @@ def _rare(raw: Wire, cls: type[_T], where: str, *tags: str) -> _T:
     values: Wire = {key: raw[key] for key in keys if key in raw}
     values["extra"] = {key: value for key, value in raw.items() if key not in keys and key not in ("type", *tags)}
     try:
-        return _STRICT.structure(values, cls)
+        value: _T = _strict().structure(values, cls)
     except KeyError as error:
         raise InvalidItemError(f"{where}.{error.args[0]}", "is missing") from None
     except InvalidItemError as error:
         raise InvalidItemError(f"{where}.{error.where.partition('.')[2]}", error.problem) from None
+    return value
 
 
 def structure_meta(raw: Wire, exact: bool) -> SessionMeta:
