@@ -21,7 +21,7 @@ class Ack(threading.Event):
             tried it stands as soon as something has gone wrong.
     """
 
-    # `_is_set` only ever goes up. The base class's own state, which stands on locks that can jam, is left out on purpose:
+    # `_is_set` only ever goes up. The base class's own state stands on locks that can jam, and is left out on purpose:
     # every method that uses it is here.
 
     def __init__(self, look: Callable[[], object] | None = None) -> None:

@@ -1,6 +1,6 @@
 """The wake-up: a bell that threads wait for, and that no signal or interrupt can jam.
 
-The standard library's events and conditions stand on Python-level locks. A signal handler that waits for the event which
+The standard library's events and conditions stand on Python-level locks. A signal handler that waits for the event that
 the main thread is waiting for deadlocks on one after a few signals, and a Ctrl-C inside ``wait`` can leave it taken, so
 that the thread which calls ``set`` hangs for ever. Here each waiter brings a lock of its own and no lock is shared.
 """

@@ -1,7 +1,7 @@
 """The commands that cross the queue, and the values that say how a writer works and how it fares.
 
-One record's command is a list that holds its line, and nothing else: whoever pops it owns it, for popping is atomic. The
-other commands carry such a list as their claim.
+One record's command is a list that holds its line, and nothing else: whoever pops it owns it, for popping is atomic.
+The other commands carry such a list as their claim.
 """
 
 from __future__ import annotations

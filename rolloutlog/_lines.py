@@ -1,4 +1,4 @@
-"""Lines as bytes, on their way to a file: joined for writing, counted out, and ended where a tear left them. Pure functions."""
+"""Lines as bytes, on their way to a file: joined for writing, counted out, and ended where a tear left them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _JOINED = 1024 * 1024
 
 
 def chunks(prefix: bytes, lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield *prefix* and *lines* as the pieces to write: large ones alone, small ones joined. Pieces hold whole lines."""
+    """Yield *prefix* and *lines* as the pieces to write, of whole lines each: large ones alone, small ones joined."""
     sizes = list(map(len, lines))
     if not prefix and sizes and max(sizes) < _ALONE and sum(sizes) <= _JOINED:
         yield b"".join(lines)  # nearly always; the loop below takes longer than the write

@@ -18,8 +18,8 @@ from time import monotonic
 import attrs
 
 from ._ack import Ack
-from ._journal import Journal
 from ._commands import State, WriterOptions
+from ._journal import Journal
 from ._writer import Writer
 from .exceptions import RecorderClosedError, SessionOptionsError
 

@@ -1,4 +1,4 @@
-"""The writer of one file: callers put, a daemon thread takes, and a life from open to closed. It knows bytes, not models.
+"""The writer of one file: callers put, a daemon thread takes; a life from open to closed. It knows bytes, not models.
 
 Callers put commands into a queue; whoever has the *turn* (the thread, or at exit the caller itself) takes all that wait
 and brings them to the journal. No caller ever takes a lock. What makes that safe is the order of looks:
@@ -344,7 +344,7 @@ class Writer:
                 continue
             self._serving.add(me)
             try:
-                # By `with`, for between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
+                # By `with`: between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
                 with self._turn_lock:
                     self._deferred.discard(me)
                     self._take_turn()
