@@ -78,6 +78,7 @@ class Journal:
     #   _kept_size       how large the file was with them, for somebody may cut them off
     #   _cut_to          where to cut, before anything else, bytes whose sync failed and which could not be cut then
     #   _unsynced_from   where the bytes begin that no sync has covered yet; -1 when there are none
+    #   _unsynced_to     where they end
 
     def __init__(
         self,
@@ -226,7 +227,7 @@ class Journal:
 
     def _forget(self) -> None:
         """Know nothing of the file's tail."""
-        self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = -1
+        self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = self._unsynced_to = -1
         self._kept = self._kept_before = self._kept_size = 0
 
     # -- appending ----------------------------------------------------------------------------------------------------
@@ -271,9 +272,9 @@ class Journal:
             self._cut_back(run, len(prefix), kept, sync_failed=syncing)
             raise
         if run.written:
-            if self.fsync == "flush" and (self._unsynced_from < 0 or run.begin != self._end):
+            if self.fsync == "flush" and (self._unsynced_from < 0 or run.begin != self._unsynced_to):
                 self._unsynced_from = run.begin  # what stands before somebody else's lines cannot be cut off again
-            self._end = run.end
+            self._end = self._unsynced_to = run.end
         self._kept, self._kept_end = 0, -1
 
     def _write(self, chunk: bytes, run: _Run) -> None:
