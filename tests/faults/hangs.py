@@ -333,6 +333,7 @@ logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
     "an ack that nobody waits for": "recorder.shutdown()",
     "a full disk": """
 import errno
+recorder.flush()
 recorder._writer.journal._system = failing = seam.FaultySystem()
 failing.arm(seam.Fault("write", 1, errno.ENOSPC, True)); recorder.record({"role": "user", "content": "no room"})
 logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLogger("rolloutlog").propagate = False
