@@ -13,7 +13,7 @@ from typing import Any, Self, Unpack
 from ._checks import shortened, sized
 from ._codec import ItemLike, decode_first
 from ._history import context
-from ._input import Orphans, to_input
+from ._input import Orphans, orphan_calls, to_input
 from ._layout import find_by_id, resolve_home
 from ._locks import fork_safe_lock
 from ._models import SessionStateSnapshot
@@ -83,6 +83,11 @@ class Session:
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
         """Return what the model sees of the items, as an API takes it for ``input=``; see `SavedSession.context`."""
         return to_input(context(self.items, self.saved.rewrites), orphans=orphans)
+
+    @property
+    def orphan_calls(self) -> list[ResponseItem]:
+        """The calls that the model waits for an output of, in order: the ones to carry out, after a kill once more."""
+        return orphan_calls(context(self.items, self.saved.rewrites))
 
     @property
     def state(self) -> SessionStateSnapshot:

@@ -294,6 +294,20 @@ def test_to_input_is_what_an_api_takes():
 # -- the state ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_killed_session_knows_which_calls_to_carry_out():
+    """A call is an orphan until an output for it is recorded."""
+    first, second = (FunctionCall("look", "{}", f"call_{number}") for number in (1, 2))
+    with session(NAME) as opened:
+        opened.record(HELLO, first, second, FunctionCallOutput.of(second, "found"))
+
+    with session(NAME) as again:
+        before = again.orphan_calls
+        again.record(FunctionCallOutput.of(first, "found, too"))
+
+        assert before == [first]
+        assert again.orphan_calls == []
+
+
 @pytest.mark.parametrize("state", [{"step": 1}, SessionStateSnapshot({"step": 1})])
 def test_a_state_is_on_disk_when_it_is_set(state):
     """Setting it records it; the next run finds the last one."""
