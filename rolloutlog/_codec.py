@@ -277,6 +277,13 @@ class LineEncoder:
         records = "record was" if count == 1 else "records were"
         return self._own_line("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count})
 
+    def taken_back(self, count: int | None) -> bytes:
+        """Return a log line that takes the last *count* items back, or all of them; no hook can withhold it."""
+        if count is None:
+            return self._own_line("INFO", "all items were taken back", {"taken_back": "all"})
+        items = "the last item was" if count == 1 else f"the last {count:,} items were"
+        return self._own_line("INFO", f"{items} taken back", {"taken_back": count})
+
     def _encoded(self, value: Entry, record: Wire) -> bytes:
         try:
             return self._line(record)

@@ -1,6 +1,7 @@
-"""What the model sees, where that is no longer what was said: compacted history, and turns that were taken back.
+"""What the model sees, where that is no longer what was said: compacted history, turns and items that were taken back.
 
-The rules are those that the newest Codex was seen to follow when it resumes a session.
+The rules are those that the newest Codex was seen to follow when it resumes a session. Items that were taken back are
+an addition of ours; Codex does not know of them.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from rolloutlog._codec import from_line
-from rolloutlog._models import OtherEntry
+from rolloutlog._models import OWN, LogEntry, OtherEntry
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import Message, ResponseItem
 
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
-Rewrite: TypeAlias = tuple[int, OtherEntry]
+Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
 
 # How messages begin in which Codex describes its surroundings, in the name of the user.
 _SURROUNDINGS = ("<environment_context>", "# AGENTS.md instructions")
 
 
-def is_rewrite(entry: OtherEntry) -> bool:
+def is_rewrite(entry: OtherEntry | LogEntry) -> bool:
     """Whether the line *entry* changes what the model sees of what was said before."""
+    if isinstance(entry, LogEntry):
+        return entry.logger == OWN and "taken_back" in entry.extra
     if entry.type == "compacted":
         return True
     return entry.type == "event_msg" and _payload(entry).get("type") == "thread_rolled_back"
@@ -37,6 +40,9 @@ def context(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> list[
     for place, entry in rewrites:
         seen = _said(seen, items[done:place], turns)
         done = place
+        if isinstance(entry, LogEntry):
+            seen = _taken_back(seen, entry.extra["taken_back"], turns)
+            continue
         payload = _payload(entry)
         count = payload.get("num_turns")
         if entry.type == "compacted":
@@ -65,6 +71,17 @@ def _said(
             turns.append((seen, length))
         seen.append(item)
     return seen
+
+
+def _taken_back(
+    seen: list[ResponseItem], count: object, turns: list[tuple[list[ResponseItem], int]]
+) -> list[ResponseItem]:
+    """Return what is left of *seen* without its last *count* items, and leave in *turns* what began in that."""
+    if count != "all" and not (type(count) is int and count > 0):
+        return seen
+    left = max(0, len(seen) - count) if isinstance(count, int) else 0
+    turns[:] = [(earlier, length) for earlier, length in turns if earlier is not seen or length < left]
+    return seen[:left]
 
 
 def _is_surroundings(item: ResponseItem) -> bool:

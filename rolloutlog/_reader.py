@@ -72,7 +72,7 @@ class SavedSession:
 
     @property
     def context(self) -> list[ResponseItem]:
-        """What the model sees: the items, unless Codex compacted them or took turns back; a new list each time."""
+        """What the model sees: the items, unless some were compacted or taken back; a new list each time."""
         return context(self.items, self.rewrites)
 
     @property
@@ -264,6 +264,8 @@ def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedS
             state = entry
         elif isinstance(entry, LogEntry):
             saved.logs.append(entry)
+            if is_rewrite(entry):
+                saved.rewrites.append((len(saved.items), entry))
         elif isinstance(entry, OtherEntry):
             saved.others.append(entry)
             if is_rewrite(entry):

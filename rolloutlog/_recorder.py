@@ -155,6 +155,20 @@ class RolloutRecorder:
         """
         self._put_one(self._encoder.log(entry), timeout)
 
+    def take_back(self, count: int | None = 1, *, timeout: float = 30.0) -> None:
+        """Record that the last *count* items are not to be shown to the model any more; `None` means all of them.
+
+        They stay in the file, and in `SavedSession.items`; `SavedSession.context` and `to_input` are without them. Real
+        Codex does not know of this, and shows them.
+
+        Raises:
+            ValueError: *count* is less than one.
+            RecorderClosedError, QueueFullError: as for `record`.
+        """
+        if count is not None and count < 1:
+            raise ValueError(f"at least one item is taken back, not {count}")
+        self._put_one(self._encoder.taken_back(count), timeout)
+
     def _put_one(self, line: bytes, timeout: float) -> None:
         """Hand over one line; an empty one was withheld by the `redact` hook."""
         self._put([line], 0, timeout) if line else self._put([], 1, timeout)

@@ -16,12 +16,12 @@ from ._history import context
 from ._input import Orphans, orphan_calls, to_input
 from ._layout import find_by_id, resolve_home
 from ._locks import fork_safe_lock
-from ._models import SessionStateSnapshot
+from ._models import LogEntry, SessionStateSnapshot
 from ._options import RecorderOptions
 from ._reader import SavedSession, load_session
 from ._recorder import RolloutRecorder
 from .exceptions import InvalidItemError, SessionExistsError
-from .items import ResponseItem, is_item
+from .items import Reasoning, ResponseItem, is_item
 
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
 # changed: every named session would be lost from sight.
@@ -45,8 +45,8 @@ class Session:
             else records into the session too (another process, another `Session` of it, a handler within `bound`).
     """
 
-    # Under `_order`: the appends to `items`, and the hand-over of their lines, so that both stand in the same order.
-    # `_state` is set by whoever sets the state.
+    # Under `_order`: the appends to `items` and `_rewrites`, and the hand-over of their lines, so that both stand in
+    # the same order; and `_loose`, which goes to zero at the first record. `_state` is set by whoever sets the state.
 
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
@@ -55,6 +55,8 @@ class Session:
         self.saved = saved
         self.items: list[ResponseItem] = list(saved.items)
         self._state = saved.state
+        self._rewrites = list(saved.rewrites)
+        self._loose = _loose_at_end(saved.context)
         self._order = fork_safe_lock()
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
@@ -75,19 +77,47 @@ class Session:
         # What is written, as it will be read: redacted, completed, and never changed by whoever passed it.
         entries = list(filter(is_item, map(decode_first, lines)))
         with self._order:
-            self.recorder._put(lines, filtered, timeout)
+            # Reasoning that a kill tore from what it led to must not seem to lead to what is said now.
+            first = [self.recorder._encoder.taken_back(self._loose)] if self._loose and lines else []
+            self.recorder._put([*first, *lines], filtered, timeout)
+            self._note_rewrites(first)
             self.items += entries
         if wait:
             self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
 
+    def take_back(self, count: int | None = 1) -> None:
+        """Show the last *count* items to the model no more, or none at all; it is on disk when this returns.
+
+        They stay in `items`, and in the file; see `RolloutRecorder.take_back`, also for the errors.
+        """
+        if count is not None and count < 1:
+            raise ValueError(f"at least one item is taken back, not {count}")
+        line = self.recorder._encoder.taken_back(count)
+        with self._order:
+            self.recorder._put_one(line, _TIMEOUT)
+            self._note_rewrites([line])
+        self.recorder.flush()
+
+    def _note_rewrites(self, lines: list[bytes]) -> None:
+        """Keep what *lines*, which were handed over, say of the items so far."""
+        for entry in map(decode_first, lines):
+            if isinstance(entry, LogEntry):
+                self._rewrites.append((len(self.items), entry))
+                self._loose = 0
+
+    @property
+    def context(self) -> list[ResponseItem]:
+        """What the model sees of the items; see `SavedSession.context`."""
+        return context(self.items, self._rewrites)
+
     def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
-        """Return what the model sees of the items, as an API takes it for ``input=``; see `SavedSession.context`."""
-        return to_input(context(self.items, self.saved.rewrites), orphans=orphans)
+        """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
+        return to_input(self.context, orphans=orphans)
 
     @property
     def orphan_calls(self) -> list[ResponseItem]:
         """The calls that the model waits for an output of, in order: the ones to carry out, after a kill once more."""
-        return orphan_calls(context(self.items, self.saved.rewrites))
+        return orphan_calls(self.context)
 
     @property
     def state(self) -> SessionStateSnapshot:
@@ -131,6 +161,14 @@ class Session:
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
         return f"<Session {what}, {self.recorder.state.name}, {self.path}>"
+
+
+def _loose_at_end(items: list[ResponseItem]) -> int:
+    """Return how many of *items*, the last ones, are reasoning, which is never the last that a model says."""
+    count = 0
+    while count < len(items) and isinstance(items[-1 - count], Reasoning):
+        count += 1
+    return count
 
 
 def session(

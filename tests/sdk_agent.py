@@ -27,7 +27,7 @@ _TURNS: list[list[Item]] = [
     [
         {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Look at tickets."}]},
         {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "tickets"}},
-        {"type": "custom_tool_call", "name": "note", "input": "09:00–19:00 ☀", "call_id": "call_3", "async": True},
+        {"type": "custom_tool_call", "name": "note", "input": "09:00–19:00 ☀", "call_id": "call_3"},
     ],
     [
         {"type": "code_interpreter_call", "status": "completed", "container_id": "c", "code": None, "outputs": None},
