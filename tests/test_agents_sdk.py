@@ -27,7 +27,7 @@ from sdk_conversation import ANSWER, OUTPUT, SAID, THOUGHT, ask, guide, reply
 from test_layering import run_fresh
 
 import rolloutlog
-from rolloutlog.adapters import _history
+from rolloutlog.adapters import _conversation
 from rolloutlog.adapters.agents import RolloutSession
 from rolloutlog.exceptions import InvalidItemError, RecorderClosedError, SessionLockedError
 
@@ -134,8 +134,8 @@ def test_what_is_popped_and_cleared_stays_in_the_file(home):
     assert all(later.startswith(earlier) for earlier, later in pairwise(states))
     added = [json.loads(line) for line in states[-1].splitlines()[3:]]
     assert [(line["type"], line["logger"], line["message"], line["extra"]) for line in added] == [
-        ("log", "rolloutlog.history", "the last item was taken back", {"taken_back": 1}),
-        ("log", "rolloutlog.history", "all items were taken back", {"taken_back": "all"}),
+        ("log", "rolloutlog", "the last item was taken back", {"taken_back": 1}),
+        ("log", "rolloutlog", "all items were taken back", {"taken_back": "all"}),
     ]
 
 
@@ -280,7 +280,7 @@ def test_nothing_waits_on_the_event_loop(home, method):
         async with RolloutSession("patient") as session:
             await session.add_items([HELLO])
             went_on = asyncio.Event()
-            with _history._turn(session.path):
+            with _conversation._turn(session.path):
                 call = asyncio.create_task(getattr(session, method)())
                 asyncio.get_running_loop().call_soon(went_on.set)
                 await asyncio.wait_for(went_on.wait(), DEADLINE)
@@ -296,7 +296,7 @@ def test_a_cancelled_call_ends_when_it_is_done(home):
 
     async def use() -> Any:
         async with RolloutSession("cancelled") as session:
-            with _history._turn(session.path):
+            with _conversation._turn(session.path):
                 call = asyncio.create_task(session.add_items([HELLO]))
                 await asyncio.sleep(0)  # lets it begin
                 call.cancel()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, cast
 
 from .._codec import ItemLike
 from .._options import RecorderOptions
-from ._history import History
+from ._conversation import Conversation
 
 if TYPE_CHECKING:
     from agents.items import TResponseInputItem
@@ -64,12 +64,12 @@ class RolloutSession:
             raise ValueError("a session's id is a text that is not empty")
         self.session_id = session_id
         self.session_settings = session_settings
-        self._history = History(session_id, home, {"instructions": instructions, "meta": meta, **options})
+        self._conversation = Conversation(session_id, home, {"instructions": instructions, "meta": meta, **options})
 
     @property
     def path(self) -> Path | None:
         """The rollout; `None` until the session is first used."""
-        return self._history.path
+        return self._conversation.path
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return the items, oldest first, each as it was added; keys that held `None` may be missing.
@@ -84,7 +84,7 @@ class RolloutSession:
         """
         if limit is None:
             limit = getattr(self.session_settings, "limit", None)
-        items = await _on_a_thread(self._history.items)
+        items = await _on_a_thread(self._conversation.items)
         kept = items if limit is None or limit < 0 else items[max(0, len(items) - limit) :]
         return cast("list[TResponseInputItem]", kept)
 
@@ -96,26 +96,26 @@ class RolloutSession:
             WriteError: they could not be written so far; they are kept, and tried again.
             SessionLockedError, RecorderClosedError, OSError: as for `get_items`.
         """
-        await _on_a_thread(self._history.add, cast("list[ItemLike]", list(items)))
+        await _on_a_thread(self._conversation.add, cast("list[ItemLike]", list(items)))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Take back the latest item and return it; `None` if there is none. Raises as `add_items` does."""
-        return cast("TResponseInputItem | None", await _on_a_thread(self._history.pop))
+        return cast("TResponseInputItem | None", await _on_a_thread(self._conversation.pop))
 
     async def clear_session(self) -> None:
         """Take back all items. Raises as `add_items` does."""
-        await _on_a_thread(self._history.clear)
+        await _on_a_thread(self._conversation.clear)
 
     def close(self, *, timeout: float = 30.0) -> None:
         """Close the file and wait for that; closing again does nothing more. On an event loop, use ``async with``."""
-        self._history.close(timeout)
+        self._conversation.close(timeout)
 
     async def __aenter__(self) -> Self:
-        await _on_a_thread(self._history.open)
+        await _on_a_thread(self._conversation.open)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await _on_a_thread(self._history.close)
+        await _on_a_thread(self._conversation.close)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""A session's items as a list that can be shortened: what is taken back stays in the file, and a line says so.
+"""The items of a session as a list that can be shortened, each as it was given; all who have it open see the same.
 
 Synchronous; whoever must not wait for the disk calls it on a thread.
 """
@@ -6,9 +6,8 @@ Synchronous; whoever must not wait for the disk calls it on a thread.
 from __future__ import annotations
 
 import os
-import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,12 @@ from .._api import GIVEN
 from .._codec import ItemLike, wire
 from .._layout import resolve_home
 from .._locks import fork_safe_lock
-from .._models import LogEntry, utc_timestamp
-from .._reader import iter_entries
+from .._reader import load_session
 from .._session import Session, session
 from ..exceptions import RecorderClosedError
-from ..items import ExecAction, LocalShellCall, Other, Reasoning, ResponseItem, is_item
+from ..items import ExecAction, LocalShellCall, Other, Reasoning, ResponseItem
 
 Wire = dict[str, Any]
-
-# Log entries of this logger shorten the list. `RolloutHandler` records nothing that is logged to it.
-LOGGER = "rolloutlog.history"
-_TAKEN_BACK = "taken_back"  # in the entry's extra: how many of the last items no longer count, or that none does
-_ALL = "all"
 
 # What differs between an item as it was given and as it stands in the file, kept beside it under the key `GIVEN`.
 _AS_TEXT = "text"  # a message's content was a string
@@ -38,8 +31,8 @@ _turns: weakref.WeakValueDictionary[Path, Any] = weakref.WeakValueDictionary()
 _turns_lock = fork_safe_lock()
 
 
-class History:
-    """The items of a named session that count, read from its file each time, so that all who have it open agree.
+class Conversation:
+    """The items of a named session that count, read from its file each time.
 
     Args:
         name: as for `rolloutlog.session`, and so *home* and *options*; ``shared=True`` is refused, for what another
@@ -50,12 +43,10 @@ class History:
 
     def __init__(self, name: str, home: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> None:
         if options.get("shared"):
-            raise ValueError("a history belongs to one process at a time: shared=True is not for it")
+            raise ValueError("a conversation belongs to one process at a time: shared=True is not for it")
         self._name = name
         self._home = home
-        self._options = dict(options)
-        if options.get("redact") is not None:
-            self._options["redact"] = _sparing_ours(options["redact"])
+        self._options = options
         self._session: Session | None = None
         self._closed = False
         self._opening = fork_safe_lock()
@@ -114,7 +105,7 @@ class History:
         opened = self.open()
         with _turn(opened.path):
             if _counting(opened):
-                _take_back(opened, _ALL)
+                _take_back(opened, None)
 
     def close(self, timeout: float = 30.0) -> None:
         """Close the file; closing again does nothing more."""
@@ -122,21 +113,6 @@ class History:
             self._closed = True
             if self._session is not None:
                 self._session.close(timeout=timeout)
-
-
-def counting_items(path: str | os.PathLike[str]) -> list[ResponseItem]:
-    """Return the items in the rollout at *path*, without those that were taken back."""
-    items: list[ResponseItem] = []
-    for entry in iter_entries(path):
-        if is_item(entry):
-            items.append(entry)
-        elif isinstance(entry, LogEntry) and entry.logger == LOGGER:
-            count = entry.extra.get(_TAKEN_BACK)
-            if count == _ALL:
-                items.clear()
-            elif isinstance(count, int) and count > 0:
-                del items[-count:]
-    return items
 
 
 def _turn(path: Path) -> Any:
@@ -148,19 +124,18 @@ def _turn(path: Path) -> Any:
 
 
 def _counting(opened: Session) -> list[ResponseItem]:
+    """Return what the file holds: others of this process may have the session open, too."""
     opened.recorder.flush()
-    return counting_items(opened.path)
+    return load_session(opened.path).context
 
 
-def _take_back(opened: Session, count: int | str) -> None:
-    what = "all items were" if count == _ALL else "the last item was" if count == 1 else f"the last {count} items were"
-    extra = {_TAKEN_BACK: count}
-    opened.recorder.record_log(LogEntry(utc_timestamp(time.time()), "INFO", LOGGER, f"{what} taken back", extra=extra))
+def _take_back(opened: Session, count: int | None) -> None:
+    opened.recorder.take_back(count)
     opened.recorder.flush()
 
 
 def _take_back_loose_reasoning(opened: Session) -> None:
-    """Take back reasoning at the end, which a kill tore from what it led to: it must not seem to lead to what comes."""
+    """Take back reasoning at the end, which a kill tore from what it led to: an API refuses it."""
     with _turn(opened.path):
         counting = _counting(opened)
         loose = 0
@@ -168,16 +143,6 @@ def _take_back_loose_reasoning(opened: Session) -> None:
             loose += 1
         if loose:
             _take_back(opened, loose)
-
-
-def _sparing_ours(redact: Callable[[Wire], Wire | None]) -> Callable[[Wire], Wire | None]:
-    """Return *redact*, kept away from the lines that take something back: without one of them the item would return."""
-
-    def sparing(record: Wire) -> Wire | None:
-        ours = record.get("type") == "log" and record.get("logger") == LOGGER
-        return record if ours else redact(record)
-
-    return sparing
 
 
 # --- items as they were given -----------------------------------------------------------------------------------------
@@ -200,7 +165,7 @@ def _noted(item: ItemLike) -> ItemLike:
 
 
 def _as_given(item: ResponseItem) -> Wire:
-    """Return *item* as it was given to `History.add`."""
+    """Return *item* as it was given to `Conversation.add`."""
     given = wire(item)
     if not isinstance(item, Other):
         given = {key: value for key, value in given.items() if value is not None or key not in item.KEYS}
