@@ -11,6 +11,7 @@ from typing import Any
 
 from rolloutlog._checks import EMPTY
 from rolloutlog._json import plain, stringified
+from rolloutlog._kinds import KINDS
 from rolloutlog._models import LogEntry, SessionMeta, SessionStateSnapshot
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import (
@@ -212,5 +213,6 @@ WIRE: dict[type, Callable[[Any], Wire]] = {
     FunctionCall: _function_call,
     FunctionCallOutput: _function_call_output,
     Other: wire_other,
+    **dict.fromkeys(KINDS.values(), wire_other),
 }
 """How each kind of item is written, by its class: looked up once an item."""

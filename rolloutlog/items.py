@@ -15,17 +15,42 @@ import attrs
 
 from rolloutlog._carrier import Textual
 from rolloutlog._checks import (
-    Extra,
     extra_field,
     is_text,
     is_text_or_none,
-    is_whole_object,
     joined,
-    read_only,
     shape_field,
     shortened,
     sized,
     to_tuple,
+)
+from rolloutlog._kinds import (
+    KINDS,
+    AdditionalTools,
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    CodeInterpreterCall,
+    Compaction,
+    ComputerCall,
+    ComputerCallOutput,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FileSearchCall,
+    ImageGenerationCall,
+    ItemReference,
+    LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    Other,
+    Program,
+    ProgramOutput,
+    ShellCall,
+    ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
+    WebSearchCall,
 )
 from rolloutlog._parts import (
     Action,
@@ -48,22 +73,46 @@ from rolloutlog.exceptions import InvalidItemError
 
 __all__ = [
     "Action",
+    "AdditionalTools",
+    "ApplyPatchCall",
+    "ApplyPatchCallOutput",
+    "CodeInterpreterCall",
+    "Compaction",
+    "ComputerCall",
+    "ComputerCallOutput",
     "ContentPart",
+    "CustomToolCall",
+    "CustomToolCallOutput",
     "ExecAction",
+    "FileSearchCall",
     "FunctionCall",
     "FunctionCallOutput",
+    "ImageGenerationCall",
     "InputImage",
     "InputText",
+    "ItemReference",
     "LocalShellCall",
+    "LocalShellCallOutput",
+    "McpApprovalRequest",
+    "McpApprovalResponse",
+    "McpCall",
+    "McpListTools",
     "Message",
     "Other",
     "OtherAction",
     "OtherPart",
     "OutputText",
+    "Program",
+    "ProgramOutput",
     "Reasoning",
     "ReasoningText",
     "ResponseItem",
+    "ShellCall",
+    "ShellCallOutput",
     "SummaryText",
+    "ToolSearchCall",
+    "ToolSearchOutput",
+    "WebSearchCall",
     "is_item",
 ]
 
@@ -218,44 +267,8 @@ class FunctionCallOutput(Textual):
         return f"FunctionCallOutput(call_id={shortened(self.call_id)}, {sized(len(self.text), 'character')})"
 
 
-_TAKEN = frozenset(cls.type for cls in (Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput)) | {"log"}
-
-
-@attrs.frozen(repr=False, weakref_slot=False)
-class Other(Textual):
-    """An item of a kind that no class here knows: the whole object, as it came.
-
-    With nothing in it (``Other()``) it is what the original recorder knew: a mark that something was there. That one is
-    never written.
-    """
-
-    text: ClassVar[str] = ""
-
-    raw: Mapping[str, Any] | None = attrs.field(default=None, converter=read_only)
-
-    @raw.validator
-    def _comes_back(self, attribute: attrs.Attribute[Any], value: Mapping[str, Any] | None) -> None:
-        if value is None or (isinstance(value, Extra) and not value):
-            return
-        is_whole_object(self, attribute, value)
-        if value["type"] in _TAKEN:
-            raise InvalidItemError("Other.raw", f"is of the type {value['type']!r}, which has a class of its own")
-        if value.get("record_type") == "state":
-            raise InvalidItemError("Other.raw", "would be read as a state, for its record_type")
-        if "timestamp" in value and "payload" in value:
-            raise InvalidItemError("Other.raw", "would be read as a line that wraps an item, for its payload")
-
-    @property
-    def type(self) -> str:
-        """The kind's name; ``"other"`` when there is nothing in it."""
-        return str(self.raw["type"]) if self.raw else "other"
-
-    def __repr__(self) -> str:
-        return f"Other(type={shortened(self.type)}, {sized(len(self.raw), 'key')})" if self.raw else "Other()"
-
-
 ResponseItem: TypeAlias = Message | Reasoning | LocalShellCall | FunctionCall | FunctionCallOutput | Other
-_KINDS = frozenset({Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput, Other})
+_KINDS = frozenset({Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput, Other, *KINDS.values()})
 
 
 def is_item(value: object) -> TypeGuard[ResponseItem]:

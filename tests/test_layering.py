@@ -19,7 +19,7 @@ PACKAGE = Path(rolloutlog.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks", "_version"}),
     frozenset({"_ack", "_blocks", "_checks", "_layout", "_queue", "_system"}),
-    frozenset({"_journal", "_json", "_parts"}),
+    frozenset({"_journal", "_json", "_kinds", "_parts"}),
     frozenset({"_commands", "items"}),
     frozenset({"_models", "_turn"}),
     frozenset({"_encode", "_envelope", "_structure", "_writer"}),
