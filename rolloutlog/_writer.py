@@ -256,17 +256,18 @@ class Writer:
 
     def _run(self) -> None:
         """Serve the queue until the end; the daemon thread's whole life."""
-        try:
-            while not self._inline and not self._end.is_set():
-                # The wait is part of the turn: a command that was taken and not yet served must be seen by nobody.
-                with self._turn_lock:
-                    self._serving.add(_thread.get_ident())
+        me = _thread.get_ident()
+        while not self._inline and not self._end.is_set():
+            # The wait is part of the turn: a command that was taken and not yet served must be seen by nobody.
+            with self._turn_lock:
+                self._serving.add(me)
+                try:
                     self._await_command()
                     self._take_turn()
-                self._serving.discard(_thread.get_ident())
-                self._tell()
-        except BaseException as error:
-            self._fail(error)
+                except BaseException as error:
+                    self._fail(error)
+            self._serving.discard(me)
+            self._tell()
 
     def _await_command(self) -> None:
         """Wait until a command comes, or until it is time to try again."""
@@ -288,13 +289,12 @@ class Writer:
             self._end.set()
 
     def _fail(self, error: BaseException) -> None:
-        """End because of something that nobody expected, and tell everybody who waits."""
+        """End because of something that nobody expected, and tell everybody who waits; the caller has the turn."""
         failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was ended by {error!r}")
         self._reached = State.FAILED
         self._turn.give_up(failure)
         self.journal.close()
         self._turn.news = f"the writer failed, and what it held is lost: {type(error).__name__}"
-        self._tell()
 
     def _tell(self) -> None:
         """Tell the logger ``rolloutlog`` what happened, once everybody who waits has been answered.
@@ -342,12 +342,15 @@ class Writer:
                     return  # stuck in a system call: whoever waits hears that there is no answer
                 sleep(0.001)
                 continue
-            self._serving.add(me)
             try:
+                self._serving.add(me)  # within the `try`: an interrupt behind it would leave us in there for ever
                 # By `with`: between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
                 with self._turn_lock:
                     self._deferred.discard(me)
-                    self._take_turn()
+                    try:
+                        self._take_turn()
+                    except Exception as error:
+                        self._fail(error)
             finally:
                 self._serving.discard(me)
             self._tell()

@@ -481,7 +481,7 @@ class JournalUnderFaults(RuleBasedStateMachine):
         def write() -> None:
             append_foreign(self.path, piece)
             self.foreign.append(piece)
-            self.torn_meanwhile = not whole
+            self.torn_meanwhile |= not whole
 
         return write
 
