@@ -33,6 +33,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_handler", "_session"}),
     frozenset({"_attach"}),
     frozenset({"__init__"}),
+    frozenset({"adapters", "adapters._conversation", "testing"}),
+    frozenset({"adapters.agents"}),
 )
 
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
@@ -40,15 +42,28 @@ HOMES: dict[str, frozenset[str]] = {
     "cattrs": frozenset({"_structure"}),
     "filelock": frozenset({"_system"}),
     "orjson": frozenset({"_json"}),
-    # not third, but as telling; items: a call's arguments are JSON inside JSON; _carrier: for people and for loggers
-    "json": frozenset({"_json", "items", "_carrier"}),
+    # not third, but as telling; items: a call's arguments are JSON inside JSON; the others: for people and loggers
+    "json": frozenset({"_json", "items", "_carrier", "testing"}),
+    "agents": frozenset({"adapters.agents"}),
 }
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
-BYTES_ONLY = frozenset({"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"})
-MEANING = frozenset({"items", "_checks", "_parts", "_models", "_json", "_structure", "_encode", "_decode", "_accept", "_codec"})
+BYTES_ONLY = frozenset(
+    {"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"}
+)
+MEANING = frozenset(
+    {"items", "_checks", "_parts", "_models", "_json", "_structure", "_encode", "_decode", "_accept", "_codec"}
+)
 
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+def _name(path: Path) -> str:
+    """Return the module in the file at *path*, such as ``_codec`` or ``adapters.agents``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+FILES = {_name(path): path for path in PACKAGE.rglob("*.py")}
+MODULES = sorted(FILES)
 
 
 def imports(module: str) -> Iterator[tuple[int, str]]:
@@ -56,12 +71,15 @@ def imports(module: str) -> Iterator[tuple[int, str]]:
 
     Of our own modules the name is as in ``rolloutlog._codec``; ``rolloutlog`` alone is the front door.
     """
-    tree = ast.parse((PACKAGE / f"{module}.py").read_bytes())
+    path = FILES[module]
+    packages = ("rolloutlog", *path.relative_to(PACKAGE).parts[:-1])
+    tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            source = ".".join(filter(None, ["rolloutlog" if node.level else "", node.module]))
+            package = packages[: len(packages) - node.level + 1] if node.level else ()
+            source = ".".join(filter(None, [*package, node.module]))
             if source != "rolloutlog":
                 yield node.lineno, source
                 continue
@@ -74,7 +92,7 @@ def own_imports(module: str) -> Iterator[tuple[int, str]]:
     for line, name in imports(module):
         top, _, rest = name.partition(".")
         if top == "rolloutlog":
-            yield line, rest.partition(".")[0] or "__init__"
+            yield line, rest if rest in FILES else rest.partition(".")[0] or "__init__"
 
 
 def floor_of(module: str) -> int:
@@ -135,9 +153,9 @@ def test_the_writer_and_what_it_stands_on_know_bytes_only(module):
     assert not wrong
 
 
-@pytest.mark.parametrize("absent", ["filelock", "asyncio"])
+@pytest.mark.parametrize("absent", ["filelock", "asyncio", "rolloutlog.adapters", "rolloutlog.testing"])
 def test_the_front_door_is_light(absent):
-    """Importing rolloutlog imports neither filelock, which readers need not pay for, nor asyncio."""
+    """Importing rolloutlog imports neither filelock, which readers need not pay for, nor what few people need."""
     loaded = run_fresh("import rolloutlog, sys; print(rolloutlog.__all__, *sys.modules, sep='\\n')").splitlines()
 
     assert absent not in loaded
