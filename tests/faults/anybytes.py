@@ -44,11 +44,13 @@ def golden() -> bytes:
 
 
 def _plain(each: bytes) -> Any:
-    """Return what the line *each* holds as plain JSON, or `None`."""
+    """Return what the line *each* holds as plain JSON, or `None`; half of a surrogate pair is no text."""
     try:
-        return json.loads(each.decode())
+        value = json.loads(each.decode())
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return value
 
 
 def _read(report: Report, path: Path, content: bytes, where: str) -> None:
@@ -209,8 +211,8 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     yield "a million arrays", b"[" * 1_000_000 + b"\n"
     yield "a million objects", b'{"a":' * 1_000_000 + b"\n"
     yield "ten million digits", b'{"type":"odd","n":' + b"9" * 10_000_000 + b"}\n"
-    yield "a million keys", b'{"type":"odd",' + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}\n"
-    yield "a million blank lines", b"\n" * 1_000_000
+    yield "200,000 keys", b'{"type":"odd",' + b",".join(b'"%d":0' % n for n in range(200_000)) + b"}\n"
+    yield "300,000 blank lines", b"\n" * 300_000
     yield "NULs", bytes(10_000_000) + b"\n"
     yield "UTF-16", '{"type":"message"}\n'.encode("utf-16") + b"\n"
     yield "a BOM", b"\xef\xbb\xbf{}\n"

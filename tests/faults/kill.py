@@ -154,13 +154,18 @@ elif ending == "from_thread":
 def _endings(report: Report, size: int, dice: random.Random, ending: str, status: int) -> None:
     for trial in range(size):
         with scratch() as home:
-            command = [sys.executable, "-c", _PROGRAM, ending, str(home)]
+            command = [sys.executable, "-X", "faulthandler", "-c", _PROGRAM, ending, str(home)]
             environment = python_path() | {"MOMENT": str(dice.uniform(0.0, 0.1))}
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            try:
+                out, err = process.communicate(timeout=100)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)  # the fault handler shows the stacks
+                out, err = process.communicate()
             report.trial()
-            said = {name: int(count) for name, count in map(bytes.split, done.stdout.splitlines())}
-            ended = done.stderr.decode(errors="replace")[-400:]
-            report.expect(done.returncode == status, f"trial {trial}: ended with {done.returncode}: {ended}")
+            said = {name: int(count) for name, count in map(bytes.split, out.splitlines())}
+            ended = err.decode(errors="replace")[-3_000:]
+            report.expect(process.returncode == status, f"trial {trial}: ended with {process.returncode}: {ended}")
             acked = max(said.get(b"acked", 0), said.get(b"accepted", 0))
             found = checker.read(rollout(home))
             report.expect_none(checker.problems(found, {"main": acked}), f"trial {trial}")
