@@ -107,7 +107,10 @@ class RolloutHandler(logging.Handler):
         for one that waits for the disk. Nothing here needs it.
         """
         if str(record.name).partition(".")[0] in _OURS:
-            return False  # what is logged about writing cannot be written: one record would become thousands
+            # What is logged about writing cannot be written: one record would become thousands.
+            if record.levelno >= logging.WARNING and self._is_alone_with(record):
+                _last_resort(record)
+            return False
         passed: Any = self.filter(record)
         if not passed:
             return False
@@ -115,6 +118,15 @@ class RolloutHandler(logging.Handler):
             record = passed
         self.emit(record)
         return True
+
+    def _is_alone_with(self, record: logging.LogRecord) -> bool:
+        """Return whether nobody but rollout handlers hears of *record*, of which this is the first."""
+        hearing: list[logging.Handler] = []
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            hearing += logger.handlers
+            logger = logger.parent if logger.propagate else None
+        return hearing[:1] == [self] and all(isinstance(handler, RolloutHandler) for handler in hearing)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record *record*; never raises, see `handleError`."""
@@ -239,6 +251,12 @@ def _stack() -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back  # type: ignore[assignment]
+
+
+def _last_resort(record: logging.LogRecord) -> None:
+    """Do with *record* what logging does where there is no handler: show it on stderr."""
+    if logging.lastResort is not None:
+        logging.lastResort.handle(record)
 
 
 def _tell(error: Exception) -> None:

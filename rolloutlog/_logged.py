@@ -64,7 +64,7 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
 def _is_event(record: logging.LogRecord) -> bool:
     """Return whether structlog handed its event over as a dict, for a formatter to render."""
     message: object = record.msg
-    return isinstance(message, Mapping) and isinstance(message.get("event"), str) and not record.args
+    return isinstance(message, Mapping) and isinstance(message.get("event"), str)
 
 
 def _extra(fields: Mapping[Any, Any], without: frozenset[str]) -> dict[Any, Any]:

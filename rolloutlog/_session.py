@@ -199,7 +199,7 @@ def session(
         raise ValueError("a session drops nothing: its on_full is 'block' or 'raise'")
     if meta is not None and "name" in meta:
         raise InvalidItemError("meta", "may not hold 'name', which has a place of its own")
-    where = resolve_home(home).absolute()
+    where = resolve_home(home)
     session_id = str(uuid.uuid5(NAMESPACE, name))
     path = find_by_id(where, session_id)
     if path is None:

@@ -95,6 +95,16 @@ def test_a_cell_with_another_hook_raises(logger, change):
     assert logger.handlers == [first]
 
 
+def test_a_hook_of_another_module_is_another_hook(logger):
+    """The same lines may mean something else where they stand."""
+    first = run_cell(CELL, {"attach": attach, "NAME": NAME})
+
+    with pytest.raises(ValueError, match="another redact"):
+        run_cell(CELL, {"attach": attach, "NAME": NAME})
+
+    assert logger.handlers == [first]
+
+
 def test_a_hook_with_another_closure_is_another_hook(logger):
     """The same lines may do something else with what surrounds them."""
 
@@ -150,6 +160,29 @@ def test_threads_that_attach_at_once_attach_one(logger):
     attached[0].close()
 
     assert len({id(each) for each in attached}) == 1
+    assert [texts_in(found) for found in find_sessions()] == [["hello"]]
+
+
+class Contested(logging.Logger):
+    """A logger to which another thread attaches between the look and the leap."""
+
+    first: RolloutHandler | None = None
+
+    def addHandler(self, handler):
+        if self.first is None:
+            self.first = handler  # the next call, from the other thread, goes through
+            run_together(lambda: setattr(self, "first", attach(self)))
+        super().addHandler(handler)
+
+
+def test_who_attaches_a_moment_too_late_gets_the_handler_that_is_there(home):
+    """And its own is gone again."""
+    logger = Contested("contested")
+    attached = attach(logger)
+    logger.info("hello")
+    attached.close()
+
+    assert attached is logger.first
     assert [texts_in(found) for found in find_sessions()] == [["hello"]]
 
 

@@ -444,6 +444,22 @@ def test_late_records_of_a_handler_that_recorded_nothing_leave_no_file(logger, h
     assert not home.exists()
 
 
+def test_a_handler_that_is_closed_while_its_session_begins_ends_it():
+    """However close the two come, nobody leaves a session open."""
+
+    def redact(record):
+        if "type" not in record:
+            handler.close()  # as another thread might, while the meta line is made
+        return record
+
+    handler = RolloutHandler(redact=redact)
+    logger_with(handler).info("late")
+
+    assert handler.late == 1
+    with pytest.raises(rolloutlog.exceptions.RecorderClosedError):
+        handler.recorder.record(HELLO)
+
+
 def test_records_for_a_closed_recorder_are_late(heard):
     """A recorder that its owner has closed takes no more, and the handler counts what comes."""
     with RolloutRecorder.create() as recorder:
@@ -476,6 +492,28 @@ def test_our_own_words_are_not_recorded(handler):
         handler.flush()
 
     assert recorded(handler) == ["mine"]
+
+
+def test_what_nobody_else_hears_is_shown_on_stderr(handler, monkeypatch, capsys):
+    """With no handler but ours, a warning about writing goes where logging shows what has no handler, once."""
+    alone = logging.getLogger("rolloutlog")
+    monkeypatch.setattr(alone, "propagate", False)
+    monkeypatch.setattr(alone, "handlers", [handler, RolloutHandler()])
+    logging.getLogger("rolloutlog.x").warning("cannot write")
+    alone.info("writes")
+
+    assert capsys.readouterr().err == "cannot write\n"
+
+
+def test_what_somebody_else_hears_is_not_shown_twice(handler, heard, monkeypatch, capsys):
+    """With another handler there, that one is told, and stderr stays clean."""
+    alone = logging.getLogger("rolloutlog")
+    monkeypatch.setattr(alone, "propagate", False)
+    monkeypatch.setattr(alone, "handlers", [handler, *alone.handlers])
+    alone.warning("cannot write")
+
+    assert heard == ["cannot write"]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("tidy_logging")

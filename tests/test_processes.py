@@ -203,34 +203,47 @@ def test_the_end_of_a_process_brings_all_to_disk(end, status, last):
     assert [*NUMBERS, *last] in sessions()
 
 
-class Babbling(Disk):
-    """A disk on which each write is the occasion for another thread to record once more."""
+class Busy(Disk):
+    """A disk on which something else happens at each write, *most* times."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.left = most
-        self.babble: Callable[[], None] | None = None
+        self.meanwhile: Callable[[], None] | None = None
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
-        if self.babble is not None and self.left:
+        if self.meanwhile is not None and self.left:
             self.left -= 1
-            run_together(self.babble)
+            self.meanwhile()
         return super().write(fd, data)
 
 
 def test_the_end_waits_for_nobody_who_goes_on_recording():
     """Who writes for himself at the end writes what came before, and leaves to others what they record meanwhile."""
-    disk = Babbling(most=50)
+    disk = Busy(most=50)
     recorder = recorder_on(disk).create()
     writer = recorder._writer
     writer.go_inline()
-    disk.babble = lambda: writer.queue.put([b'{"type":"log"}\n'])
+    disk.meanwhile = lambda: run_together(lambda: writer.queue.put([b'{"type":"x"}\n']))
     recorder.record(message("mine"))
-    left, disk.babble = disk.left, None
+    left, disk.meanwhile = disk.left, None
     recorder.close()
 
     assert left == 49
     assert len(values_in(recorder.path)) == 3
+
+
+def test_what_a_signal_handler_records_at_the_end_is_written_at_once():
+    """Who writes for himself also writes what a signal handler or a finalizer records while he does."""
+    disk = Busy(most=1)
+    recorder = recorder_on(disk).create()
+    recorder._writer.go_inline()
+    disk.meanwhile = lambda: recorder.record(message("inside"))
+    recorder.record(message("mine"))
+    texts = texts_in(recorder.path)
+    recorder.close()
+
+    assert texts == ["mine", "inside"]
 
 
 class Last:

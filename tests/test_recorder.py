@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import gc
+import itertools
 import json
 import os
 import queue
 import resource
 import sys
 import threading
+import types
 import uuid
 import warnings
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 from helpers import Disk, finish, in_fresh_process, lines_in, recorder_on, run_together, start, texts_in, values_in
 
 import rolloutlog
-from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot
+from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _opening
 from rolloutlog._commands import State
 from rolloutlog.exceptions import (
     InvalidItemError,
@@ -133,6 +135,39 @@ def test_threads_that_create_the_same_session_make_one_file(home):
     recorder.close()
     assert [each for each in made if each is not recorder] == [recorder.path] * 2
     assert list(home.rglob("*.jsonl")) == [recorder.path]
+
+
+class Slow(Disk):
+    """A disk on which *other* has all the time that it can use, just before a call is made for the first time."""
+
+    def __init__(self, call: str, other: threading.Thread) -> None:
+        super().__init__()
+        self.call, self.other = call, other
+
+    def __getattr__(self, name: str):
+        if name == self.call and self.other.ident is None:
+            self.other.start()
+            self.other.join(0.2)
+        return super().__getattr__(name)
+
+
+def test_an_id_is_taken_once_also_by_those_who_begin_in_different_seconds(home, monkeypatch):
+    """The names of their files differ, so it is not the file system that keeps them apart."""
+    seconds = itertools.count(1_750_000_000)
+    monkeypatch.setattr(_opening, "time", types.SimpleNamespace(time=lambda: next(seconds)))
+    raised = []
+
+    def create() -> None:
+        with pytest.raises(SessionExistsError) as caught:
+            RolloutRecorder.create(session_id=ID)
+        raised.append(caught.value)
+
+    other = threading.Thread(target=create)
+    recorder = recorder_on(Slow("link", other)).create(session_id=ID)
+    other.join(10)
+    recorder.close()
+
+    assert [error.path for error in raised] == list(home.rglob("*.jsonl")) == [recorder.path]
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o177, 0o777])
@@ -688,6 +723,18 @@ def test_threads_that_resume_the_same_session_share_it(recorder):
     resumed.close()
 
     assert len(saved.items) == 100
+
+
+def test_who_resumes_a_session_that_is_being_closed_waits_for_that():
+    """Between two recorders of one process, there is no moment at which the file is locked and nobody's."""
+    resumed = []
+    other = threading.Thread(target=lambda: resumed.append(RolloutRecorder.resume(recorder.path)[0]))
+    recorder = recorder_on(Slow("unlock", other)).create()
+    recorder.close()
+    other.join(10)
+
+    assert len(resumed) == 1
+    resumed[0].close()
 
 
 # -- resuming ----------------------------------------------------------------------------------------------------------

@@ -213,6 +213,31 @@ def test_threads_record_in_the_order_of_the_list():
     assert opened.items == reloaded().items
 
 
+class Dawdling(list):
+    """A list that lets another thread do what it can before it is appended to."""
+
+    def __init__(self, meanwhile: threading.Thread) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    def __iadd__(self, items):
+        if self.meanwhile.ident is None:
+            self.meanwhile.start()
+            self.meanwhile.join(0.2)
+        return super().__iadd__(items)
+
+
+def test_the_list_has_the_order_of_the_file():
+    """Nobody comes between the hand-over of a line and the place of its item in the list."""
+    with session(NAME) as opened:
+        other = threading.Thread(target=opened.record, args=({"role": "user", "content": "second"},))
+        opened.items = Dawdling(other)
+        opened.record({"role": "user", "content": "first"})
+        other.join(10)
+
+    assert [item.text for item in opened.items] == texts_in(opened.path) == ["first", "second"]
+
+
 def test_a_bad_item_takes_its_fellows_along():
     """Nothing of the call is recorded, neither in the file nor in the list."""
     with session(NAME) as opened, pytest.raises(InvalidItemError):
@@ -270,11 +295,19 @@ def test_record_waits_no_longer_than_it_said(disk):
     """The timeout is for room and disk together."""
     opened = session(NAME)
     disk.hold()
-    with pytest.raises(TimeoutError):
-        opened.record(HELLO, timeout=0.05)
+
+    def record() -> None:
+        with pytest.raises(TimeoutError):
+            opened.record(HELLO, timeout=0.05)
+
+    waiting = threading.Thread(target=record)
+    waiting.start()
+    waiting.join(10)
+    in_time = not waiting.is_alive()
     disk.go_on()
     opened.close()
 
+    assert in_time
     assert opened.items == reloaded().items
 
 
