@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import json
 import signal
-import threading
 from itertools import pairwise
 from typing import Any
 
@@ -382,22 +381,19 @@ def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypa
 
 def test_a_conversation_goes_on_after_its_process_was_killed(home):
     """Killed with SIGKILL while the model thinks about a tool's output, the program asks again and gets its answer."""
-    asked, may_answer = threading.Semaphore(0), threading.Semaphore(1)
+    processes: list[Any] = []
 
-    def slow_reply(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        asked.release()
-        assert may_answer.acquire(timeout=DEADLINE)
+    def deadly_reply(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len(processes) == 1 and history[-1].get("type") == "function_call_output":
+            processes[0].kill()
         return reply(history)
 
-    with ResponsesServer(slow_reply) as server:
-        process = start(sdk_conversation.main, server.url)
-        assert asked.acquire(timeout=DEADLINE)
-        assert asked.acquire(timeout=DEADLINE)
-        process.kill()
-        finish(process, status=-signal.SIGKILL)
-        may_answer.release(3)
-        printed = finish(start(sdk_conversation.main, server.url))
+    with ResponsesServer(deadly_reply) as server:
+        for _ in range(2):
+            processes.append(start(sdk_conversation.main, server.url))
+            printed, errors = processes[-1].communicate(timeout=DEADLINE)
 
+    assert [process.returncode for process in processes] == [-signal.SIGKILL, 0], errors
     assert printed == ANSWER
     assert not server.refusals
     assert [item["type"] for item in server.accepted[-1][1:4]] == ["reasoning", "function_call", "function_call_output"]
