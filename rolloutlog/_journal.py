@@ -408,6 +408,8 @@ class Journal:
         if self._fd >= 0:
             if here is not None and (here.st_dev, here.st_ino) == self._identity:
                 return here.st_size
+            if self._place != self.path:
+                raise OSError(errno.ESTALE, "the file was taken away while it was being made", str(self.path))
             self._leave_moved_file()
         try:
             if here is None:
