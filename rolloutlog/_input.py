@@ -75,8 +75,8 @@ def _orphans(items: list[ResponseItem]) -> tuple[set[int], set[int]]:
             for call_id in _ids(item):
                 for answer in _ANSWERS[kind]:
                     waiting[answer, call_id] = index
-        elif kind in _OUTPUTS:
-            call = next((waiting[kind, call_id] for call_id in _ids(item) if (kind, call_id) in waiting), None)
+        elif kind in _OUTPUTS and (ids := _ids(item)):  # one without any is the output of a tool that nobody called
+            call = next((waiting[kind, call_id] for call_id in ids if (kind, call_id) in waiting), None)
             if call is None:
                 outputs.add(index)
             else:

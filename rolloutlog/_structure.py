@@ -115,6 +115,7 @@ _OPTIONAL = {
     (LocalShellCall, "id"),
     (LocalShellCall, "call_id"),
     (FunctionCall, "id"),
+    (FunctionCallOutput, "call_id"),
 }
 _Part = Callable[[Wire, str], Any]
 

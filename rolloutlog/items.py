@@ -241,12 +241,12 @@ class FunctionCall(Textual):
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class FunctionCallOutput(Textual):
-    """What a call gave: text, or parts."""
+    """What a call gave: text, or parts. ``call_id`` is `None` for what a tool says that no model has called."""
 
     type: ClassVar[str] = "function_call_output"
     KEYS: ClassVar[tuple[str, ...]] = ("call_id", "output")
 
-    call_id: str = attrs.field(validator=is_text)
+    call_id: str | None = attrs.field(validator=is_text_or_none)
     output: str | tuple[ContentPart, ...] = attrs.field(converter=to_tuple, validator=is_output)
     extra: Mapping[str, Any] = extra_field("record_type")
     _shape: tuple[str, ...] | None = shape_field()

@@ -148,7 +148,7 @@ def test_no_repr_floods(item):
         (lambda: Reasoning("rs", (), [SummaryText("x")]), r"reasoning.content\[0\]"),
         (lambda: FunctionCall("f", {}, "c"), "function_call.arguments"),
         (lambda: FunctionCallOutput("c", {"a": 1}), "function_call_output.output"),
-        (lambda: FunctionCallOutput(None, "x"), "function_call_output.call_id"),
+        (lambda: FunctionCallOutput(1, "x"), "function_call_output.call_id"),
         (lambda: LocalShellCall(None, None, "completed", {"type": "exec"}), "local_shell_call.action"),
         (lambda: ExecAction("ls -l"), "exec.command"),
         (lambda: ExecAction(["ls", 3]), "exec.command"),

@@ -117,6 +117,14 @@ NAMED = {
             {"type": "input_file", "file_id": "file_1"},
         ],
     },
+    "output without a call": {
+        "type": "function_call_output",
+        "id": "fco_1",
+        "status": "completed",
+        "name": "create_thread",
+        "namespace": "threads",
+        "output": "created",
+    },
     "required nulls": {
         "type": "code_interpreter_call",
         "id": "ci_1",
@@ -140,7 +148,16 @@ def test_what_the_api_takes_back_survives(sent, home):
     with rolloutlog.session("named") as session:
         session.record(sdk_object(sent))
 
-    assert rolloutlog.to_input(rolloutlog.load_session(session.path).items, orphans="keep") == [sent]
+    saved = rolloutlog.load_session(session.path)
+    assert saved.skipped == []
+    assert rolloutlog.to_input(saved.items, orphans="keep") == [sent]
+
+
+def test_the_output_of_a_tool_that_nobody_called_is_no_orphan(home):
+    """It answers no call, so that there is none is no reason to leave it out."""
+    sent = NAMED["output without a call"]
+
+    assert rolloutlog.to_input([sdk_object(sent)]) == [sent]
 
 
 def test_what_only_answers_have_is_left_out_of_the_input_alone(home):
