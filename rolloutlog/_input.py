@@ -31,8 +31,8 @@ _OUTPUTS: frozenset[str] = frozenset().union(*_ANSWERS.values())
 def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[dict[str, Any]]:
     """Return *items* as the dicts that a model's API takes as its input.
 
-    Keys that the API refuses are left out: those that hold `None` (but for the few that it wants to see), and those that
-    only its answers have. Lists stay, also empty ones.
+    Keys that the API refuses are left out: those that hold `None` (but for the few that it wants to see), and those
+    that only its answers have. Lists stay, also empty ones.
 
     Args:
         items: items, or what can be recorded as one; empty `Other` are left out.
