@@ -51,4 +51,3 @@ __all__ = [
     "session",
     "to_input",
 ]
-

@@ -99,7 +99,6 @@ class LineDecoder:
         raw = self._json.loads(line)
         return type(raw) is dict and is_wrapped(raw)
 
-
     def written_when(self, line: bytes, session_id: str) -> tuple[float | None, bool]:
         """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""
         try:
