@@ -297,7 +297,7 @@ def thread(report: Report, size: int, dice: random.Random) -> None:
 def _fill_and_heal(report: Report, home: Path, make_room: Callable[[], None], expected: int, size: int) -> None:
     """Record until the system refuses, make room, and expect everything on disk."""
     system = FaultySystem()  # none of its calls is told to fail: the real ones do
-    script = Script(home, system, open_recorder(home, system, queue_size=10_000))
+    script = Script(home, system, open_recorder(home, system, queue_size=size + 10))
     for _ in range(size):
         script.record(100)
     script.flush()

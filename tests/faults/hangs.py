@@ -331,6 +331,11 @@ logger = logging.getLogger("agent"); logger.propagate = False; logger.setLevel(l
 logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
 """,
     "an ack that nobody waits for": "recorder.shutdown()",
+    "a slow disk": """
+recorder._writer.journal._system = slow = seam.FaultySystem()
+slow.before = lambda name, arguments: time.sleep(0.3) if name == "write" else None
+more(); say("main", number); sys.exit(0)
+""",
     "a full disk": """
 import errno
 recorder.flush()
@@ -434,7 +439,7 @@ def stuck(report: Report, size: int, dice: random.Random) -> None:
         _storm(report, "stuck", _STUCK, 1, dice.randrange(10**9), seconds=60)
 
 
-@row("hangs.exits", "the interpreter ends in every way, and all is on disk", quick=12, full=60, long=600)
+@row("hangs.exits", "the interpreter ends in every way, and all is on disk", quick=13, full=65, long=650)
 def exits(report: Report, size: int, dice: random.Random) -> None:
     """Ends with records in the queue; a full disk ends within the bound, too."""
     for trial in range(size):
