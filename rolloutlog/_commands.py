@@ -101,9 +101,3 @@ class Filtered:
 
     def __init__(self, count: int) -> None:
         self.count = count
-
-
-class Wake:
-    """Nothing but an end to the thread's wait."""
-
-    __slots__ = ()

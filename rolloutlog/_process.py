@@ -132,10 +132,10 @@ def _revive(writer: Writer) -> None:
 def _at_exit() -> None:
     """Bring to disk what the writers of this process still have; what comes later is written by whoever records it."""
     deadline = monotonic() + _EXIT_TIMEOUT
-    acks = []
-    for writer in _living():
-        writer.go_inline()
-        acks.append(writer.request_flush())
+    writers = _living()
+    for writer in writers:
+        writer.go_inline(0.0)  # all threads at once, for disks may be slow
+    acks = [writer.go_inline(max(0.0, deadline - monotonic())) for writer in writers]
     for ack in acks:
         ack.wait(max(0.0, deadline - monotonic()))  # its error was told when it happened: see `Writer._tell`
 

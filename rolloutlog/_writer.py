@@ -21,7 +21,7 @@ from time import monotonic, sleep
 from typing import Any, NoReturn
 
 from ._ack import Ack
-from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, State, Wake, WriterOptions
+from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, State, WriterOptions
 from ._journal import Journal
 from ._queue import HEAVY, HandoffQueue
 from ._turn import Turn, said
@@ -219,8 +219,8 @@ class Writer:
             self._submit(Barrier(self._end, last=True))
         return self._end
 
-    def _submit(self, barrier: Barrier) -> None:
-        """Put a barrier, which needs no room, and look again."""
+    def _submit(self, barrier: Barrier, timeout: float | None = None) -> None:
+        """Put a barrier, which needs no room, and look again; for *timeout* see `_serve_inline`."""
         self._put(barrier)
         if self._reached >= State.CLOSED and not barrier.last:
             with suppress(IndexError):  # the writer's last look found it, and answers
@@ -228,7 +228,7 @@ class Writer:
                 barrier.ack.error = self._why_closed()
                 barrier.ack.set()
         elif self._inline:
-            self._serve_inline()
+            self._serve_inline(timeout)
 
     def _be_open(self) -> None:
         """Raise unless records are taken."""
@@ -268,9 +268,13 @@ class Writer:
                     self._fail(error)
             self._serving.discard(me)
             self._tell()
+        if me in self._deferred:
+            self._serve_inline()  # what a finalizer recorded within our last turn
 
     def _await_command(self) -> None:
         """Wait until a command comes, or until it is time to try again."""
+        if self._inline:
+            return  # what was to wake us has been taken by whoever had the turn before us
         timeout = max(0.0, self._turn.retry_at - monotonic()) if self._turn.has_work else None
         with suppress(Empty):  # then it is time to try again
             self._turn.take(self.queue.get(True, timeout))
@@ -317,14 +321,19 @@ class Writer:
         if self._inline or thread is None or not thread.is_alive() or thread.ident == _thread.get_ident():
             self._serve_inline()
 
-    def go_inline(self) -> None:
-        """Let the thread end, and every caller write for itself from now on: the interpreter is about to end."""
-        self._inline = True
-        self._put(Wake())
-        self._serve_inline()
+    def go_inline(self, timeout: float | None = None) -> Ack:
+        """Flush, let the thread end, and every caller write for itself from now on: the interpreter is about to end.
 
-    def _serve_inline(self) -> None:
-        """Bring everything that waits to disk, here and now; wait no longer than bounded for whoever has the turn.
+        Args:
+            timeout: seconds to wait here for the thread, which may be stuck in a system call.
+        """
+        self._inline = True
+        ack = Ack(self._watch)
+        self._submit(Barrier(ack), timeout)
+        return ack
+
+    def _serve_inline(self, timeout: float | None = None) -> None:
+        """Bring everything that waits to disk, here and now; wait at most *timeout* seconds for whoever has the turn.
 
         What others put meanwhile is theirs to serve: else a process would not end for as long as its daemons record.
         """
@@ -333,29 +342,38 @@ class Writer:
             self._deferred.add(me)
             return  # a signal handler or a finalizer inside our own turn: once we return, another one follows it
         begun = self._begun
-        deadline = monotonic() + _TURN_TIMEOUT
+        deadline = monotonic() + (_TURN_TIMEOUT if timeout is None else timeout)
         while not self._end.is_set() and (self._turn.has_work or not self.queue.empty()):
             if self._ended > begun and me not in self._deferred:
                 return  # a whole turn, ours or another's, has come after what there was
-            if self._turn_lock.locked():
+            if not self._try_turn(me):
                 if monotonic() >= deadline:
                     return  # stuck in a system call: whoever waits hears that there is no answer
                 sleep(0.001)
                 continue
+            self._tell()
+            if self._turn.error is not None:
+                return
+
+    def _try_turn(self, me: int) -> bool:
+        """Take a turn, in the thread *me*, unless somebody else has it; return whether it was taken."""
+        got: list[bool] = []
+        try:
+            self._serving.add(me)  # within the `try`: an interrupt behind it would leave us in there for ever
             try:
-                self._serving.add(me)  # within the `try`: an interrupt behind it would leave us in there for ever
-                # By `with`: between an `acquire(timeout)` and its `try` an interrupt could slip in and keep the lock.
-                with self._turn_lock:
+                got.extend(map(self._turn_lock.acquire, (False,)))  # in C: no interrupt between the lock and the note
+                if got[0]:
                     self._deferred.discard(me)
                     try:
                         self._take_turn()
                     except Exception as error:
                         self._fail(error)
             finally:
-                self._serving.discard(me)
-            self._tell()
-            if self._turn.error is not None:
-                return
+                if True in got:
+                    self._turn_lock.release()
+        finally:
+            self._serving.discard(me)
+        return got[0]
 
     # -- fork ---------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from fakes import FakeSystem
 from helpers import interrupted, lines_in
 
 from rolloutlog._ack import Ack
-from rolloutlog._commands import Barrier, Filtered, Gap, RecorderStats, Several, Wake, WriterOptions
+from rolloutlog._commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
 from rolloutlog._journal import Journal
 from rolloutlog._queue import HandoffQueue
 from rolloutlog._turn import Turn
@@ -88,7 +88,7 @@ def bench(make: Callable[..., Bench]) -> Bench:
 
 def test_records_are_written_in_order(bench):
     """All that waits is on disk after one turn, in the order in which it was put, and counted."""
-    bench.put("a", "b", Several([b"c\nd\n"], 2), "e", Wake(), "f")
+    bench.put("a", "b", Several([b"c\nd\n"], 2), "e", "f")
     bench.turn.serve()
 
     assert bench.lines() == ["a", "b", "c", "d", "e", "f"]

@@ -746,7 +746,7 @@ def test_without_a_thread_many_callers_write_in_turn(inline):
 def test_at_the_end_of_the_interpreter_callers_write_for_themselves(writer):
     """From then on the thread is over, nothing that waited is lost, and a record is on disk when put returns."""
     put(writer, *range(500))
-    writer.go_inline()
+    writer.go_inline().result(DEADLINE)
     lines = written(writer)
     put(writer, 500)
     writer._thread.join(DEADLINE)
@@ -817,6 +817,7 @@ def storm_of_records(handler: Callable[[Writer], object], signals: int, *, inlin
         writer = begun(Path(folder) / "file", REAL_SYSTEM, queue_size=16)
         if inline:
             writer.go_inline()
+            writer._thread.join(DEADLINE)
         sure: deque[int] = deque()
         number = count()
 

@@ -216,9 +216,9 @@ MUTANTS = (
     Mutant(
         "nothing is flushed at exit",
         "_process",
-        "        writer.go_inline()\n",
-        "        continue\n",
-        ("kill.sys_exit",),
+        "writers = _living()",
+        "writers: list[Writer] = []",
+        ("hangs.exits",),
     ),
     Mutant(
         "taking up a session again does not flush",
