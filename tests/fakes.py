@@ -47,13 +47,21 @@ class FakeSystem:
     def fail(self, call: str, error: int | BaseException, *, nth: int = 1, times: int | None = 1) -> None:
         """Let the *nth* call from now fail, and those after it up to *times* in all (`None`: for good).
 
+        What fails has done nothing; but a failed close has closed, as on Linux.
+
         Args:
             call: the name of the call.
             error: what it fails with: an errno, or something else that is raised.
             nth: the first one that fails.
             times: how many fail.
         """
-        self._faults.append(_Fault(call, lambda real, args: _raise(error), nth - 1, times))
+
+        def act(real: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+            if call == "close":
+                real(*args)
+            raise OSError(error, os.strerror(error)) if isinstance(error, int) else error
+
+        self._faults.append(_Fault(call, act, nth - 1, times))
 
     def interrupt_after(self, call: str, *, nth: int = 1) -> None:
         """Let the *nth* call from now do its work, and a Ctrl-C come before anybody hears of it."""
@@ -152,7 +160,3 @@ class FakeSystem:
         for begin, end in self._dirty.get(inode, []) + self._dropped.get(inode, []):
             content[begin:end] = bytes(len(content[begin:end]))
         return bytes(content)
-
-
-def _raise(error: int | BaseException) -> Any:
-    raise OSError(error, os.strerror(error)) if isinstance(error, int) else error
