@@ -30,11 +30,15 @@ from .exceptions import InvalidRolloutError, SessionExistsError
 _HOME_TIMEOUT = 10.0
 # How long taking up a session waits for what this process recorded into it before, in seconds.
 _JOIN_TIMEOUT = 30.0
+# How long an interrupt of the opening waits for the writer to close what it has just begun, in seconds.
+_ABORT_TIMEOUT = 2.0
 
 
 @attrs.frozen
 class Opened:
-    """A session that is open.
+    """A session that is open, for as long as this value is there: when nobody has it any more, its user leaves.
+
+    So an interrupt after the opening of a session, and before somebody could close it, leaves nothing open.
 
     Attributes:
         writer: writes its file.
@@ -47,6 +51,10 @@ class Opened:
     user: object
     encoder: LineEncoder
     session: SessionMeta
+
+    def __del__(self) -> None:
+        if hasattr(self, "user"):  # else it never came to be
+            _process.leave(self.writer, self.user)
 
 
 def make(
@@ -66,7 +74,7 @@ def make(
     encoder = LineEncoder(**encoding)
     session = encoder.completed(SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {})))
     journal = _journal(rollout_path(where, now, name), writing, system, header=encoder.meta(session))
-    with _taking_turns(journal.path):
+    with _taking_turns(journal.path), _closing_if_it_fails(journal):
         # A random id is nobody else's. With a given one, two processes that begin at once would make a session each.
         with nullcontext() if session_id is None else locked_folder(where / "sessions", _HOME_TIMEOUT):
             existing = None if session_id is None else find_by_id(where, name)
@@ -76,11 +84,7 @@ def make(
                 journal.create()
             except FileExistsError:
                 raise SessionExistsError(name, journal.path) from None
-        try:
-            return begin(journal, writing, encoder, session)
-        except BaseException:
-            journal.close()
-            raise
+        return begin(journal, writing, encoder, session)
 
 
 def take_up(
@@ -112,16 +116,13 @@ def _opened(
 ) -> tuple[Opened, SavedSession]:
     """Open the file and start a writer on it."""
     journal = _journal(path, writing, system)
-    journal.open()
-    try:
+    with _closing_if_it_fails(journal):
+        journal.open()
         saved = load_session(path)
         journal.header = saved.header
         encoder = _encoder_for(saved, encoding)
         numbering = None if saved.next_number is None else Numbering(saved.next_number)
         return begin(journal, writing, encoder, saved.session, numbering), saved
-    except BaseException:
-        journal.close()
-        raise
 
 
 def _encoder_for(saved: SavedSession, encoding: dict[str, Any]) -> LineEncoder:
@@ -138,6 +139,20 @@ def _journal(path: Path, writing: WriterOptions, system: System, header: bytes =
         lock_timeout=writing.lock_timeout,
         system=system,
     )
+
+
+@contextmanager
+def _closing_if_it_fails(journal: Journal) -> Iterator[None]:
+    """Close *journal* when the body fails, by an interrupt, too; where a writer has it already, let that do it."""
+    try:
+        yield
+    except BaseException:
+        writer = _process.writer_of(journal)
+        if writer is None:
+            journal.close()
+        else:
+            writer.shutdown().wait(_ABORT_TIMEOUT)
+        raise
 
 
 def begin(

@@ -93,6 +93,11 @@ def join(path: Path, options: WriterOptions, user: object, *, timeout: float) ->
     return None
 
 
+def writer_of(journal: Journal) -> Writer | None:
+    """Return the writer that was started on *journal*; `None` if there is none."""
+    return next((each for each in _living() if each.journal is journal and each.state is not State.NEW), None)
+
+
 def leave(writer: Writer, user: object) -> Ack:
     """End the share of *user*; the last one to leave shuts the writer down. The ack tells when all is on disk."""
     with _lock:

@@ -45,7 +45,8 @@ class RolloutRecorder:
 
     def __init__(self, opened: _opening.Opened) -> None:
         """Use `create` or `resume` instead."""
-        self._writer, self._user, self._encoder = opened.writer, opened.user, opened.encoder
+        self._opened = opened  # first of all: from here on it is ours to close
+        self._writer, self._encoder = opened.writer, opened.encoder
         self._left: Ack | None = None
         self.path: Path = opened.writer.journal.path
         self.session: SessionMeta = opened.session
@@ -217,7 +218,7 @@ class RolloutRecorder:
         the session open; the ack tells that everything recorded through this one is on disk.
         """
         if self._left is None:
-            self._left = _process.leave(self._writer, self._user)
+            self._left = _process.leave(self._writer, self._opened.user)
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:

@@ -984,7 +984,7 @@ def test_the_end_tells_what_could_not_be_written(handler, logger, heard, monkeyp
     logger.info("held back")
     handler.close()
     handler.recorder.path.rmdir()
-    handler.close()
+    handler.recorder.close()
 
     assert len([words for words in heard if "1 record is not on disk" in words]) == 1
     assert texts_in(handler.recorder.path) == ["held back"]

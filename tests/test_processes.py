@@ -218,13 +218,20 @@ class Busy(Disk):
         return super().write(fd, data)
 
 
+def at_its_end(disk: Disk) -> RolloutRecorder:
+    """Return a recorder without a thread, as all are while the interpreter ends: callers write for themselves."""
+    recorder = recorder_on(disk).create()
+    thread = recorder._writer._thread
+    recorder._writer.go_inline()
+    thread.join(DEADLINE)
+    return recorder
+
+
 def test_the_end_waits_for_nobody_who_goes_on_recording():
     """Who writes for himself at the end writes what came before, and leaves to others what they record meanwhile."""
     disk = Busy(most=50)
-    recorder = recorder_on(disk).create()
-    writer = recorder._writer
-    writer.go_inline()
-    disk.meanwhile = lambda: run_together(lambda: writer.queue.put([b'{"type":"x"}\n']))
+    recorder = at_its_end(disk)
+    disk.meanwhile = lambda: run_together(lambda: recorder._writer.queue.put([b'{"type":"x"}\n']))
     recorder.record(message("mine"))
     left, disk.meanwhile = disk.left, None
     recorder.close()
@@ -236,8 +243,7 @@ def test_the_end_waits_for_nobody_who_goes_on_recording():
 def test_what_a_signal_handler_records_at_the_end_is_written_at_once():
     """Who writes for himself also writes what a signal handler or a finalizer records while he does."""
     disk = Busy(most=1)
-    recorder = recorder_on(disk).create()
-    recorder._writer.go_inline()
+    recorder = at_its_end(disk)
     disk.meanwhile = lambda: recorder.record(message("inside"))
     recorder.record(message("mine"))
     texts = texts_in(recorder.path)

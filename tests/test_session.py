@@ -9,7 +9,18 @@ import threading
 import uuid
 
 import pytest
-from helpers import DEADLINE, Disk, finish, recorder_on, run_together, start, texts_in, values_in
+from helpers import (
+    DEADLINE,
+    Disk,
+    finish,
+    in_fresh_process,
+    interrupted,
+    recorder_on,
+    run_together,
+    start,
+    texts_in,
+    values_in,
+)
 
 import rolloutlog
 from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other, Session, SessionStateSnapshot, session
@@ -572,3 +583,30 @@ def test_an_agent_that_is_killed_at_every_few_steps_goes_on(how):
     assert [item.output for item in items[2::2]] == [str(number) for number in range(STEPS)]
     assert reloaded().state == {"count": STEPS}
     assert len(reloaded().skipped) == (runs if how == "in a write" else 0)
+
+
+# -- interrupted while it is opened ------------------------------------------------------------------------------------
+
+
+def open_and_interrupt(exists: bool) -> None:
+    """Interrupt the opening of a session at each of its steps, and open it with other options afterwards."""
+    sys.unraisablehook = lambda unraisable: None  # an interrupt within a generator that is being closed goes nowhere
+    step = missed = 0
+    while missed < 30:
+        step += 1
+        home = (
+            f"{os.environ['ROLLOUTLOG_HOME']}/{step}"  # a new one each time, or a look at it takes more and more steps
+        )
+        if exists:
+            session(NAME, home=home).close()
+        missed = 0 if interrupted(step, lambda home=home: session(NAME, home=home).close()) else missed + 1
+        session(NAME, home=home, queue_size=7).close()
+    sys.stdout.write(f"{step > 100}\n")
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "old"])
+def test_an_interrupt_while_it_is_opened_leaves_it_free(exists):
+    """Wherever Ctrl-C comes, nobody is left who holds the session: whoever is asked again can open it otherwise."""
+    printed = in_fresh_process(open_and_interrupt, exists)
+
+    assert printed == "True\n"
