@@ -103,6 +103,7 @@ from faults import checker
 import rolloutlog
 
 ending, home = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs behind it with Ctrl-C ignored
 session = rolloutlog.session("ended", home=home)
 accepted = 0
 def say(word):
