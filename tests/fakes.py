@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,18 @@ class FakeSystem:
             self._dirty.pop(inode, None)
         elif name == "write":
             end = os.lseek(args[0], 0, os.SEEK_CUR)
+            self._forget(inode, end - result, end)
             self._dirty.setdefault(inode, []).append((end - result, end))
         else:
-            for ranges in (self._dirty, self._dropped):
-                ranges[inode] = [(begin, min(end, args[1])) for begin, end in ranges.get(inode, []) if begin < args[1]]
+            self._forget(inode, args[1], sys.maxsize)
+
+    def _forget(self, inode: int, begin: int, end: int) -> None:
+        """Know nothing of what was between *begin* and *end*."""
+        for ranges in (self._dirty, self._dropped):
+            left = []
+            for first, last in ranges.get(inode, []):
+                left += [(first, min(last, begin)), (max(first, end), last)]
+            ranges[inode] = [(first, last) for first, last in left if first < last]
 
     def after_power_cut(self, path: Path) -> bytes:
         """Return what would be in the file after a power cut now; what is lost is NULs."""
