@@ -29,17 +29,19 @@ class _AttachedHandler(RolloutHandler):
         return [name for name in {**how, **self._how} if not _is_same(self._how.get(name), how.get(name))]
 
     def join(self) -> _AttachedHandler:
-        """Go onto the logger, and let records of the handler's level pass it; return the one that is on it now."""
+        """Go onto the logger; return the handler that is on it now."""
         self._logger.addHandler(self)
         first = _attached_to(self._logger)
         if first is not None and first is not self:  # another thread attached at the same moment
             self.close()
             return first
-        before = self._logger.level
-        if self._logger.getEffectiveLevel() > self.level:
-            self._logger.setLevel(self.level)
-            self._lowered = (before, self.level)
         return self
+
+    def let_pass(self) -> None:
+        """Let the logger pass on the records of the handler's level."""
+        if self._logger.getEffectiveLevel() > self.level:
+            self._lowered = (self._logger.level, self.level)
+            self._logger.setLevel(self.level)
 
     def close(self) -> None:
         """Leave the logger, and end as every handler."""
@@ -85,6 +87,7 @@ def attach(
         raise ValueError(
             f"logger {logger.name!r} has a rollout handler with another {', '.join(differing)}; close() it first"
         )
+    attached.let_pass()  # also on a second call: the first may have been interrupted, or the level raised since
     return attached
 
 

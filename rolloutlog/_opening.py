@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ class Opened:
     encoder: LineEncoder
     session: SessionMeta
 
-    def __del__(self) -> None:
-        if hasattr(self, "user"):  # else it never came to be
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # Not where it never came to be; nor while the interpreter takes modules apart, for all is on disk by then.
+        if hasattr(self, "user") and not _is_finalizing():
             _process.leave(self.writer, self.user)
 
 

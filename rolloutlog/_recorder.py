@@ -8,9 +8,10 @@ them.
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -239,9 +240,10 @@ class RolloutRecorder:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """End the writer of a recorder that nobody can close any more, and say so."""
-        if getattr(self, "_left", True) is not None:  # closed, or never finished
+        # Closed; or never finished; or left open until the very end, when all has been brought to disk.
+        if getattr(self, "_left", True) is not None or _is_finalizing():
             return
         try:
             if self.state is State.OPEN:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
-from helpers import run_together, texts_in
+from helpers import interrupted, run_together, texts_in
 
 from rolloutlog import Message, RolloutHandler, RolloutRecorder, attach, find_sessions
 
@@ -264,6 +265,35 @@ def test_the_level_is_put_back_when_the_handlers_own_was_changed(logger):
     handler.close()
 
     assert logger.level == logging.WARNING
+
+
+def test_attaching_again_lets_records_pass_again(logger):
+    """A level that was raised meanwhile, as `basicConfig` in a cell does, is lowered again, and put back in the end."""
+    handler = attach(logger)
+    logger.setLevel(logging.ERROR)
+    attach(logger)
+    during = logger.level
+    handler.close()
+
+    assert (during, logger.level) == (logging.INFO, logging.ERROR)
+
+
+def test_an_interrupt_can_be_made_good_by_running_again(monkeypatch):
+    """Wherever Ctrl-C comes in attach() or close(), the same call once more does what it should have done."""
+    # An interrupt within a generator that is being closed goes nowhere, but to this hook.
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    step, goes_on = 0, True
+    while goes_on:
+        step += 1
+        logger = logging.Logger("app", logging.WARNING)
+        interrupted_there = interrupted(step, lambda logger=logger: attach(logger))
+        handler = attach(logger)
+        logger.info("hello")
+        goes_on = interrupted(step, handler.close) or interrupted_there
+        handler.close()
+
+        assert texts_in(handler.recorder.path) == ["hello"]
+        assert (logger.level, logger.handlers) == (logging.WARNING, [])
 
 
 def test_closing_again_changes_nothing(logger):

@@ -198,9 +198,12 @@ def record_and_end(name: str) -> None:
 )
 def test_the_end_of_a_process_brings_all_to_disk(end, status, last):
     """A recorder that nobody closed is flushed at the end, however that comes; what comes later is written at once."""
-    finish(start(record_and_end, end.__name__), status=status)
+    process = start(record_and_end, end.__name__)
+    errors = process.communicate(timeout=DEADLINE)[1]
 
+    assert process.returncode == status
     assert [*NUMBERS, *last] in sessions()
+    assert "Exception ignored" not in errors
 
 
 class Busy(Disk):
