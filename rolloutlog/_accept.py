@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from rolloutlog._api import without_parsed
-from rolloutlog._checks import EMPTY
-from rolloutlog._decode import HOT, SLOWER, decode_item
-from rolloutlog._encode import WIRE, Wire
-from rolloutlog._json import InvalidJson, plain
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import ExecAction, LocalShellCall, ResponseItem
+from ._api import without_parsed
+from ._checks import EMPTY
+from ._decode import HOT, SLOWER, decode_item
+from ._encode import WIRE, Wire
+from ._json import InvalidJson, plain
+from .exceptions import InvalidItemError
+from .items import ExecAction, LocalShellCall, ResponseItem
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self, TypeAlias
 
 import attrs
 
-from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
+from .exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import attrs
 
-from rolloutlog.exceptions import InvalidItemError
+from .exceptions import InvalidItemError
 
 Check: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 

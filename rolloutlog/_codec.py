@@ -14,16 +14,16 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from rolloutlog._accept import ItemLike, SupportsToDict, to_item
-from rolloutlog._checks import shortened
-from rolloutlog._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
-from rolloutlog._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
-from rolloutlog._envelope import Envelope, required_meta
-from rolloutlog._json import JSON, InvalidJson, Json, plain
-from rolloutlog._models import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
-from rolloutlog._structure import Inexact
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import ResponseItem, is_item
+from ._accept import ItemLike, SupportsToDict, to_item
+from ._checks import shortened
+from ._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
+from ._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
+from ._envelope import Envelope, required_meta
+from ._json import JSON, InvalidJson, Json, plain
+from ._models import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from ._structure import Inexact
+from .exceptions import InvalidItemError
+from .items import ResponseItem, is_item
 
 __all__ = [
     "Format",

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rolloutlog._checks import EMPTY, Extra
-from rolloutlog._models import OWN, Entry, OtherEntry, SessionStateSnapshot
-from rolloutlog._structure import (
+from ._checks import EMPTY, Extra
+from ._models import OWN, Entry, OtherEntry, SessionStateSnapshot
+from ._structure import (
     Wire,
     kept,
     shape_of,
@@ -20,8 +20,8 @@ from rolloutlog._structure import (
     structure_log,
     structure_meta,
 )
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import (
+from .exceptions import InvalidItemError
+from .items import (
     ExecAction,
     FunctionCall,
     FunctionCallOutput,

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rolloutlog._checks import EMPTY
-from rolloutlog._json import plain, stringified
-from rolloutlog._kinds import KINDS
-from rolloutlog._models import LogEntry, SessionMeta, SessionStateSnapshot
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import (
+from ._checks import EMPTY
+from ._json import plain, stringified
+from ._kinds import KINDS
+from ._models import LogEntry, SessionMeta, SessionStateSnapshot
+from .exceptions import InvalidItemError
+from .items import (
     ExecAction,
     FunctionCall,
     FunctionCallOutput,

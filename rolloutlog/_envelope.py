@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from rolloutlog._json import MAX_DEPTH, plain
-from rolloutlog._models import OWN, utc_timestamp
-from rolloutlog._version import __version__
+from ._json import MAX_DEPTH, plain
+from ._models import OWN, utc_timestamp
+from ._version import __version__
 
 Wire = dict[str, Any]
 

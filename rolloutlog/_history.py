@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from rolloutlog._codec import from_line
-from rolloutlog._models import OWN, LogEntry, OtherEntry
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import Message, ResponseItem
+from ._codec import from_line
+from ._models import OWN, LogEntry, OtherEntry
+from .exceptions import InvalidItemError
+from .items import Message, ResponseItem
 
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
 Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from rolloutlog._api import accepted
-from rolloutlog._codec import ItemLike, to_item, wire
-from rolloutlog.exceptions import OrphanCallError
-from rolloutlog.items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
+from ._api import accepted
+from ._codec import ItemLike, to_item, wire
+from .exceptions import OrphanCallError
+from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 Orphans: TypeAlias = Literal["close", "keep", "raise"]
 

@@ -15,8 +15,8 @@ from enum import Enum
 from json.encoder import encode_basestring as _quoted
 from typing import Any, Protocol
 
-from rolloutlog._checks import Extra
-from rolloutlog.exceptions import InvalidItemError
+from ._checks import Extra
+from .exceptions import InvalidItemError
 
 orjson: Any  # optional, and typed as such: with a stub or without, the same code checks
 try:

@@ -13,9 +13,9 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import attrs
 
-from rolloutlog._carrier import Textual
-from rolloutlog._checks import Extra, is_whole_object, read_only, shortened, sized
-from rolloutlog.exceptions import InvalidItemError
+from ._carrier import Textual
+from ._checks import Extra, is_whole_object, read_only, shortened, sized
+from .exceptions import InvalidItemError
 
 _T = TypeVar("_T")
 

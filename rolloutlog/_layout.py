@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeGuard
 
 import attrs
 
-from rolloutlog.exceptions import AmbiguousSessionError, SessionNotFoundError
+from .exceptions import AmbiguousSessionError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 

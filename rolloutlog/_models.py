@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from rolloutlog._checks import (
+from ._checks import (
     EMPTY,
     has_free_keys,
     is_text,
@@ -18,8 +18,8 @@ from rolloutlog._checks import (
     shortened,
     sized,
 )
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import ResponseItem
+from .exceptions import InvalidItemError
+from .items import ResponseItem
 
 _UTC = dt.UTC
 

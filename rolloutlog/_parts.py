@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
-from rolloutlog._checks import (
+from ._checks import (
     Extra,
     extra_field,
     is_text,
@@ -23,7 +23,7 @@ from rolloutlog._checks import (
     sized,
     to_tuple,
 )
-from rolloutlog.exceptions import InvalidItemError
+from .exceptions import InvalidItemError
 
 
 class _TextRepr:

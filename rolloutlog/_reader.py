@@ -12,14 +12,14 @@ from typing import Any
 
 import attrs
 
-from rolloutlog._blocks import BLANK, Block, Source, StrPath, blocks
-from rolloutlog._codec import Format, InvalidLine, decode_items, decode_line, is_envelope, written_when
-from rolloutlog._history import Rewrite, context, is_rewrite
-from rolloutlog._input import Orphans, orphan_calls, to_input
-from rolloutlog._layout import find_by_id, home_of, parse_session_id
-from rolloutlog._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
-from rolloutlog.items import ResponseItem, is_item
+from ._blocks import BLANK, Block, Source, StrPath, blocks
+from ._codec import Format, InvalidLine, decode_items, decode_line, is_envelope, written_when
+from ._history import Rewrite, context, is_rewrite
+from ._input import Orphans, orphan_calls, to_input
+from ._layout import find_by_id, home_of, parse_session_id
+from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .exceptions import InvalidRolloutError, SessionNotFoundError
+from .items import ResponseItem, is_item
 
 MAX_LINE = 64 * 1024 * 1024
 # How many bytes are read at once. When streaming, so few that the values made of them do not call the garbage collector

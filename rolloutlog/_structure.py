@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import attrs
 
-from rolloutlog._checks import EMPTY, Extra
-from rolloutlog._json import widened
-from rolloutlog._models import LogEntry, SessionMeta
-from rolloutlog.exceptions import InvalidItemError
-from rolloutlog.items import (
+from ._checks import EMPTY, Extra
+from ._json import widened
+from ._models import LogEntry, SessionMeta
+from .exceptions import InvalidItemError
+from .items import (
     Action,
     ExecAction,
     FunctionCall,

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import attrs
 
-from rolloutlog._carrier import Textual
-from rolloutlog._checks import (
+from ._carrier import Textual
+from ._checks import (
     extra_field,
     is_text,
     is_text_or_none,
@@ -24,7 +24,7 @@ from rolloutlog._checks import (
     sized,
     to_tuple,
 )
-from rolloutlog._kinds import (
+from ._kinds import (
     KINDS,
     AdditionalTools,
     ApplyPatchCall,
@@ -52,7 +52,7 @@ from rolloutlog._kinds import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from rolloutlog._parts import (
+from ._parts import (
     Action,
     ContentPart,
     ExecAction,
@@ -69,7 +69,7 @@ from rolloutlog._parts import (
     is_reasoning_content,
     is_summary,
 )
-from rolloutlog.exceptions import InvalidItemError
+from .exceptions import InvalidItemError
 
 __all__ = [
     "Action",
