@@ -222,7 +222,8 @@ class Journal:
             if (here.st_dev, here.st_ino) == (status.st_dev, status.st_ino):
                 break
             self._system.close(fd)  # replaced while we waited for its lock: open what is there now
-        self._fd, self._identity = fd, (status.st_dev, status.st_ino)  # no call before: an interrupt would lose the file
+        # No call before this: an interrupt in it would lose the open file.
+        self._fd, self._identity = fd, (status.st_dev, status.st_ino)
         self._forget()
 
     def _forget(self) -> None:
