@@ -50,6 +50,7 @@ class Writer:
 
     # Set by callers, one way:    _asked (OPEN to CLOSING), _gap
     # Set by whoever has the turn: _reached (only upward), _begun and _ended (which count turns), all that `Turn` holds
+    # Set by the thread:           _served_by, which is its own number for as long as it goes on
     # Set once:                    _inline, when there will be no thread any more
     # `_serving` holds the threads that have the turn or are about to, `_deferred` those that owe another one for what
     # came within their own; each puts in and takes out itself.
@@ -86,6 +87,7 @@ class Writer:
         self._deferred: set[int] = set()
         self._begun = self._ended = 0
         self._thread: threading.Thread | None = None
+        self._served_by: int | None = None
         self._inline = False
         self._gap: Gap | None = None
 
@@ -256,7 +258,14 @@ class Writer:
 
     def _run(self) -> None:
         """Serve the queue until the end; the daemon thread's whole life."""
-        me = _thread.get_ident()
+        self._served_by = me = _thread.get_ident()
+        try:
+            self._serve(me)
+        finally:
+            self._served_by = None
+
+    def _serve(self, me: int) -> None:
+        """Take turns until the end, in the thread *me*."""
         while not self._inline and not self._end.is_set():
             # The wait is part of the turn: a command that was taken and not yet served must be seen by nobody.
             with self._turn_lock:
@@ -317,8 +326,8 @@ class Writer:
 
     def _watch(self) -> None:
         """Serve the queue here if nobody else does; whoever waits calls this from time to time."""
-        thread = self._thread
-        if self._inline or thread is None or not thread.is_alive() or thread.ident == _thread.get_ident():
+        # Not by `Thread.is_alive`: on Python 3.11 and 3.12 a Ctrl-C within it makes a living thread look dead for ever.
+        if self._inline or self._served_by in (None, _thread.get_ident()):
             self._serve_inline()
 
     def go_inline(self, timeout: float | None = None) -> Ack:
