@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from ._lines import after, chunks, rest_of_character, whole
+from ._lines import after, chunks, rest_of_character, standing
 from ._system import REAL_SYSTEM, System, lock, make_folders
 from .exceptions import SessionLockedError
 
@@ -75,7 +75,7 @@ class Journal:
     #   _kept, _kept_end bytes of the coming append that a failed one left in the file, and where they end
     #   _kept_begin      where the unbroken run of them begins, and
     #   _kept_before     how many of them stand before that run
-    #   _kept_size       how large the file was with them, for somebody may cut them off
+    #   _kept_from       where the file ended before the first of them
     #   _cut_to          where to cut, before anything else, bytes whose sync failed and which could not be cut then
     #   _unsynced_from   where the bytes begin that no sync has covered yet; -1 when there are none
     #   _unsynced_to     where they end
@@ -229,7 +229,7 @@ class Journal:
     def _forget(self) -> None:
         """Know nothing of the file's tail."""
         self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = self._unsynced_to = -1
-        self._kept = self._kept_before = self._kept_size = 0
+        self._kept = self._kept_before = self._kept_from = 0
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
@@ -258,6 +258,8 @@ class Journal:
         prefix, skip = self._beginning(size, lines)
         run, syncing = _Run(size, in_line=skip > 0 and size == self._kept_end), False
         kept = skip
+        if not skip:
+            self._kept_from = size
         if run.in_line:  # what a failed append left is part of this one: cut off with it, and synced with it
             run.begin, run.before, run.written, kept = self._kept_begin, self._kept_before, skip, 0
         try:
@@ -276,6 +278,8 @@ class Journal:
             if self.fsync == "flush" and (self._unsynced_from < 0 or run.begin != self._unsynced_to):
                 self._unsynced_from = run.begin  # what stands before somebody else's lines cannot be cut off again
             self._end = self._unsynced_to = run.end
+        elif skip and self.fsync == "flush" and self._unsynced_from < 0:
+            self._unsynced_from = size  # what stands before somebody else's lines is to be synced nevertheless
         self._kept, self._kept_end = 0, -1
 
     def _write(self, chunk: bytes, run: _Run) -> None:
@@ -329,7 +333,6 @@ class Journal:
             ours = False
         self._end = -1
         self._kept_begin, self._kept_before = run.begin, max(0, run.before - prefix) + skip
-        self._kept_size = run.begin if ours else run.end
         if sync_failed:  # what stands before somebody else's lines is written once more: twice is better than never
             self._kept, self._kept_end = 0, run.end
             self._cut_to = -1 if ours else run.begin
@@ -359,10 +362,12 @@ class Journal:
         if size < len(header) and self._system.pread(self._fd, size, 0) == header[:size]:
             return header[size:], 0
         skip = self._kept
-        if skip and size == self._kept_end:
-            return b"", skip
-        if skip:  # somebody wrote behind our torn line, or cut it off: what is whole counts, the rest is written again
-            skip = whole(lines, max(0, skip - max(0, self._kept_size - size)))
+        if skip:  # what is there may be more than that, or less, for others may write behind it or cut it off
+            region = self._system.pread(self._fd, max(0, size - self._kept_from), self._kept_from)
+            if size == self._kept_end and region.endswith(b"".join(lines)[self._kept_before : skip]):
+                return b"", skip
+            self._kept_end = -1
+            skip = standing(lines, skip, region)  # whole lines count, a torn one is written again
         tail = self._system.pread(self._fd, 4, max(0, size - 4)) if size else b"\n"
         return b"" if tail.endswith(b"\n") else rest_of_character(tail) + b"\n", skip
 

@@ -45,13 +45,17 @@ def after(lines: Sequence[bytes], skip: int) -> Sequence[bytes]:
     return rest
 
 
-def whole(lines: Sequence[bytes], size: int) -> int:
-    """Return how many of the first *size* bytes of *lines* make whole lines."""
-    total = 0
-    for line in lines:
-        if total + len(line) > size:
-            return total + line[: size - total].rfind(b"\n") + 1
-        total += len(line)
+def standing(lines: Sequence[bytes], size: int, text: bytes) -> int:
+    """Return how many of the first *size* bytes of *lines* stand in *text* as lines, in order, from the first on."""
+    total, place = 0, 0
+    for line in b"".join(lines)[:size].split(b"\n")[:-1]:
+        line += b"\n"
+        place = text.find(line, place)
+        while place > 0 and text[place - 1] != 10:
+            place = text.find(line, place + 1)
+        if place < 0:
+            break
+        total, place = total + len(line), place + len(line)
     return total
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolloutlog._lines import after, chunks, rest_of_character, whole
+from rolloutlog._lines import after, chunks, rest_of_character, standing
 
 SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
 
@@ -41,13 +41,24 @@ def test_no_chunk_of_small_lines_is_larger_than_a_megabyte():
 
 
 @given(SMALL, st.data())
-def test_after_and_whole_cut_the_same_bytes(lines, data):
-    """`after` leaves what lies behind an offset, and `whole` is the end of the last line that lies before it."""
+def test_after_and_standing_cut_the_same_bytes(lines, data):
+    """`after` leaves what lies behind an offset; `standing` ends with the last line before it, wherever that stands."""
     stream = b"".join(lines)
     size = data.draw(st.integers(0, len(stream)))
+    others = data.draw(st.lists(st.just(b"somebody else\n"), min_size=len(lines), max_size=len(lines)))
+    mixed = b"torn\n" + b"".join(piece for both in zip(others, lines, strict=True) for piece in both)
 
     assert b"".join(after(lines, size)) == stream[size:]
-    assert whole(lines, size) == stream[:size].rfind(b"\n") + 1
+    assert standing(lines, size, mixed) == stream[:size].rfind(b"\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(b"", 0), (b"b\nc\n", 0), (b"a\nc\n", 1), (b"xa\nb\n", 0), (b"xa\na\nxb\n", 1), (b"a\nb\nc", 2)],
+)
+def test_only_lines_that_are_whole_and_in_order_stand(text, number):
+    """What is glued, torn or missing ends the count: from there on nothing counts as standing."""
+    assert standing([b"a\nb\n", b"c\n"], 6, text) == 2 * number
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1), st.data())
