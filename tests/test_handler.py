@@ -640,7 +640,8 @@ def log_in_a_storm(raising: bool) -> None:
 
     log("main")
     storm(lambda: log("main"), handler=on_signal, signals=3_000)
-    log("main")
+    for who in counts:  # so that what was recorded last, and perhaps not counted, comes again here as well
+        log(who)
     handler.close()
     texts = texts_in(handler.recorder.path)
     for who, count in counts.items():
