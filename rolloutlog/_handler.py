@@ -42,6 +42,10 @@ class RolloutHandler(logging.Handler):
     a recorder. Within `RolloutRecorder.bound` it writes to that recorder instead. In a forked child it begins a new
     session whose meta line names the parent's session as ``parent_id``.
 
+    Behind a `logging.handlers.QueueHandler` items stay items, unless a formatter there makes another text of them: then
+    the log entry holds all of the item. Not so an item among the keys of a structlog event that is a dict as it reaches
+    the queue, for that becomes its `repr`; let structlog pass it as ``extra`` (``render_to_log_kwargs``).
+
     Logging never raises into the agent: errors go to `logging.Handler.handleError`. What comes after the end, or in
     the fork of a process whose recorder was handed in, is counted in `late`, and told once.
     """
