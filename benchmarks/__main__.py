@@ -26,8 +26,6 @@ def main() -> int:
         report = page.Report.from_json(json.loads(asked.again.read_text(encoding="utf-8")))
     else:
         report, failures = _measured(asked)
-    if asked.keep:
-        asked.keep.write_text(json.dumps(report.to_json()), encoding="utf-8")
     if asked.page:
         page.write(asked.page, report)
     print(page.text(report, asked.page.stem if asked.page else "benchmarks"))
@@ -45,14 +43,23 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
     results, absent = Results(), list[str]()
     folder = Path(tempfile.mkdtemp(prefix="rolloutlog-benchmarks-", dir=asked.folder))
     try:
-        facts = machine.facts(folder)
+        report = page.Report(results, machine.facts(folder), machine.versions(), absent, size.rounds)
         plan = Plan(size, folder, absent)
         groups = [group for table in asked.tables or TABLES for group in plan.groups(table)]
-        failures = run(groups, results, _tell)
+
+        def tell(line: str) -> None:
+            print(line, file=sys.stderr, flush=True)
+            report.facts |= {
+                "load after": machine.load(),
+                "time taken": f"{(time.monotonic() - begin) / 60:.0f} minutes",
+            }
+            if asked.keep:  # each time, for a run that is cut off after most of its minutes
+                asked.keep.write_text(json.dumps(report.to_json()), encoding="utf-8")
+
+        failures = run(groups, results, tell)
     finally:
         shutil.rmtree(folder)
-    facts |= {"load after": machine.load(), "time taken": f"{(time.monotonic() - begin) / 60:.0f} minutes"}
-    return page.Report(results, facts, machine.versions(), absent, size.rounds), failures
+    return report, failures
 
 
 def _arguments() -> argparse.Namespace:
@@ -69,10 +76,6 @@ def _arguments() -> argparse.Namespace:
         if table not in TABLES:
             parser.error(f"there is no table {table!r}; there are {', '.join(TABLES)}")
     return asked
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Size:
 _ALL = tuple((workload, pacing) for workload in workloads.NAMES for pacing in (writing.SATURATED, writing.BURSTS))
 _FEW = (("small", writing.SATURATED), ("mix", writing.BURSTS), ("big", writing.SATURATED))
 
-FULL = Size(_ALL, 5, 15, 0.3, (1, 4, 16), 100, (1, 10, 1_000), 100_000)
+FULL = Size(_ALL, 5, 15, 0.25, (1, 4, 16), 100, (1, 10, 1_000), 100_000)
 SMALL = Size(_FEW, 1, 1, 0.02, (1, 4), 2, (1,), 400)
 
 # From this size on a file is read in three rounds, for they take most of the time.

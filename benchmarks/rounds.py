@@ -92,7 +92,10 @@ def child(table: str, variant: str, **asked: object) -> Job:
 
 
 def run(groups: Iterable[Group], results: Results, tell: Callable[[str], None]) -> list[str]:
-    """Run the jobs of all *groups*, add what they measure to *results*, and return what failed."""
+    """Run the jobs of all *groups*, add what they measure to *results*, and return what failed.
+
+    *tell* is called after each group of each round, and for each failure.
+    """
     remaining = list(groups)
     failures: list[str] = []
     number = 0

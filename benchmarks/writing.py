@@ -27,7 +27,7 @@ BIG_BURST = 4
 REST = 0.003
 
 # Records of 1 MB in one go: more of them would measure how the system writes back what it cached.
-_MOST_BIG = 160
+_MOST_BIG = 96
 
 _WARM_UP = 8
 
