@@ -90,6 +90,22 @@ def test_an_ack_that_was_set_by_half_is_seen():
     assert not any(thread.is_alive() for thread in threads)
 
 
+def test_whoever_is_woken_finds_it_over():
+    """The flag is up before the first waiter is woken, or it would go back to sleep."""
+    ack, seen = Ack(), []
+    ring = ack._bell.ring
+
+    class Watched:
+        def ring(self) -> None:
+            seen.append(ack.is_set())
+            ring()
+
+    ack._bell = Watched()
+    ack.set()
+
+    assert seen == [True]
+
+
 def test_waiters_that_gave_up_leave_nothing_behind():
     """A wait that timed out has taken its lock back."""
     ack = Ack()

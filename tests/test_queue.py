@@ -13,7 +13,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from helpers import in_fresh_process, interrupted, storm
+from helpers import DEADLINE, in_fresh_process, interrupted, storm
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rolloutlog._queue import HEAVY, HandoffQueue
@@ -213,8 +213,23 @@ def test_taken_bytes_count_until_they_are_claimed():
     assert not handoff._heavy
 
 
-def test_a_wait_for_room_ends_when_there_is_some():
-    """Who waits for room is woken by the taker, and looks."""
+def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
+    """However seldom it looks by itself: what is taken wakes it."""
+    monkeypatch.setattr("rolloutlog._queue.LOOK_AGAIN", DEADLINE)
+    handoff = HandoffQueue(1)
+    handoff.put("first")
+    waiter = threading.Thread(target=handoff.wait_for_room, args=(0,))
+    waiter.start()
+    while not handoff._room._waiters:
+        assert waiter.is_alive()
+    handoff.take_all(deque())
+    waiter.join(DEADLINE / 2)
+
+    assert not waiter.is_alive()
+
+
+def test_who_waits_for_room_looks_by_itself_too():
+    """Room that nobody rang for is found soon: bytes that were claimed, or a limit that was raised."""
     handoff, rooms = HandoffQueue(max_bytes=HEAVY), []
     put_heavy(handoff)
 
@@ -226,7 +241,7 @@ def test_a_wait_for_room_ends_when_there_is_some():
     waiter = threading.Thread(target=wait)
     waiter.start()
     handoff.get().pop()
-    waiter.join(10)
+    waiter.join(DEADLINE)
 
     assert rooms == [True]
 

@@ -206,6 +206,21 @@ def test_a_shutdown_that_cannot_write_tells_so_while_it_tries(bench):
     assert bench.turn.is_empty
 
 
+def test_a_failure_behind_the_last_barrier_is_the_ends_error(bench):
+    """What was put in time, and stands behind the shutdown in the queue, belongs to it as well."""
+    bench.put("a")
+    bench.shut_down()
+    bench.put("b")
+    bench.system.fail("write", errno.ENOSPC, nth=2)
+    bench.turn.serve()
+    error = bench.end.error
+    bench.turn.serve()
+
+    assert isinstance(error, WriteError)
+    assert bench.end.error is None
+    assert bench.lines() == ["a", "b"]
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 

@@ -184,6 +184,20 @@ def test_the_session_is_free_when_the_shutdown_is_acknowledged(writer):
     assert writer.shutdown().is_set()
 
 
+def test_the_file_is_closed_before_the_end_is_acknowledged(writer):
+    """At the instant when the ack is set nothing is open any more."""
+    open_then = []
+
+    def set_and_see() -> None:
+        open_then.append(writer.journal.identity)
+        Ack.set(writer._end)
+
+    writer._end.set = set_and_see
+    writer.shutdown().result(DEADLINE)
+
+    assert open_then == [None]
+
+
 def test_shutdown_is_always_the_same_ack(writer):
     """However often and from how many threads it is asked for, there is one end."""
     acks = [writer.shutdown()]
@@ -290,6 +304,31 @@ def test_a_record_that_was_put_after_the_last_look_is_refused(writer):
     assert written(writer) == []
 
 
+def test_a_caller_who_was_held_up_is_written_or_refused(writer):
+    """Whenever the rest of a put comes that began in time: if it is not refused, the record is in the file."""
+    accepted = []
+    really = writer.queue.hold
+
+    def hold_then_put(commands: int, size: int) -> None:
+        """Come just behind what the writer does in a turn."""
+        really(commands, size)
+        if not writer._turn.closing:
+            return
+        claim = [b"held up\n"]
+        writer._put(claim)
+        try:
+            writer._look_again(claim)
+        except RecorderClosedError:
+            return
+        accepted.append("held up")
+
+    writer.queue.hold = hold_then_put
+    writer.shutdown().result(DEADLINE)
+
+    assert accepted
+    assert written(writer) == accepted
+
+
 def test_records_that_race_with_a_shutdown_are_written_or_refused(tmp_path):
     """Many rounds of six threads against a shutdown: what was accepted is in the file, and nothing else is."""
     before = sys.getswitchinterval()
@@ -391,6 +430,27 @@ def test_drops_at_two_places_are_two_gaps(held, disk):
     disk.go_on()
 
     assert flushed(writer) == ["first", "a", "1 dropped", "b", "c", "2 dropped"]
+
+
+def test_what_is_dropped_behind_a_record_is_missing_there(make, system):
+    """Also while the gap before it is taken and not yet written: a record closes it, and the next gap is another."""
+    writer = make(system, queue_size=1, on_full="drop")
+    gates = [(threading.Event(), threading.Event()) for _ in range(2)]
+    for number, (reached, go_on) in enumerate(gates):
+        system.before(
+            "write", lambda reached=reached, go_on=go_on: (reached.set(), go_on.wait(DEADLINE)), nth=number + 1
+        )
+    put(writer, "first")
+    assert gates[0][0].wait(DEADLINE)
+    put(writer, "a")
+    writer.request_flush()  # so that "a" is written before the gap behind it is claimed
+    put(writer, "lost")
+    gates[0][1].set()
+    assert gates[1][0].wait(DEADLINE)
+    put(writer, "b", "lost", "lost")
+    gates[1][1].set()
+
+    assert flushed(writer) == ["first", "a", "1 dropped", "b", "2 dropped"]
 
 
 def test_every_drop_is_counted_once(make):
