@@ -440,6 +440,19 @@ def test_a_file_that_somebody_put_there_is_taken(journal, path):
         reopened(path)
 
 
+def test_a_file_that_somebody_made_is_synced_by_its_name_as_well(path, system):
+    """Whoever made the file that replaced ours may not have synced its folders: with fsync="always" we do."""
+    journal = Journal(path, header=HEADER, fsync="always", system=system)
+    journal.create()
+    other = path.with_name("other")
+    other.write_bytes(HEADER)
+    other.replace(path)
+    system.calls.clear()
+    journal.append([A])
+
+    assert system.calls.count("fsync") == 6 + 1
+
+
 def test_a_file_that_is_removed_during_an_append_is_no_place_for_a_line(path, mode, system):
     """What went into a file without a name counts as unwritten, and goes to the new one."""
     journal = Journal(path, header=HEADER, system=system, **mode)

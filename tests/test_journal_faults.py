@@ -217,6 +217,35 @@ def test_a_stranger_who_truncates_takes_away_only_what_he_cut(path, system, mode
     assert path.read_bytes() == HEADER + b"".join(LINES)
 
 
+def test_a_stranger_who_takes_the_place_of_our_lines_is_not_cut_off(path, system):
+    """What somebody wrote over the part of ours that he had cut off is his, though it ends where ours ended."""
+    foreign = b"x" * (len(LARGE) - 1) + b"\n"
+    journal = made(path, system)
+    system.fail("write", errno.ENOSPC, nth=3)
+    system.fail("ftruncate", errno.EIO)
+    tries = [tried(journal.append, LINES)]
+    os.truncate(path, len(HEADER + B))
+    append_foreign(path, foreign)
+    system.fail("write", errno.ENOSPC, nth=2)
+    tries.append(tried(journal.append, LINES))
+    journal.append(LINES)
+
+    assert tries == [False, False]
+    assert path.read_bytes() == HEADER + B + foreign + LARGE + C + A
+
+
+def test_what_begins_by_ending_a_torn_line_is_glued_to_none(path, system):
+    """A line that is put behind a torn one begins with a newline, which ends also what strangers tear meanwhile."""
+    journal = made(path, system)
+    append_foreign(path, b"torn 1")
+    system.before("write", lambda: append_foreign(path, b" torn 2"))
+    system.before("lseek", lambda: append_foreign(path, b"torn 3"))
+    journal.append([A])
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + b"torn 1 torn 2\n" + A + b"torn 3\n" + B
+
+
 # -- syncs -------------------------------------------------------------------------------------------------------------
 
 
