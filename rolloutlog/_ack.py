@@ -68,7 +68,7 @@ class Ack(threading.Event):
         """
         over = self.wait(timeout)
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # raised more than once, it would collect frames and all they hold
         if not over:
             raise TimeoutError(f"no acknowledgement within {timeout} s; the writer is still at work")
 

@@ -138,6 +138,19 @@ def test_result_raises_what_went_wrong():
             ack.result(1)
 
 
+def test_an_error_that_is_raised_again_holds_no_more_than_before():
+    """Who asks again and again while a shutdown is tried does not collect the frames of all who asked before."""
+    ack, depths = Ack(), []
+    ack.error = WriteError("x", 1, "disk full")
+    ack.set()
+    for _ in range(3):
+        with pytest.raises(WriteError) as caught:
+            ack.result()
+        depths.append(len(caught.traceback))
+
+    assert depths == depths[:1] * 3
+
+
 def test_result_raises_what_keeps_a_shutdown_from_its_end():
     """While a shutdown is still tried, a time-out tells what is in its way and not only that there is no answer."""
     ack = Ack()

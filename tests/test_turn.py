@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 from fakes import FakeSystem
 from helpers import interrupted, lines_in
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from rolloutlog._ack import Ack
 from rolloutlog._commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
@@ -352,6 +357,67 @@ def test_giving_up_answers_everybody(bench):
     assert all(ack.is_set() for ack in (*flushes, bench.end))
     assert answered.error is None
     assert bench.counts() == (4, 0, 4, 0)
+
+
+class Accounts(RuleBasedStateMachine):
+    """A turn on a failing system; the model is what was put, and how much of it was dropped."""
+
+    @initialize(fsync=st.sampled_from(["never", "flush", "always"]))
+    def begin(self, fsync: str) -> None:
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.bench = Bench(Path(self.folder.name) / "file", fsync=fsync)
+        self.numbers = count()
+        self.records: list[str] = []
+        self.dropped = 0
+
+    def teardown(self) -> None:
+        if not hasattr(self, "bench"):
+            return
+        self.bench.system.heal()
+        self.flush()
+        lines = self.bench.lines()
+        gaps = [int(line.split()[0]) for line in lines if line.endswith("dropped")]
+        self.bench.journal.close()
+        self.folder.cleanup()
+        assert [line for line in lines if line.isdecimal()] == self.records
+        assert sum(gaps) == self.dropped
+        assert self.bench.counts() == (len(lines) + self.dropped, len(lines), 0, self.dropped)
+
+    @rule(number=st.integers(1, 3))
+    def record(self, number: int) -> None:
+        lines = [str(next(self.numbers)) for _ in range(number)]
+        self.records += lines
+        text = "".join(f"{line}\n" for line in lines).encode()
+        self.bench.put([text] if number == 1 else Several([text], number))
+
+    @rule(number=st.integers(1, 3))
+    def drop(self, number: int) -> None:
+        self.bench.put(Gap(number))
+        self.dropped += number
+
+    @rule(call=st.sampled_from(["write", "fsync", "ftruncate"]), times=st.sampled_from([1, 2, None]))
+    def fail(self, call: str, times: int | None) -> None:
+        self.bench.system.fail(call, errno.ENOSPC, times=times)
+
+    @rule()
+    def heal(self) -> None:
+        self.bench.system.heal()
+
+    @rule()
+    def flush(self) -> None:
+        ack = self.bench.flush()
+        self.bench.turn.serve()
+        accepted, written, pending, dropped = self.bench.counts()
+        assert ack.is_set()
+        assert accepted == written + pending + dropped
+        assert dropped == self.dropped
+        assert (pending > 0) == (self.bench.turn.stats.error is not None)
+
+
+test_at_each_barrier_what_was_accepted_is_written_pending_or_dropped = Accounts.TestCase
+test_at_each_barrier_what_was_accepted_is_written_pending_or_dropped.settings = settings(
+    max_examples=60, stateful_step_count=25
+)
 
 
 # -- syncing at a flush ------------------------------------------------------------------------------------------------
