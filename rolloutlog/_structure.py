@@ -37,6 +37,7 @@ from .items import (
 
 Wire = dict[str, Any]
 _T = TypeVar("_T")
+_Attrs = TypeVar("_Attrs", bound=attrs.AttrsInstance)
 
 
 class Inexact(Exception):
@@ -224,15 +225,16 @@ def structure_exec(raw: Wire) -> ExecAction:
     return action
 
 
-def _rare(raw: Wire, cls: type[_T], where: str, *tags: str) -> _T:
+def _rare(raw: Wire, cls: type[_Attrs], where: str, *tags: str) -> _Attrs:
     """Return *raw* as a *cls*: what is neither a field nor one of *tags* is its extra."""
     keys: tuple[str, ...] = cls.KEYS  # type: ignore[attr-defined]
     values: Wire = {key: raw[key] for key in keys if key in raw}
     values["extra"] = {key: value for key, value in raw.items() if key not in keys and key not in ("type", *tags)}
+    for field in attrs.fields(cls):  # what is missing, cattrs tells differently from release to release
+        if field.init and field.default is attrs.NOTHING and field.name not in values:
+            raise InvalidItemError(f"{where}.{field.name}", "is missing")
     try:
-        value: _T = _strict().structure(values, cls)
-    except KeyError as error:
-        raise InvalidItemError(f"{where}.{error.args[0]}", "is missing") from None
+        value: _Attrs = _strict().structure(values, cls)
     except InvalidItemError as error:
         raise InvalidItemError(f"{where}.{error.where.partition('.')[2]}", error.problem) from None
     return value
