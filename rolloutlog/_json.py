@@ -44,6 +44,9 @@ class Json(Protocol):
 
     newline: int
 
+    quoted: Callable[[Any], bytes] | None
+    """Return a string or `None` as JSON, or raise `TypeError`; itself `None` where nothing is gained by parts."""
+
     def line(self, value: Any) -> bytes:
         """The same, but it raises only for what is not plain."""
         ...
@@ -70,6 +73,7 @@ class StandardJson:
         self._decode: Callable[[str], Any] = decoder.decode
         self.dump: Callable[[Any, None, int], bytes] = lambda value, default, option: self.line(value)
         self.newline = 0
+        self.quoted: Callable[[Any], bytes] | None = None
         self.parse: Callable[[bytes], Any] = self.loads
 
     def line(self, value: Any) -> bytes:
@@ -110,6 +114,7 @@ class FastJson:
     def __init__(self) -> None:
         self.dump: Callable[[Any, None, int], bytes] = orjson.dumps
         self.newline: int = orjson.OPT_APPEND_NEWLINE
+        self.quoted: Callable[[Any], bytes] | None = orjson.dumps
         self.parse: Callable[[bytes], Any] = orjson.loads
 
     def line(self, value: Any) -> bytes:

@@ -48,6 +48,7 @@ class RolloutRecorder:
         """Use `create` or `resume` instead."""
         self._opened = opened  # first of all: from here on it is ours to close
         self._writer, self._encoder = opened.writer, opened.encoder
+        self._templates = opened.encoder.templates
         self._left: Ack | None = None
         self.path: Path = opened.writer.journal.path
         self.session: SessionMeta = opened.session
@@ -129,10 +130,15 @@ class RolloutRecorder:
             QueueFullError: there was no room in time, or the writer cannot write.
         """
         if len(items) == 1 and self._left is None:
-            line = self._encoder.one(items[0])
-            if line is not None:
-                self._writer.put(line, timeout)
-                return
+            template = self._templates.get(type(items[0]))
+            if template is not None:
+                try:
+                    line = template(items[0])
+                except (TypeError, ValueError, RecursionError):
+                    pass  # for the general way, which knows what to do or what to say
+                else:
+                    self._writer.put(line, timeout)
+                    return
         self.record_items(items, timeout=timeout)
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:

@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_commands", "items"}),
     frozenset({"_models", "_turn"}),
     frozenset({"_encode", "_envelope", "_structure", "_writer"}),
-    frozenset({"_decode", "_process"}),
+    frozenset({"_decode", "_process", "_templates"}),
     frozenset({"_accept"}),
     frozenset({"_codec"}),
     frozenset({"_history", "_input", "_logged", "_options"}),
@@ -52,7 +52,19 @@ BYTES_ONLY = frozenset(
     {"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"}
 )
 MEANING = frozenset(
-    {"items", "_checks", "_parts", "_models", "_json", "_structure", "_encode", "_decode", "_accept", "_codec"}
+    {
+        "items",
+        "_checks",
+        "_parts",
+        "_models",
+        "_json",
+        "_structure",
+        "_encode",
+        "_templates",
+        "_decode",
+        "_accept",
+        "_codec",
+    }
 )
 
 
