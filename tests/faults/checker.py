@@ -56,13 +56,16 @@ def read(path: Path) -> Found:
     """Return what stands in *path*; nothing, if there is no such file."""
     found = Found()
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:
         return found
-    *lines, found.tail = content.split(b"\n")
-    found.lines = len(lines)
-    for index, each in enumerate(lines):
-        _sort(found, index, each)
+    with file:
+        for each in file:  # one at a time: some of these files are large
+            if not each.endswith(b"\n"):
+                found.tail = each
+                break
+            _sort(found, found.lines, each[:-1])
+            found.lines += 1
     return found
 
 

@@ -103,7 +103,12 @@ from faults import checker
 import rolloutlog
 
 ending, home = sys.argv[1:]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs behind it with Ctrl-C ignored
+interrupted = False
+def interrupt(number, frame):
+    global interrupted
+    interrupted = True
+    raise KeyboardInterrupt
+signal.signal(signal.SIGINT, interrupt)  # a shell starts what runs behind it with Ctrl-C ignored
 session = rolloutlog.session("ended", home=home)
 accepted = 0
 def say(word):
@@ -124,8 +129,11 @@ if ending in ("sigterm", "ctrl_c"):
 if ending == "ctrl_c":
     atexit.register(say, "begun")
     atexit.register(say, "accepted")
-    while True:
+    while accepted < 500_000 and not interrupted:  # no further: without an interrupt there would be no end
         record(50)
+    if not interrupted:
+        time.sleep(60)
+    say("swallowed" if interrupted else "forgotten")
 elif ending == "sigterm":
     while True:
         record(50)
@@ -167,6 +175,8 @@ def _endings(report: Report, size: int, dice: random.Random, ending: str, status
             said = {name: int(count) for name, count in map(bytes.split, out.splitlines())}
             ended = err.decode(errors="replace")[-3_000:]
             report.expect(process.returncode == status, f"trial {trial}: ended with {process.returncode}: {ended}")
+            for what in {b"swallowed", b"forgotten"} & said.keys():
+                report.expect(False, f"trial {trial}: Ctrl-C was {what.decode()}: {ended}")
             acked = max(said.get(b"acked", 0), said.get(b"accepted", 0))
             found = checker.read(rollout(home))
             report.expect_none(checker.problems(found, {"main": acked}), f"trial {trial}")
