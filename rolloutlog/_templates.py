@@ -48,7 +48,7 @@ def _by_dict(json: Json, cls: type) -> Line:
 
 def _message(quoted: Line, by_dict: Line) -> Line:
     """Return the template for messages of one text: by far the most."""
-    # By the part's class and the role: what stands before the text where there is no id, and between both where there is.
+    # By the part's class and the role: what stands before the text without an id, and between both where there is.
     before_text: Mapping[type, Mapping[str, tuple[bytes, bytes]]] = {
         cls: {
             role: (
