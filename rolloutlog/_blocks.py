@@ -22,6 +22,10 @@ COMPRESSED = ".zst"
 # zstd program itself agrees to. Memory is bounded by it.
 _WINDOW = 27
 
+# How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
+# long: so a line that nobody will see takes no memory, however long it is, and one that is read is never in pieces.
+_HELD = 4 * 1024 * 1024
+
 
 class Source:
     """The bytes of one rollout, decompressed where they are compressed. A context manager: leaving it closes the file.
@@ -33,6 +37,7 @@ class Source:
     Attributes:
         read: returns the next bytes, at most as many as it is told; none at the end.
         problem: why there are no more bytes, where that is not for the end of the file.
+        can_reread: whether `reread` can be called; what was decompressed would have to be decompressed from the start.
 
     Raises:
         SessionNotFoundError: there is no such file.
@@ -43,10 +48,11 @@ class Source:
 
     def __init__(self, path: StrPath, end: int | None = None) -> None:
         self.problem: str | None = None
+        self.can_reread = not is_compressed(path)
         self._file = _opened(path)
         self.read: Callable[[int], bytes] = self._file.read
         try:
-            if is_compressed(path):
+            if not self.can_reread:
                 self._decompress(path)
         except BaseException:
             self._file.close()
@@ -79,6 +85,13 @@ class Source:
             return chunk
 
         self.read = read_before
+
+    def reread(self, offset: int, size: int) -> bytes:
+        """Return once more the *size* bytes at *offset*; fewer if somebody cut the file meanwhile."""
+        got = b""
+        while len(got) < size and (more := os.pread(self._file.fileno(), size - len(got), offset + len(got))):
+            got = got + more if got else more  # the system returns nearly 2 GiB at once: one piece, nearly always
+        return got
 
     def __enter__(self) -> Self:
         return self
@@ -143,20 +156,21 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
     as fast as iterating over the file, which knows no limit.
     """
     number, offset, position = 1, 0, 0
-    begun: list[bytes] = []  # of the line whose newline has not come yet
-    length = 0  # of the same, also when it has become too long to be held
+    held = min(max_line, _HELD) if source.can_reread else max_line
+    begun: list[bytes] = []  # of the line whose newline has not come yet, unless that has become too long to be held
+    length = 0  # of the same line
     while chunk := source.read(at_once):
         position += len(chunk)
         lines = chunk.split(b"\n")
         length += len(lines[0])
-        if length <= max_line:
+        if length <= held:
             begun.append(lines[0])
         else:
             begun.clear()
         if len(lines) == 1:
             continue
         rest = lines.pop()
-        lines[0] = b"".join(begun)
+        lines[0] = source.reread(offset, length) if held < length <= max_line else b"".join(begun)
         if length > max_line or (max_line < at_once and max(map(len, lines)) > max_line):
             yield from _singly(number, offset, lines, [length, *map(len, lines[1:])], max_line)
         else:
@@ -164,7 +178,7 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
         number += len(lines)
         offset = position - len(rest)
         begun, length = [rest], len(rest)
-    last = b"".join(begun)
+    last = source.reread(offset, length) if held < length <= max_line else b"".join(begun)
     if length > max_line:
         yield from _singly(number, offset, [last], [length], max_line)
     elif last.strip(BLANK) or source.problem:

@@ -20,6 +20,7 @@ from ._decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
 from ._encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
 from ._envelope import Envelope, required_meta
 from ._json import JSON, InvalidJson, Json, plain
+from ._lines import MAX_RECORDED
 from ._models import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from ._structure import Inexact
 from ._templates import templates
@@ -253,7 +254,7 @@ class LineEncoder:
         """Encode *meta*, the first line. Its id and timestamp stay, whatever *redact* does, and it is never left out.
 
         Raises:
-            InvalidItemError: it holds something that is not plain JSON, or as for `completed`.
+            InvalidItemError: it holds something that is not plain JSON, it is too long, or as for `completed`.
         """
         record = wire_meta(self.completed(meta))
         if self._redact is not None:
@@ -264,7 +265,10 @@ class LineEncoder:
                 record = wire_meta(self.completed(again)) if isinstance(again, SessionMeta) else bare
             except Exception:  # as below; but a rollout needs its first line, and this is all of it that it needs
                 record = bare
-        return self._encoded(meta, record)
+        line = self._encoded(meta, record)
+        if len(line) > MAX_RECORDED:
+            raise InvalidItemError(meta.type, f"is longer than a line may be: {len(line):,} bytes")
+        return line
 
     def gap(self, count: int, reason: str) -> bytes:
         """Return a log line that says that *count* records were dropped here, and why."""

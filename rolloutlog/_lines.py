@@ -5,6 +5,11 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Sequence
 
+# How many bytes of a line are read, its newline not counted, unless more is asked for. A picture of 45 MiB fits, in
+# base64; beyond, a line is more likely damage than what somebody said.
+MAX_LINE = 64 * 1024 * 1024
+# How many are recorded, at most: all of them can be read, also with the number that newer Codex's lines are given.
+MAX_RECORDED = MAX_LINE - 64
 # A line of this size or more is written alone: copying it into a larger buffer costs more than the call that it saves
 # (joined, 1 MB records ran at 0.7 to 1.0 times the naive writer; alone, at 4 times, in 9 MB of memory instead of 66).
 _ALONE = 64 * 1024
@@ -31,6 +36,14 @@ def chunks(prefix: bytes, lines: Sequence[bytes]) -> Iterator[bytes]:
         size += len(line)
     if joined:
         yield joined[0] if len(joined) == 1 else b"".join(joined)
+
+
+def longest(lines: bytes) -> int:
+    """Return how many bytes the longest of *lines*, whole ones, has without its newline."""
+    most = begin = 0
+    while end := lines.find(b"\n", begin) + 1:  # not by splitting: these may be as large as memory
+        most, begin = max(most, end - 1 - begin), end
+    return most
 
 
 def after(lines: Sequence[bytes], skip: int) -> Sequence[bytes]:

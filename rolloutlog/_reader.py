@@ -17,11 +17,11 @@ from ._codec import Format, InvalidLine, decode_items, decode_line, is_envelope,
 from ._history import Rewrite, context, is_rewrite
 from ._input import Orphans, orphan_calls, to_input
 from ._layout import find_by_id, home_of, parse_session_id
+from ._lines import MAX_LINE
 from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .exceptions import InvalidRolloutError, SessionNotFoundError
 from .items import ResponseItem, is_item
 
-MAX_LINE = 64 * 1024 * 1024
 # How many bytes are read at once. When streaming, so few that the values made of them do not call the garbage collector
 # (a tenth of the time); when loading, what is kept calls it anyway.
 _STREAMED, _LOADED = 64 * 1024, 256 * 1024

@@ -74,7 +74,7 @@ class RolloutRecorder:
 
         Raises:
             SessionExistsError: the home holds a session with this id.
-            InvalidItemError: *meta* cannot be written as JSON.
+            InvalidItemError: *meta* cannot be written as JSON, or is too long.
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
             OSError: the file cannot be made; nothing is left behind.
         """
@@ -159,6 +159,7 @@ class RolloutRecorder:
         """Record a log entry, which is no part of the model's input.
 
         Raises:
+            InvalidItemError: it makes a longer line than is read again.
             RecorderClosedError, QueueFullError: as for `record`.
         """
         self._put_one(self._encoder.log(entry), timeout)

@@ -23,9 +23,10 @@ from typing import Any, NoReturn
 from ._ack import Ack
 from ._commands import Barrier, Filtered, Gap, RecorderStats, Several, State, WriterOptions
 from ._journal import Journal
+from ._lines import MAX_RECORDED, longest
 from ._queue import HEAVY, HandoffQueue
 from ._turn import Turn, said
-from .exceptions import ForkedRecorderError, QueueFullError, RecorderClosedError
+from .exceptions import ForkedRecorderError, InvalidItemError, QueueFullError, RecorderClosedError
 
 # How long an inline turn waits for the thread to leave its own, in seconds: it may be stuck in a system call.
 _TURN_TIMEOUT = 2.0
@@ -120,6 +121,7 @@ class Writer:
         """Hand over one whole *line*; wait at most *timeout* seconds for room.
 
         Raises:
+            InvalidItemError: it is longer than what is read again.
             RecorderClosedError: the writer takes nothing more.
             QueueFullError: there was no room.
         """
@@ -136,6 +138,8 @@ class Writer:
     def put_several(self, lines: bytes, count: int, timeout: float) -> None:
         """Hand over *count* whole *lines* that stay together; or one, where something is in the way. See `put`."""
         self._be_open()
+        if len(lines) > MAX_RECORDED and (size := longest(lines)) > MAX_RECORDED:
+            raise InvalidItemError("record", f"is longer than a line may be: {size:,} bytes")
         if not self._find_room(len(lines), timeout):
             self._drop(count)
             return

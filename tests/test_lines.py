@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolloutlog._lines import after, chunks, rest_of_character, standing
+from rolloutlog._lines import after, chunks, longest, rest_of_character, standing
 
 SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
 
@@ -77,3 +77,9 @@ def test_what_never_was_utf8_gets_nothing():
     """Bytes that no continuation can mend are left as they are."""
     assert rest_of_character(b"\xff") == b""
     assert rest_of_character(b"ab\x80\x80") == b""
+
+
+@given(SMALL)
+def test_the_longest_line_is_found_among_many(lines):
+    """Its newline is not counted."""
+    assert longest(b"".join(lines)) == max((len(line) - 1 for line in lines), default=0)

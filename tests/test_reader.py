@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import entries, items
 
+from rolloutlog._blocks import Source, blocks
 from rolloutlog._codec import LineEncoder, wire
+from rolloutlog._lines import MAX_LINE
 from rolloutlog._models import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from rolloutlog._reader import iter_entries, load_session
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
@@ -406,7 +408,7 @@ def test_no_descriptor_stays_open(rollout):
 # --- long lines and large files ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("length", [0, 1, 200_000, 262_143, 262_144, 262_145, 600_000])
+@pytest.mark.parametrize("length", [0, 1, 200_000, 262_143, 262_144, 262_145, 600_000, 5_000_000])
 def test_a_line_may_be_longer_than_what_is_read_at_once(rollout, length):
     """Wherever the chunks end."""
     long = Message.user("x" * length)
@@ -445,6 +447,48 @@ def test_a_line_of_just_the_cap_is_read(rollout):
     path = rollout(HEADER, LINE)
 
     assert load_session(path, max_line=max(len(LINE), len(HEADER)) - 1).items == [HELLO]
+
+
+def test_a_long_last_line_is_read_without_its_newline(rollout):
+    """It is measured first and read again, as any other that is longer than what is held."""
+    path = rollout(HEADER, LINE, encoded(Message.user("x" * 5_000_000)).rstrip())
+
+    assert [len(item.text) for item in load_session(path).items] == [5, 5_000_000]
+
+
+def test_a_long_line_that_is_cut_while_it_is_read_costs_itself_alone(rollout):
+    """Somebody truncates the file between the look for its end and the reading."""
+    path = rollout(HEADER, LINE, b"x" * 5_000_000, b"\n")
+    source = Source(path)
+    reread = source.reread
+
+    def cut(offset: int, size: int) -> bytes:
+        os.truncate(path, offset + 1_000_000)
+        return reread(offset, size)
+
+    source.reread = cut
+
+    with source:
+        lines = [line for block in blocks(source, MAX_LINE, 65_536) for line in block.lines]
+
+    assert [len(line) for line in lines] == [len(HEADER) - 1, len(LINE) - 1, 1_000_000]
+
+
+def test_a_line_that_nobody_will_see_is_never_held(tmp_path):
+    """Longer than a line may be by default: no piece of it is kept."""
+    path = written(tmp_path, HEADER + LINE)
+    with path.open("r+b") as file:
+        file.seek(MAX_LINE + 1, os.SEEK_END)  # NULs that take no room on disk
+        file.write(b"\n" + LINE)
+    tracemalloc.start()
+    try:
+        saved = load_session(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert (saved.items, len(saved.skipped)) == ([HELLO, HELLO], 1)
+    assert peak < 8_000_000
 
 
 def test_streaming_takes_the_same_memory_for_any_size(tmp_path):

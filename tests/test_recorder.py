@@ -23,6 +23,7 @@ from helpers import Disk, finish, in_fresh_process, lines_in, recorder_on, run_t
 import rolloutlog
 from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _opening
 from rolloutlog._commands import State
+from rolloutlog._lines import MAX_RECORDED
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
@@ -67,6 +68,14 @@ def test_a_new_session_has_its_meta_line_at_once(recorder):
     (meta,) = values_in(recorder.path)
 
     assert meta == {"id": recorder.session.id, "timestamp": recorder.session.timestamp, "instructions": None}
+
+
+def test_a_meta_that_is_too_long_to_be_read_again_makes_no_session(home):
+    """Its error names no text."""
+    with pytest.raises(InvalidItemError, match="session_meta: is longer than a line may be"):
+        RolloutRecorder.create(instructions="x" * MAX_RECORDED)
+
+    assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
 def test_the_file_lies_in_a_folder_of_its_day(recorder, home):

@@ -22,10 +22,11 @@ from helpers import DEADLINE, Disk, in_fresh_process, interrupted, lines_in, sto
 from rolloutlog._ack import Ack
 from rolloutlog._commands import State, WriterOptions
 from rolloutlog._journal import Journal
+from rolloutlog._lines import MAX_RECORDED
 from rolloutlog._queue import HEAVY
 from rolloutlog._system import REAL_SYSTEM
 from rolloutlog._writer import Writer
-from rolloutlog.exceptions import QueueFullError, RecorderClosedError, RolloutError, WriteError
+from rolloutlog.exceptions import InvalidItemError, QueueFullError, RecorderClosedError, RolloutError, WriteError
 
 HEADER = b"header\n"
 
@@ -154,12 +155,36 @@ def test_what_is_put_is_written_without_being_asked(writer, system):
 
 
 def test_large_records_are_written_too(make):
-    """However large a record is, it comes through, and in its place."""
+    """As large as a record may be, it comes through, and in its place."""
     writer = make()
-    texts = ["a", "x" * HEAVY, "b", "y" * 65 * 1024 * 1024, "z" * HEAVY, "c"]
+    texts = ["a", "x" * HEAVY, "b", "y" * MAX_RECORDED, "z" * HEAVY, "c"]
     put(writer, *texts)
 
     assert flushed(writer) == texts
+
+
+def test_what_is_too_long_to_be_read_again_is_refused(make):
+    """Nothing of it is written, nor of what was put together with it; what comes next is."""
+    writer = make()
+    long = b"y" * MAX_RECORDED + b"y\n"
+
+    with pytest.raises(InvalidItemError, match=r"record: is longer than a line may be: 67,108,801 bytes"):
+        writer.put(long, DEADLINE)
+    with pytest.raises(InvalidItemError):
+        writer.put_several(b"a\n" + long, 2, DEADLINE)
+    put(writer, "b")
+
+    assert flushed(writer) == ["b"]
+    assert writer.stats.accepted == 1
+
+
+def test_several_records_may_be_longer_together_than_one_may_be(make):
+    """Each of them can be read."""
+    writer = make()
+    half = "y" * (MAX_RECORDED // 2 + 1)
+    writer.put_several(f"{half}\n{half}\n".encode(), 2, DEADLINE)
+
+    assert flushed(writer) == [half, half]
 
 
 def test_shutdown_writes_everything_and_ends(writer):
