@@ -24,10 +24,11 @@ help:
 demo: .venv/package.stamp
 	@$(BIN)/python tools/demo.py
 
-# make test ARGS="-k queue" hands ARGS to pytest.
+# make test ARGS="-k queue" hands ARGS to pytest. All environments at once, because much of the suite waits, for other
+# processes and for disks; and an environment that ran alone at the end would leave the other cores idle.
 test: .venv/matrix.stamp
 	@rm -rf build  # setuptools would ship from it what has left the source tree
-	$(TOX) run-parallel --parallel auto -- $(ARGS)
+	$(TOX) run-parallel --parallel all -- $(ARGS)
 
 # In `make test` these tests skip where the programs are not there; here, and in CI, that is a failure.
 interop: .venv/package.stamp .venv/test.stamp

@@ -1,4 +1,7 @@
-"""What holds for every test: which dependencies it meets, a home of its own, and the same examples each time."""
+"""What holds for every test: which dependencies it meets, a home of its own, and the same examples each time.
+
+And where in the matrix it runs, if that is not said beside the test itself.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,40 @@ import pytest
 # No deadline, for no test asserts on time. The same examples each time, so that a red run is about the change at hand;
 # `make test ARGS=--hypothesis-profile=search` looks further.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+# For all environments of `make test` but one: what the examples go through is the same code on each Python, and the
+# first ones, which are these, show whether the Python makes a difference.
+hypothesis.settings.register_profile("brief", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile(
     "search", deadline=None, max_examples=2_000, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("steady")
+
+# The tests that no dependency has a part in: those of the modules that know bytes only (see test_layering.py) and lock
+# nothing, those about processes, the fault rows, and the longest of their kind among the tests of other modules.
+SYSTEM = (
+    "faults/",
+    "test_ack.py",
+    "test_bell.py",
+    "test_handler.py::test_a_fork",
+    "test_handler.py::test_a_queue_between_processes",
+    "test_handler.py::test_a_storm",
+    "test_journal_faults.py",
+    "test_lines.py",
+    "test_process.py",
+    "test_processes.py",
+    "test_queue.py",
+    "test_session.py::test_an_agent_that_is_killed",
+    "test_session.py::test_an_interrupt",
+    "test_turn.py",
+    "test_writer.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the system."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(SYSTEM):
+            item.add_marker(pytest.mark.system)
 
 
 def pytest_report_header() -> str:

@@ -15,7 +15,7 @@ import rolloutlog
 from rolloutlog import Message, RolloutRecorder, load_session
 from rolloutlog._codec import wire
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
 

@@ -16,7 +16,7 @@ from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_se
 from rolloutlog._blocks import _zstd
 from rolloutlog._codec import wire
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
 

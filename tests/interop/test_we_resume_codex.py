@@ -16,7 +16,7 @@ from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
 from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session
 from rolloutlog._codec import wire
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
 # What the tool prints: text of several alphabets, an error, and more than fits in one buffer.
