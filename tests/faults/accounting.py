@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import random
 import sys
 import threading
@@ -271,6 +272,47 @@ def _race(report: Report, home: Path, moment: float, where: str) -> None:
     report.expect(recorder.stats.accepted == found.records, f"{where}: {recorder.stats}, on disk {found.records}")
     report.count("records", found.records)
     report.trial()
+
+
+@row("accounting.acks", "nothing is acknowledged while its write has not returned", quick=2, full=20, long=200)
+def acks(report: Report, size: int, dice: random.Random) -> None:
+    """The writer is held in two writes, so that the second has records and the flush behind them in one turn."""
+    for trial in range(size):
+        with scratch("/dev/shm") as home:
+            count = dice.randrange(2, 40)
+            early, found = _held_ack(home, count)
+            report.expect(not early, f"trial {trial}: acknowledged while the write of it was held")
+            report.expect_none(checker.problems(found, {"main": count}), f"trial {trial}")
+        report.trial()
+
+
+def _held_ack(home: Path, count: int) -> tuple[bool, checker.Found]:
+    """Return whether a flush was answered while the write was held, and what was on disk when it was answered."""
+    entered: queue.SimpleQueue[None] = queue.SimpleQueue()
+    go: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def hold(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write":
+            entered.put(None)
+            go.get(timeout=20)
+
+    system = FaultySystem()
+    recorder = open_recorder(home, system)
+    system.before = hold
+    recorder.record(checker.message("main", 0))
+    entered.get(timeout=20)
+    for number in range(1, count):
+        recorder.record(checker.message("main", number))
+    ack = recorder.request_flush()
+    go.put(None)
+    entered.get(timeout=20)
+    early = ack.is_set()
+    system.before = None
+    go.put(None)
+    ack.result(20)
+    found = checker.read(recorder.path)
+    recorder.close(timeout=20)
+    return early, found
 
 
 @row("accounting.looks", "a record put at any moment of a shutdown: taken means written", quick=4, full=40, long=400)

@@ -333,8 +333,21 @@ logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
     "an ack that nobody waits for": "recorder.shutdown()",
     "a slow disk": """
 recorder._writer.journal._system = slow = seam.FaultySystem()
-slow.before = lambda name, arguments: time.sleep(0.3) if name == "write" else None
+naps = iter([0.3] * 5)
+slow.before = lambda name, arguments: name == "write" and time.sleep(next(naps, 0))
 more(); say("main", number); sys.exit(0)
+""",
+    "a writer that is held until the end begins": """
+recorder.flush()
+ends = threading.Event()
+go_inline = recorder._writer.go_inline
+def begin_to_end(*arguments):
+    ends.set()
+    return go_inline(*arguments)
+recorder._writer.go_inline = begin_to_end
+recorder._writer.journal._system = held = seam.FaultySystem()
+held.before = lambda name, arguments: name == "write" and ends.wait(60)
+more(); say("main", number)
 """,
     "a full disk": """
 import errno
@@ -439,7 +452,7 @@ def stuck(report: Report, size: int, dice: random.Random) -> None:
         _storm(report, "stuck", _STUCK, 1, dice.randrange(10**9), seconds=60)
 
 
-@row("hangs.exits", "the interpreter ends in every way, and all is on disk", quick=13, full=65, long=650)
+@row("hangs.exits", "the interpreter ends in every way, and all is on disk", quick=14, full=70, long=700)
 def exits(report: Report, size: int, dice: random.Random) -> None:
     """Ends with records in the queue; a full disk ends within the bound, too."""
     for trial in range(size):

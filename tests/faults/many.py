@@ -10,14 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from rolloutlog import RolloutRecorder, load_session
+from rolloutlog import Ack, RolloutRecorder, load_session
 from rolloutlog.exceptions import SessionLockedError, WriteError
 
 from . import checker
 from .harness import Report, fork, reap, row, scratch, until
 from .kill import acknowledged
-from .seam import heard
+from .seam import FaultySystem, heard, open_recorder
 
 PROCESSES, THREADS = 16, 8
 
@@ -162,6 +163,9 @@ def lock(report: Report, size: int, dice: random.Random) -> None:
 def same_process(report: Report, size: int, dice: random.Random) -> None:
     """Threads open, record, read back and close the same session, all at once; each sees what it wrote before."""
     for trial in range(size):
+        with scratch("/dev/shm") as home:
+            seen = _seen_behind_a_held_write(home)
+            report.expect(seen == 1, f"trial {trial}: taken up while a write was held: {seen} of 1 items seen")
         with scratch("/dev/shm") as home, RolloutRecorder.create(home) as first:
             path, problems = first.path, []
             counts = [dice.randrange(1, 30) for _ in range(5)]
@@ -189,3 +193,35 @@ def same_process(report: Report, size: int, dice: random.Random) -> None:
             acked = {f"t{thread}": sum(counts) for thread in range(4)}
             report.expect_none(checker.problems(checker.read(path), acked), f"trial {trial}")
         report.trial()
+
+
+def _seen_behind_a_held_write(home: Path) -> int:
+    """Take a session up while its writer is held in a write, until a flush is asked for; return how many items came."""
+    system, begun, asked, done = FaultySystem(), *(threading.Event() for _ in range(3))
+    first = open_recorder(home, system)
+    seen: list[int] = []
+
+    def hold(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "write":
+            begun.set()
+            until(lambda: asked.is_set() or done.is_set())
+
+    def watched() -> Ack:
+        asked.set()
+        return request_flush()
+
+    def take_up() -> None:
+        again, saved = RolloutRecorder.resume(first.path)
+        seen.append(len(saved.items))
+        done.set()
+        again.close(timeout=20)
+
+    request_flush, first._writer.request_flush = first._writer.request_flush, watched  # type: ignore[method-assign]
+    system.before = hold
+    first.record(checker.message("main", 0))
+    begun.wait(20)
+    thread = threading.Thread(target=take_up)
+    thread.start()
+    thread.join(60)
+    first.close(timeout=20)
+    return sum(seen)

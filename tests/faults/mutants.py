@@ -142,7 +142,7 @@ MUTANTS = (
         "_turn",
         "                self._commit()\n                self._answer(command)",
         "                command.ack.set()\n                self._commit()\n                self._answer(command)",
-        ("kill.sigkill", "failing.thread", "failing.each_call"),
+        ("accounting.acks",),
     ),
     Mutant("the ack says nothing of the error", "_turn", "ack.error = self._unwritten()", "pass", EACH),
     Mutant(
@@ -212,7 +212,7 @@ MUTANTS = (
         "if False:\n            return False",
         ("hangs.stuck", "accounting.machine"),
     ),
-    Mutant("the queue is a stack", "_queue", "into.extend(map(", "into.extendleft(map(", ("kill.sys_exit",)),
+    Mutant("the queue is a stack", "_queue", "into.extend(map(", "into.extendleft(map(", ("accounting.acks",)),
     Mutant(
         "nothing is flushed at exit",
         "_process",
