@@ -143,6 +143,13 @@ class HandoffQueue(queue.Queue[Any]):
             claim = self._heavy.popleft()
             if claim:
                 self._heavy.append(claim)
+
+    def tell_of_room(self) -> None:
+        """Wake whoever waits for room, which `take_all` has made; the taker does it when it lets other threads run.
+
+        Woken earlier, they take the interpreter from the taker at its next system call, and what it has taken is
+        written when they have filled the queue again, while they wait.
+        """
         self._room.ring()
 
     def hold(self, commands: int, size: int) -> None:

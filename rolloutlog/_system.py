@@ -9,7 +9,7 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -23,11 +23,17 @@ _LOCK_PAUSE = 0.001
 
 
 class System(Protocol):
-    """The calls that a journal makes, with the meaning that they have in `os`."""
+    """The calls that a journal makes, with the meaning that they have in `os`; `write` is `os.writev`.
+
+    Attributes:
+        most_pieces: how many lines one write takes.
+    """
+
+    most_pieces: int
 
     def open(self, path: str | Path, flags: int, mode: int = 0o777) -> int: ...
     def close(self, fd: int) -> None: ...
-    def write(self, fd: int, data: bytes | memoryview) -> int: ...
+    def write(self, fd: int, lines: Sequence[bytes], /) -> int: ...
     def pread(self, fd: int, size: int, offset: int) -> bytes: ...
     def lseek(self, fd: int, offset: int, whence: int) -> int: ...
     def ftruncate(self, fd: int, size: int) -> None: ...
@@ -46,9 +52,11 @@ class System(Protocol):
 class _OperatingSystem:
     """The real one."""
 
+    most_pieces = max(16, os.sysconf("SC_IOV_MAX"))  # what POSIX asks of each system, where it does not tell
+
     open = staticmethod(os.open)
     close = staticmethod(os.close)
-    write = staticmethod(os.write)
+    write = staticmethod(os.writev)
     pread = staticmethod(os.pread)
     lseek = staticmethod(os.lseek)
     ftruncate = staticmethod(os.ftruncate)

@@ -120,6 +120,7 @@ class Turn:
                 self._filtered += command.count
             taken.popleft()
         self._commit()
+        self._queue.tell_of_room()  # also where nothing was to be written, or could be
         if self.closing and not self._backlog:
             self._sync()
         self._queue.hold(len(self._backlog), sum(map(len, self._backlog)))
@@ -228,7 +229,7 @@ class Turn:
             backlog = self._backlog = list(map(self._finish, backlog))
         written, size = self._pending, sum(map(len, backlog)) if self._syncs else 0
         try:
-            self._journal.append(backlog)
+            self._journal.append(backlog, self._queue.tell_of_room)
         except (OSError, MemoryError) as error:
             self._stumble(error)
             return

@@ -33,12 +33,14 @@ class FakeSystem:
         calls: the name of every call so far.
         writes: how many bytes each write was asked to write.
         hits: the name of every call that went wrong.
+        most_pieces: how many lines one write takes: one, so that what happens between two writes is met, too.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.writes: list[int] = []
         self.hits: list[str] = []
+        self.most_pieces = 1
         self._faults: list[_Fault] = []
         self._dirty: dict[int, list[tuple[int, int]]] = {}
         self._dropped: dict[int, list[tuple[int, int]]] = {}
@@ -77,8 +79,8 @@ class FakeSystem:
         """Let the *nth* write from now stop after *size* bytes, and so those after it up to *times* in all."""
 
         def act(real: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-            fd, data = args
-            written = real(fd, bytes(data)[:size])
+            fd, lines = args
+            written = real(fd, [b"".join(lines)[:size]])
             self._note("write", args, written)
             return written
 
@@ -107,7 +109,7 @@ class FakeSystem:
         def call(*args: Any) -> Any:
             self.calls.append(name)
             if name == "write":
-                self.writes.append(len(args[1]))
+                self.writes.append(sum(map(len, args[1])))
             fault = self._due(name)
             if fault is not None:
                 self.hits.append(name)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -168,13 +168,13 @@ class Disk:
         """End every wait."""
         self._goes_on.set()
 
-    def write(self, fd: int, data: bytes | memoryview) -> int:
-        """Write as `os.write`, when and if this disk lets it."""
+    def write(self, fd: int, lines: Sequence[bytes]) -> int:
+        """Write as `os.writev`, when and if this disk lets it."""
         self.reached.set()
         assert self._goes_on.wait(DEADLINE)
         if self.is_full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return os.write(fd, data)
+        return os.writev(fd, lines)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(REAL_SYSTEM, name)

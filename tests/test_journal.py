@@ -15,6 +15,7 @@ from fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, lines_in, start, tell
 
 from rolloutlog._journal import Journal
+from rolloutlog._system import REAL_SYSTEM
 from rolloutlog.exceptions import SessionLockedError
 
 HEADER = b'{"the":"header"}\n'
@@ -280,22 +281,24 @@ def test_lines_stand_in_order(path, mode):
     assert path.read_bytes() == HEADER + A + B + C + LARGE + A
 
 
-def test_large_lines_are_written_alone(journal, path, system):
-    """What is large is not copied into a larger buffer; what is small is joined with its like."""
+def test_as_many_lines_go_into_one_write_as_the_system_takes(journal, path, system):
+    """They are not joined, and large ones are not written alone."""
     system.writes.clear()
-    journal.append([A, B, LARGE, LARGE, C, A])
+    system.most_pieces = 3
+    journal.append([A, LARGE, B, C, A])
 
-    assert system.writes == [len(A + B), len(LARGE), len(LARGE), len(C + A)]
-    assert path.read_bytes() == HEADER + A + B + LARGE + LARGE + C + A
+    assert system.writes == [len(A + LARGE + B), len(C + A)]
+    assert path.read_bytes() == HEADER + A + LARGE + B + C + A
 
 
-def test_a_long_backlog_is_written_in_pieces(journal, path, system):
-    """A long backlog does not need its size again in memory."""
-    lines = [b"%060000d\n" % number for number in range(50)]
-    system.writes.clear()
+def test_a_long_backlog_is_written_whole(path):
+    """More lines than the real system takes in one write."""
+    lines = [b"%d\n" % number for number in range(2 * REAL_SYSTEM.most_pieces + 1)]
+    journal = Journal(path, header=HEADER)
+    journal.create()
     journal.append(lines)
+    journal.close()
 
-    assert max(system.writes) <= 1024 * 1024
     assert path.read_bytes() == HEADER + b"".join(lines)
 
 

@@ -175,6 +175,7 @@ def test_a_write_of_nothing_is_an_error(path, system):
 def test_a_stranger_behind_a_torn_line_keeps_his_own(path, system, mode):
     """What stands behind a part that could not be cut back stays; whole lines count, the torn one is written again."""
     journal = made(path, system, **mode)
+    system.most_pieces = 3
     system.write_short(len(A + B) + 5, nth=1)
     system.fail("write", errno.ENOSPC, nth=2)
     system.fail("ftruncate", errno.EIO)

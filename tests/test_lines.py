@@ -1,4 +1,4 @@
-"""Lines as bytes: how they are joined for writing, and how a line that was torn is ended."""
+"""Lines as bytes: how they are portioned for writing, and how a line that was torn is ended."""
 
 from __future__ import annotations
 
@@ -11,33 +11,13 @@ from rolloutlog._lines import after, chunks, longest, rest_of_character, standin
 SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
 
 
-@given(SMALL, st.sampled_from([b"", b"\n", b"header\n"]))
-def test_the_chunks_are_the_prefix_and_the_lines(lines, prefix):
-    """Joined again, they give the same bytes in the same order, and each holds whole lines."""
-    pieces = list(chunks(prefix, lines))
+@given(SMALL, st.sampled_from([b"", b"\n", b"header\n"]), st.integers(1, 30))
+def test_the_chunks_are_the_prefix_and_the_lines(lines, prefix, most):
+    """Joined again, they give the same bytes in the same order; none is empty, and none too large for a write."""
+    found = list(chunks(prefix, lines, most))
 
-    assert b"".join(pieces) == prefix + b"".join(lines)
-    assert all(piece.endswith(b"\n") for piece in pieces)
-
-
-@pytest.mark.parametrize("prefix", [b"", b"\n"])
-def test_a_large_line_is_written_alone(prefix):
-    """What is small on its two sides is not copied together with it."""
-    large = b"x" * 100_000 + b"\n"
-
-    pieces = list(chunks(prefix, [b"a\n", b"b\n", large, b"c\n", b"d\n"]))
-
-    assert pieces == [prefix + b"a\nb\n", large, b"c\nd\n"]
-
-
-def test_no_chunk_of_small_lines_is_larger_than_a_megabyte():
-    """A long backlog is written piece by piece."""
-    line = b"x" * 50_000 + b"\n"
-
-    pieces = list(chunks(b"", [line] * 100))
-
-    assert b"".join(pieces) == line * 100
-    assert max(map(len, pieces)) <= 1024 * 1024
+    assert b"".join(piece for chunk in found for piece in chunk) == prefix + b"".join(lines)
+    assert all(0 < len(chunk) <= most for chunk in found)
 
 
 @given(SMALL, st.data())

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import pytest
@@ -214,11 +214,11 @@ class Busy(Disk):
         self.left = most
         self.meanwhile: Callable[[], None] | None = None
 
-    def write(self, fd: int, data: bytes | memoryview) -> int:
+    def write(self, fd: int, lines: Sequence[bytes]) -> int:
         if self.meanwhile is not None and self.left:
             self.left -= 1
             self.meanwhile()
-        return super().write(fd, data)
+        return super().write(fd, lines)
 
 
 def at_its_end(disk: Disk) -> RolloutRecorder:

@@ -214,7 +214,7 @@ def test_taken_bytes_count_until_they_are_claimed():
 
 
 def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
-    """However seldom it looks by itself: what is taken wakes it."""
+    """However seldom it looks by itself: it is told when something was taken."""
     monkeypatch.setattr("rolloutlog._queue.LOOK_AGAIN", DEADLINE)
     handoff = HandoffQueue(1)
     handoff.put("first")
@@ -223,6 +223,7 @@ def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
     while not handoff._room._waiters:
         assert waiter.is_alive()
     handoff.take_all(deque())
+    handoff.tell_of_room()
     waiter.join(DEADLINE / 2)
 
     assert not waiter.is_alive()

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import uuid
+from collections.abc import Sequence
 
 import pytest
 from helpers import (
@@ -549,10 +550,10 @@ def agent(kill_at: int, how: str) -> None:
 def die(how: str) -> None:
     """End as a process may end."""
     if how == "in a write":  # the kill comes when half of the next line is on disk
-        real = os.write
 
-        def write(fd: int, data: bytes) -> int:
-            real(fd, bytes(data[: len(data) // 2]))
+        def write(fd: int, lines: Sequence[bytes]) -> int:
+            data = b"".join(lines)
+            os.write(fd, data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
             threading.Event().wait(DEADLINE)
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from fakes import FakeSystem
-from helpers import interrupted, lines_in
+from helpers import DEADLINE, interrupted, lines_in
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -104,10 +105,46 @@ def test_records_are_written_in_order(bench):
 def test_one_turn_is_one_write(bench):
     """However many records wait, they go out together."""
     bench.system.writes.clear()
+    bench.system.most_pieces = 10
     bench.put("a", "b", Several([b"c\nd\n"], 2), "e")
     bench.turn.serve()
 
     assert bench.system.writes == [10]
+
+
+def waiting_for_room(bench, monkeypatch):
+    """Return a thread that waits until it is told of room, however long that takes."""
+    monkeypatch.setattr("rolloutlog._queue.LOOK_AGAIN", DEADLINE)
+    waiter = threading.Thread(target=bench.queue.wait_for_room, args=(0,))
+    waiter.start()
+    while not bench.queue._room._waiters:
+        assert waiter.is_alive()
+    return waiter
+
+
+def test_callers_are_told_of_room_before_the_write(make, monkeypatch):
+    """They go on while the system writes, and not only after it."""
+    bench, still_waits = make(queue_size=1), []
+    bench.put("a")
+    waiter = waiting_for_room(bench, monkeypatch)
+    bench.system.before("write", lambda: (waiter.join(DEADLINE / 2), still_waits.append(waiter.is_alive())))
+    bench.turn.serve()
+
+    assert still_waits == [False]
+
+
+@pytest.mark.parametrize("call", ["lstat", "write"])
+def test_callers_are_told_of_room_also_where_nothing_can_be_written(make, monkeypatch, call):
+    """They find out then that there is none, and why."""
+    bench = make(queue_size=1)
+    bench.put("a")
+    waiter = waiting_for_room(bench, monkeypatch)
+    bench.system.fail(call, errno.EIO)
+    bench.turn.serve()
+    waiter.join(DEADLINE / 2)
+
+    assert not waiter.is_alive()
+    assert bench.turn.error is not None
 
 
 def test_what_was_taken_already_comes_first(bench):

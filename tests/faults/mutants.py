@@ -48,7 +48,7 @@ MUTANTS = (
         'b"" if tail else',
         ("failing.each_call", "moved.between"),
     ),
-    Mutant("a short write taken for a whole one", "_journal", "if size == len(left):", "if size <= len(left):", EACH),
+    Mutant("a short write taken for a whole one", "_journal", "if size == wanted:", "if size <= wanted:", EACH),
     Mutant(
         "what stays of a failed append is forgotten",
         "_journal",

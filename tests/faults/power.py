@@ -192,10 +192,10 @@ class RecordingSystem(FaultySystem):
     def _note(self, name: str, args: tuple[Any, ...]) -> None:
         super()._note(name, args)
         if name == "write":
-            fd, data = args
+            fd, data = args[0], b"".join(args[1])
             inode = self._inode(fd)
             end = os.lseek(fd, 0, os.SEEK_CUR)
-            inode.waiting.append((end - len(data), bytes(data)))
+            inode.waiting.append((end - len(data), data))
         elif name == "ftruncate":
             self._inode(args[0]).waiting.append((args[1], None))
         elif name in ("link", "rename"):

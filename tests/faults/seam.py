@@ -55,6 +55,7 @@ class FaultySystem:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self.most_pieces = 2  # in one write: what happens between two writes is to be met, too
         self.calls: Counter[str] = Counter()
         self.hits = 0
         self.before: Callable[[str, tuple[Any, ...]], None] | None = None  # called before each call, faulty or not
@@ -92,8 +93,9 @@ class FaultySystem:
         if fault.how == ZERO:
             return 0
         if fault.how == SHORT:
-            fd, data = args
-            return real(fd, bytes(data)[: max(1, len(data) // 2)])
+            fd, lines = args
+            data = b"".join(lines)
+            return real(fd, [data[: max(1, len(data) // 2)]])
         assert isinstance(fault.how, int)
         if fault.call == "fsync":
             status = os.fstat(args[0])
