@@ -11,6 +11,7 @@ MAX_LINE = 64 * 1024 * 1024
 # How many are recorded, at most: all of them can be read, also with the number that newer Codex's lines are given.
 MAX_RECORDED = MAX_LINE - 64
 
+
 def chunks(prefix: bytes, lines: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:
     """Yield *prefix* and *lines*, *most* of them at a time, as what is written in one call each."""
     pieces = [prefix + b"".join(lines[:1]), *lines[1:]] if prefix else lines  # nobody writes between these two
