@@ -17,6 +17,9 @@ help:
 	@echo "make lint      style, format and strict types"
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
+	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
+	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
+	@echo "make mutants   faults put into the code on purpose: which the table above notices"
 	@echo "make coverage  what the suite does not reach"
 	@echo "make bench     rolloutlog side by side with its peers, in about 25 minutes; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
@@ -81,10 +84,10 @@ clean:
 # Each row of the table runs alone, too: python -m tests.faults --list
 .PHONY: faults faults-long mutants
 
-faults: .venv/package.stamp .venv/test.stamp
+faults: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults $(ARGS)
 
-faults-long: .venv/package.stamp .venv/test.stamp
+faults-long: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults --size long $(ARGS)
 
 mutants: .venv/package.stamp .venv/test.stamp

@@ -165,7 +165,7 @@ def mistreated(report: Report, size: int, dice: random.Random) -> None:
 def fuzzer(report: Report, size: int, dice: random.Random) -> None:
     """Atheris, on the decoder of lines and on the reader of files."""
     if importlib.util.find_spec("atheris") is None:
-        raise Skip("atheris is not installed: pip install atheris")
+        raise Skip("atheris is not installed: pip install --group fuzz")
     with scratch("/dev/shm") as folder:
         corpus = folder / "corpus"
         corpus.mkdir()
