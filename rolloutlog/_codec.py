@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -28,6 +28,8 @@ from .exceptions import InvalidItemError
 from .items import ResponseItem, is_item
 
 __all__ = [
+    "HOT_LINES",
+    "UNCOMMON",
     "Format",
     "InvalidLine",
     "ItemLike",
@@ -36,8 +38,8 @@ __all__ = [
     "Redact",
     "SupportsToDict",
     "decode_first",
-    "decode_items",
     "decode_line",
+    "decode_values",
     "from_line",
     "is_envelope",
     "to_item",
@@ -56,7 +58,8 @@ class InvalidLine(ValueError):
 # --- bytes to values --------------------------------------------------------------------------------------------------
 
 
-_UNCOMMON = (ValueError, Inexact, *SLOWER)
+UNCOMMON = (ValueError, Inexact, *SLOWER)
+"""What the functions of `HOT_LINES` raise for a value that is no item or an uncommon one: `decode_line` reads those."""
 
 
 class LineDecoder:
@@ -79,22 +82,22 @@ class LineDecoder:
         except (InvalidJson, InvalidItemError) as error:
             raise InvalidLine(str(error)) from None
 
-    def items(self, lines: Iterator[bytes], keep: list[Any]) -> bytes | None:
-        """Append the items on *lines* to *keep*, up to the first line that holds anything else or an uncommon item.
+    def values(self, lines: list[bytes]) -> list[Any]:
+        """Return what JSON stands on each of *lines*; `None` for one without any, of which `decode` says why.
 
-        Most lines of a session pass through this one loop, at twice the speed of `decode` for each.
-
-        Returns:
-            The line that it stopped at, taken from *lines* already, for `decode` to say what it is; `None` at the end.
+        All lines before any item is made of them: the parser's code and ours each find the processor's caches warm,
+        which is a tenth of the time of short lines.
         """
-        parse, hot, append = self._json.parse, HOT_LINES, keep.append
-        for line in lines:
-            try:
-                raw = parse(line)
-                append(hot[raw["type"]](raw, False))
-            except _UNCOMMON:
-                return line
-        return None
+        try:
+            return list(map(self._json.parse, lines))
+        except ValueError:
+            return [self._value(line) for line in lines]
+
+    def _value(self, line: bytes) -> Any:
+        try:
+            return self._json.parse(line)
+        except ValueError:
+            return None
 
     def is_envelope(self, line: bytes) -> bool:
         """Whether *line*, which holds an entry, is of the envelope format."""
@@ -115,7 +118,7 @@ class LineDecoder:
 _DECODER = LineDecoder()
 is_envelope = _DECODER.is_envelope
 written_when = _DECODER.written_when
-decode_items = _DECODER.items
+decode_values = _DECODER.values
 decode_line = _DECODER.decode
 """Return the entry that a line holds; raise `InvalidLine` if it holds none."""
 

@@ -160,7 +160,7 @@ def _message(raw: Wire, exact: bool) -> Message:
         item.role = role
     else:
         raise Unexpected
-    if len(content) == 1 and type(content) is list:
+    if type(content) is list and len(content) == 1:
         # Most messages are one text, and most lines messages: what `_text` does, without the calls.
         part = content[0]
         kind = part["type"]
@@ -184,22 +184,37 @@ def _message(raw: Wire, exact: bool) -> Message:
 
 
 def _reasoning(raw: Wire, exact: bool) -> Reasoning:
-    item_id = raw.get("id")
-    encrypted = raw.get("encrypted_content")
-    if (item_id is not None and type(item_id) is not str) or (encrypted is not None and type(encrypted) is not str):
-        raise Unexpected
-    if raw.get("content") is not None:
-        raise Unexpected
     item = _UnfrozenReasoning()
-    item.id = item_id
-    item.summary = _texts(raw["summary"], _SUMMARIES)
-    item.content = None
-    item.encrypted_content = encrypted
     if len(raw) == 4 and "id" in raw and "encrypted_content" in raw:
+        item_id = raw["id"]
+        encrypted = raw["encrypted_content"]
         item.extra = EMPTY
         item._shape = None
     else:
+        item_id = raw.get("id")
+        encrypted = raw.get("encrypted_content")
+        if raw.get("content") is not None:
+            raise Unexpected
         item.extra, item._shape = _rest(raw, Reasoning.KEYS, exact)
+    if (item_id is not None and type(item_id) is not str) or (encrypted is not None and type(encrypted) is not str):
+        raise Unexpected
+    item.id = item_id
+    item.content = None
+    item.encrypted_content = encrypted
+    summary = raw["summary"]
+    if type(summary) is list and len(summary) == 1:
+        # As for a message: one paragraph, without the calls.
+        part = summary[0]
+        text = part["text"]
+        if type(text) is not str or len(part) != 2 or part["type"] != "summary_text":
+            raise Unexpected
+        value = _UnfrozenText()
+        value.text = text
+        value.extra = EMPTY
+        value.__class__ = SummaryText
+        item.summary = (value,)
+    else:
+        item.summary = _texts(summary, _SUMMARIES)
     item.__class__ = Reasoning
     return item  # type: ignore[no-any-return]
 
@@ -208,21 +223,22 @@ def _function_call(raw: Wire, exact: bool) -> FunctionCall:
     name = raw["name"]
     arguments = raw["arguments"]
     call_id = raw["call_id"]
-    item_id = raw.get("id")
     if type(name) is not str or type(arguments) is not str or type(call_id) is not str:
         raise Unexpected
+    item = _UnfrozenFunctionCall()
+    if len(raw) == 5 and "id" in raw:
+        item_id = raw["id"]
+        item.extra = EMPTY
+        item._shape = None
+    else:
+        item_id = raw.get("id")
+        item.extra, item._shape = _rest(raw, FunctionCall.KEYS, exact)
     if item_id is not None and type(item_id) is not str:
         raise Unexpected
-    item = _UnfrozenFunctionCall()
     item.name = name
     item.arguments = arguments
     item.call_id = call_id
     item.id = item_id
-    if len(raw) == 5 and "id" in raw:
-        item.extra = EMPTY
-        item._shape = None
-    else:
-        item.extra, item._shape = _rest(raw, FunctionCall.KEYS, exact)
     item.__class__ = FunctionCall
     return item  # type: ignore[no-any-return]
 

@@ -13,7 +13,16 @@ from typing import Any
 import attrs
 
 from ._blocks import BLANK, Block, Source, StrPath, blocks
-from ._codec import Format, InvalidLine, decode_items, decode_line, is_envelope, written_when
+from ._codec import (
+    HOT_LINES,
+    UNCOMMON,
+    Format,
+    InvalidLine,
+    decode_line,
+    decode_values,
+    is_envelope,
+    written_when,
+)
 from ._history import Rewrite, context, is_rewrite
 from ._input import Orphans, orphan_calls, to_input
 from ._layout import find_by_id, home_of, parse_session_id
@@ -22,9 +31,9 @@ from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnaps
 from .exceptions import InvalidRolloutError, SessionNotFoundError
 from .items import ResponseItem, is_item
 
-# How many bytes are read at once. When streaming, so few that the values made of them do not call the garbage collector
-# (a tenth of the time); when loading, what is kept calls it anyway.
-_STREAMED, _LOADED = 64 * 1024, 256 * 1024
+# How many bytes are read at once: so few that what is made of them stays in the processor's caches (with twice as many,
+# short lines take a tenth longer).
+_AT_ONCE = 64 * 1024
 # How long after the meta a fork's copies may be written, in seconds.
 _COPYING = 2.0
 _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
@@ -111,14 +120,17 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
 
 def _streamed(path: StrPath, max_line: int, end: int | None = None) -> Iterator[Entry]:
     with Source(path, end) as source:
-        for block in blocks(source, max_line, _STREAMED):
-            entries: list[Any] = []
-            lines = iter(block.lines)
-            while (line := decode_items(lines, entries)) is not None:
-                entry = _decoded(block, line, length_hint(lines))
+        for block in blocks(source, max_line, _AT_ONCE):
+            values = iter(decode_values(block.lines))
+            for value in values:
+                # Each is yielded as it is made: a list of them would call the garbage collector, time and again.
+                entry: Entry | None
+                try:
+                    entry = HOT_LINES[value["type"]](value, False)
+                except UNCOMMON:
+                    entry = _decoded(block, length_hint(values))
                 if entry is not None:
-                    entries.append(entry)
-            yield from entries
+                    yield entry
 
 
 def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
@@ -177,7 +189,7 @@ def _base_of(saved: SavedSession, seen: set[str]) -> tuple[Path, int] | None:
 def load_head(path: StrPath) -> SavedSession:
     """Return the session that *path* holds as far as its first line; arguments and errors as for `load_session`."""
     with Source(path) as source:
-        for block in blocks(source, MAX_LINE, _STREAMED):
+        for block in blocks(source, MAX_LINE, _AT_ONCE):
             if (saved := _begun(path, block, iter(block.lines))) is not None:
                 return saved
     raise InvalidRolloutError(path, "empty session file")
@@ -207,13 +219,14 @@ def _copied(saved: SavedSession, max_line: int) -> int:
     began: float | None = None
     count = 0
     with Source(saved.path) as source:
-        for block in blocks(source, max_line, _STREAMED):
-            for line in block.lines:
+        for block in blocks(source, max_line, _AT_ONCE):
+            lines = iter(block.lines)
+            for line in lines:
                 stamp, names_itself = written_when(line, saved.session_id)
                 began = stamp if began is None else began
                 if names_itself or (stamp is not None and began is not None and stamp - began > _COPYING):
                     return count
-                entry = _decoded(block, line, 0)
+                entry = _decoded(block, length_hint(lines))
                 count += entry is not None and is_item(entry)
     return count
 
@@ -222,13 +235,13 @@ def _loaded(path: StrPath, end: int | None, max_line: int) -> SavedSession:
     """Return what stands in the file at *path* itself, as far as *end*."""
     saved: SavedSession | None = None
     with Source(path, end) as source:
-        for block in blocks(source, max_line, _LOADED):
+        for block in blocks(source, max_line, _AT_ONCE):
             lines = iter(block.lines)
             saved = saved or _begun(path, block, lines)
             if saved is None:
                 continue
             with _gc_paused():
-                saved = _filled(saved, block, lines)
+                saved = _filled(saved, block, decode_values(list(lines)))
             if saved.session.extra.get("history_mode") == "paginated":
                 saved = attrs.evolve(saved, next_number=_next_number(block.lines, saved.next_number))
     if saved is None:
@@ -239,7 +252,7 @@ def _loaded(path: StrPath, end: int | None, max_line: int) -> SavedSession:
 def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession | None:
     """Take the session meta from *lines* and return a session without items; `None` if there are only blank lines."""
     for line in lines:
-        entry = _decoded(block, line, length_hint(lines))
+        entry = _decoded(block, length_hint(lines))
         if entry is None:
             continue
         if not isinstance(entry, SessionMeta):
@@ -255,11 +268,16 @@ def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession 
     return None
 
 
-def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedSession:
-    """Add what stands on *lines* to the lists of *saved*; return it with the state that they leave it in."""
-    state = saved.state
-    while (line := decode_items(lines, saved.items)) is not None:
-        entry = _decoded(block, line, length_hint(lines))
+def _filled(saved: SavedSession, block: Block, found: list[Any]) -> SavedSession:
+    """Add what the last lines of *block* hold, *found* on them, to the lists of *saved*; return it with its state."""
+    state, append = saved.state, saved.items.append
+    values = iter(found)
+    for value in values:
+        try:
+            append(HOT_LINES[value["type"]](value, False))
+            continue
+        except UNCOMMON:
+            entry = _decoded(block, length_hint(values))
         if isinstance(entry, SessionStateSnapshot):
             state = entry
         elif isinstance(entry, LogEntry):
@@ -275,7 +293,7 @@ def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedS
         elif isinstance(entry, SessionMeta) and saved.format == "envelope":
             saved.parents.append(entry)
         elif isinstance(entry, SessionMeta):
-            saved.skipped.append(SkippedLine(*block.place(length_hint(lines)), "a second session meta"))
+            saved.skipped.append(SkippedLine(*block.place(length_hint(values)), "a second session meta"))
         elif entry is not None:
             saved.items.append(entry)
     return saved if state is saved.state else attrs.evolve(saved, state=state)
@@ -305,8 +323,9 @@ def _gc_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(block: Block, line: bytes, after: int) -> Entry | None:
-    """Return the entry that *line* of *block* holds, or what is wrong with it; `None` for a blank one."""
+def _decoded(block: Block, after: int) -> Entry | None:
+    """Return what the line holds that *after* lines of *block* come after, or what is wrong; `None` for a blank one."""
+    line = block.lines[-after - 1]
     if block.problem is None and not line.strip(BLANK):
         return None  # first of all: to find that it is no JSON takes 14 µs, and a file can hold millions of them
     try:

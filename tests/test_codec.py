@@ -919,16 +919,13 @@ def test_a_value_that_is_wrong_raises_before_the_hook_sees_it():
 # --- reading many -----------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.one_of(items, states), max_size=5))
-def test_items_are_read_up_to_the_first_line_that_is_none(entries):
-    """The loop that reads most lines stops with the line that needs a closer look, and loses none."""
-    lines = iter([encoded(entry) for entry in entries])
-    found = []
+@both
+@given(lines=st.lists(st.one_of(st.binary(), st.builds(encoded, st.one_of(items, states))), max_size=5))
+def test_lines_are_parsed_together_as_each_by_itself(lines, json_of):
+    """One that is no JSON costs none of the others, and what stands in its place is no item."""
+    decoder = LineDecoder(json_of)
 
-    while (line := LineDecoder().items(lines, found)) is not None:
-        found.append(decode_line(line))
-
-    assert found == entries
+    assert decoder.values(lines) == [value for line in lines for value in decoder.values([line])]
 
 
 @given(texts)
