@@ -7,7 +7,7 @@ import threading
 from itertools import count
 
 import pytest
-from helpers import in_fresh_process, interrupted, storm
+from helpers import DEADLINE, in_fresh_process, interrupted, storm
 
 from rolloutlog._ack import Ack
 from rolloutlog.exceptions import WriteError
@@ -72,7 +72,7 @@ def test_set_wakes_every_waiter():
 
     ack.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(DEADLINE)
 
     assert not any(thread.is_alive() for thread in threads)
     assert not ack._bell._waiters
@@ -85,7 +85,7 @@ def test_an_ack_that_was_set_by_half_is_seen():
 
     ack._is_set = True
     for thread in threads:
-        thread.join(10)
+        thread.join(DEADLINE)
 
     assert not any(thread.is_alive() for thread in threads)
 
@@ -117,12 +117,12 @@ def test_waiters_that_gave_up_leave_nothing_behind():
 def test_the_error_stands_before_the_event_is_set():
     """A waiter that wakes finds the outcome there."""
     ack, seen = Ack(), []
-    waiter = threading.Thread(target=lambda: seen.append((ack.wait(10), ack.error)))
+    waiter = threading.Thread(target=lambda: seen.append((ack.wait(DEADLINE), ack.error)))
     waiter.start()
     error = WriteError("x", 1, "disk full")
     ack.error = error
     ack.set()
-    waiter.join(10)
+    waiter.join(DEADLINE)
 
     assert seen == [(True, error)]
 
@@ -186,7 +186,7 @@ def test_a_waiter_looks_whether_somebody_works():
 
     ack = Ack(look)
 
-    assert ack.wait(10) is True
+    assert ack.wait(DEADLINE) is True
     assert looks == [1]
 
 
@@ -195,7 +195,7 @@ def test_nobody_looks_after_what_is_over():
     ack = Ack(lambda: pytest.fail("was called"))
     ack.set()
 
-    assert ack.wait(10) is True
+    assert ack.wait(DEADLINE) is True
 
 
 @pytest.mark.parametrize(("error", "is_set", "text"), [(None, False, "unset"), (None, True, "set")])
@@ -224,7 +224,7 @@ def test_an_interrupt_at_any_step_of_set_loses_no_waiter():
         came_so_far = interrupted(step, ack.set)
         ack.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(DEADLINE)
 
         assert not any(thread.is_alive() for thread in threads)
         if not came_so_far:
@@ -238,10 +238,10 @@ def test_an_interrupt_at_any_step_of_wait_leaves_an_ack_that_works():
         came_so_far = interrupted(step, lambda ack=ack: ack.wait(0.001))
         setter = threading.Thread(target=ack.set)
         setter.start()
-        setter.join(10)
+        setter.join(DEADLINE)
 
         assert not setter.is_alive()
-        assert ack.wait(10) is True
+        assert ack.wait(DEADLINE) is True
         if not came_so_far:
             break
 
@@ -273,11 +273,11 @@ def wait_in_handlers() -> None:
         ack = Ack()
         acks.append(ack)  # first, for what the handler waits for must be known to who sets it
         current = ack
-        current.result(10)
+        current.result(DEADLINE)
 
-    storm(action, handler=lambda: current.result(10), signals=3_000)
+    storm(action, handler=lambda: current.result(DEADLINE), signals=3_000)
     end.append(True)
-    setter.join(10)
+    setter.join(DEADLINE)
     assert not setter.is_alive()
 
 
@@ -296,16 +296,16 @@ def interrupt_waits_and_sets() -> None:
     def action() -> None:
         theirs, mine = Ack(), Ack()
         acks.append(theirs)
-        theirs.result(10)
+        theirs.result(DEADLINE)
         mine.set()
-        mine.result(10)
+        mine.result(DEADLINE)
 
     def ctrl_c() -> None:
         raise KeyboardInterrupt
 
     storm(action, handler=ctrl_c, signals=3_000)
     end.append(True)
-    setter.join(10)
+    setter.join(DEADLINE)
     assert not setter.is_alive()
 
 

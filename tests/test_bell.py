@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from helpers import DEADLINE
+
 from rolloutlog._bell import Bell
 
 
@@ -17,7 +19,7 @@ def test_nobody_waits_for_what_is_over():
 
     waiter = threading.Thread(target=bell.wait, args=(threading.TIMEOUT_MAX, over))
     waiter.start()
-    waiter.join(10)
+    waiter.join(DEADLINE)
 
     assert not waiter.is_alive()
     assert looks == [1]  # it looked after its lock was there to be rung
@@ -34,7 +36,7 @@ def test_a_ring_wakes_everybody_who_waits():
         assert all(waiter.is_alive() for waiter in waiters)
     bell.ring()
     for waiter in waiters:
-        waiter.join(10)
+        waiter.join(DEADLINE)
 
     assert not any(waiter.is_alive() for waiter in waiters)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from helpers import DEADLINE
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import items, json_values, kinds, log_entries, metas, objects, states, texts
@@ -863,16 +864,16 @@ def test_a_hook_that_runs_in_one_thread_does_not_hinder_another():
     def hook(record):
         if record["role"] == "user":
             inside.set()
-            assert go_on.wait(10)
+            assert go_on.wait(DEADLINE)
         return record
 
     encoder = redacting(hook)
     thread = threading.Thread(target=lambda: lines.append(encoded(SECRET, encoder)))
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(DEADLINE)
     other = encoded(Message.system("hi"), encoder)
     go_on.set()
-    thread.join(10)
+    thread.join(DEADLINE)
 
     assert decode_line(other) == Message.system("hi")
     assert [decode_line(line) for line in lines] == [SECRET]

@@ -333,7 +333,7 @@ def test_shutdown_is_an_event():
     logger_with(handler).info("hello")
     acks = handler.shutdown(), idle.shutdown()
 
-    assert all(isinstance(ack, threading.Event) and ack.wait(10) and ack.error is None for ack in acks)
+    assert all(isinstance(ack, threading.Event) and ack.wait(DEADLINE) and ack.error is None for ack in acks)
     assert texts_in(handler.recorder.path) == ["hello"]
     handler.close()
     idle.close()

@@ -111,8 +111,8 @@ def test_a_put_waits_for_room(timeout):
     handoff.put("first")
     putter = threading.Thread(target=handoff.put, args=("second",), kwargs={"timeout": timeout})
     putter.start()
-    taken = [handoff.get(timeout=10), handoff.get(timeout=10)]
-    putter.join(10)
+    taken = [handoff.get(timeout=DEADLINE), handoff.get(timeout=DEADLINE)]
+    putter.join(DEADLINE)
 
     assert taken == ["first", "second"]
     assert not putter.is_alive()
@@ -121,10 +121,10 @@ def test_a_put_waits_for_room(timeout):
 def test_a_get_waits_for_something():
     """A get from an empty queue returns what is put later."""
     handoff, taken = HandoffQueue(), []
-    taker = threading.Thread(target=lambda: taken.append(handoff.get(timeout=10)))
+    taker = threading.Thread(target=lambda: taken.append(handoff.get(timeout=DEADLINE)))
     taker.start()
     handoff.put("it")
-    taker.join(10)
+    taker.join(DEADLINE)
 
     assert taken == ["it"]
 
@@ -355,7 +355,7 @@ def test_of_many_putters_each_keeps_its_order():
 
     def put(name: int) -> None:
         for number in range(400):
-            handoff.put((name, number), timeout=30)
+            handoff.put((name, number), timeout=DEADLINE)
 
     threads = [threading.Thread(target=put, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -370,7 +370,9 @@ def test_of_many_putters_each_keeps_its_order():
 def test_the_bound_is_over_by_one_a_thread_at_most():
     """Each putter may have looked before the others put, and no more than that."""
     handoff, most = HandoffQueue(4), 0
-    threads = [threading.Thread(target=lambda: [handoff.put(None, timeout=30) for _ in range(100)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [handoff.put(None, timeout=DEADLINE) for _ in range(100)]) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads) or not handoff.empty():
@@ -446,12 +448,12 @@ def storm_of_puts(handler: Callable[[HandoffQueue], object], signals: int) -> No
 
     def action() -> None:
         number = next(numbers)
-        handoff.put(number, timeout=30)
+        handoff.put(number, timeout=DEADLINE)
         sure.append(number)
 
     storm(action, handler=lambda: handler(handoff), signals=signals)
     end.append(True)
-    consumer.join(10)
+    consumer.join(DEADLINE)
     handoff.take_all(taken)
     came = [number for number in taken if isinstance(number, int)]
 
@@ -462,7 +464,7 @@ def storm_of_puts(handler: Callable[[HandoffQueue], object], signals: int) -> No
 
 def put_in_handlers() -> None:
     """Put from signal handlers that interrupt a put."""
-    storm_of_puts(lambda handoff: handoff.put("from a handler", timeout=30), signals=3_000)
+    storm_of_puts(lambda handoff: handoff.put("from a handler", timeout=DEADLINE), signals=3_000)
 
 
 def interrupt_puts() -> None:

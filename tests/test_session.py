@@ -245,7 +245,7 @@ def test_the_list_has_the_order_of_the_file():
         other = threading.Thread(target=opened.record, args=({"role": "user", "content": "second"},))
         opened.items = Dawdling(other)
         opened.record({"role": "user", "content": "first"})
-        other.join(10)
+        other.join(DEADLINE)
 
     assert [item.text for item in opened.items] == texts_in(opened.path) == ["first", "second"]
 
@@ -314,7 +314,7 @@ def test_record_waits_no_longer_than_it_said(disk):
 
     waiting = threading.Thread(target=record)
     waiting.start()
-    waiting.join(10)
+    waiting.join(DEADLINE)
     in_time = not waiting.is_alive()
     disk.go_on()
     opened.close()

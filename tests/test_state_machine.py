@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import Disk, lines_in, recorder_on
+from helpers import DEADLINE, Disk, lines_in, recorder_on
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -164,7 +164,7 @@ class Recording(RuleBasedStateMachine):
         recorder = self.recorders.pop(which % len(self.recorders))
         ack = recorder.shutdown()
         if waits and not self.disk.is_full:
-            ack.result(10)
+            ack.result(DEADLINE)
             self.all_is_safe()
         if not self.recorders:
             self.disk.is_full = False
@@ -182,7 +182,7 @@ class Recording(RuleBasedStateMachine):
         with pytest.warns(ResourceWarning, match="unclosed rollout recorder"):
             thread = self.recorders.pop(which % len(self.recorders))._writer._thread
         if not self.recorders:
-            thread.join(10)
+            thread.join(DEADLINE)
             self.all_is_safe()
 
     @has_space
@@ -210,7 +210,7 @@ class Recording(RuleBasedStateMachine):
         """Whatever is not there yet is told, counted, and kept."""
         recorder = self.some_recorder(which)
         ack = recorder.request_flush()
-        assert ack.wait(10)
+        assert ack.wait(DEADLINE)
         if ack.error is None:
             self.all_is_safe()
             return
