@@ -325,7 +325,7 @@ def full_disk(report: Report, size: int, dice: random.Random) -> None:
     """A small tmpfs that somebody else fills."""
     if os.geteuid() != 0:
         raise Skip("mounting a small tmpfs needs root")
-    with scratch() as folder:
+    with scratch() as folder, heard():
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=False)
         if mounted.returncode:
             raise Skip("tmpfs cannot be mounted here")
@@ -350,7 +350,7 @@ def size_limit(report: Report, size: int, dice: random.Random) -> None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_001, hard))
         inner = Report(report.seed)
-        with scratch() as home:
+        with scratch() as home, heard():
             _fill_and_heal(
                 inner, home, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard)), errno.EFBIG, size
             )
