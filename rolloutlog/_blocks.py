@@ -163,7 +163,8 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
     length = 0  # of the same line, with its newline once that has come
     while chunk := source.read(at_once):
         position += len(chunk)
-        # `chunk.split(b"\n")` looks at each byte by itself, up to Python 3.13 at least: this takes a third of its time.
+        # `chunk.split(b"\n")` looks at each byte by itself, in Python 3.11 to 3.13: this takes between a third and a
+        # tenth of its time, which for lines of 2 kB was an eighth of all that reading takes.
         lines = BytesIO(chunk).readlines()
         if chunk.endswith(b"\n"):
             lines.append(b"")
