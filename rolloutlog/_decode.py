@@ -116,8 +116,8 @@ def _unfrozen(cls: Any) -> Any:
     Filling such a twin and turning it into the real class takes 0.15 µs for a message, and its slots one by one through
     their descriptors 0.3; the frozen `__init__` takes 0.46 for setting alone, and 1 with its checks. (Where an audit
     hook is installed, turning costs what the hook costs. A twin that is the parent of the real class would turn faster
-    by a hundredth of a reader's time, one that is its child takes four times as long.) The functions below have checked what they fill in, and
-    nothing else may do this.
+    by a hundredth of a reader's time, one that is its child takes four times as long.) The functions below have checked
+    what they fill in, and nothing else may do this.
     """
     return type(f"_Unfrozen{cls.__name__}", cls.__bases__, {"__slots__": cls.__slots__, "__module__": __name__})
 
