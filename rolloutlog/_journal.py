@@ -56,6 +56,12 @@ class _Run:
         self.is_torn = True
 
 
+def _first_line(pieces: Sequence[bytes]) -> Sequence[bytes]:
+    """Return what *pieces* begin with, up to the first newline."""
+    first = pieces[0]
+    return [first[: first.find(b"\n") + 1]]
+
+
 class Journal:
     """The file of one session, to which whole lines are appended.
 
@@ -295,24 +301,27 @@ class Journal:
         left = chunk
         before = run.written
         while True:
-            run.attempt = left
-            run.unplaced = size = self._system.write(self._fd, left)
+            # The rest of a line that a short write tore goes alone. If somebody wrote in between it is lost, and whole
+            # lines behind it would stand before it for good where they cannot be cut off.
+            run.attempt = part = _first_line(left) if run.in_line else left
+            run.unplaced = size = self._system.write(self._fd, part)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
             is_next, in_line = end - size == run.end, run.in_line
             run.add(end, size)
-            wanted = sum(map(len, left))
-            run.in_line = size < wanted
-            if not is_next and (in_line or not self._begins_line(left[0], run.begin)):  # after somebody else
+            run.in_line = size < sum(map(len, part))
+            if not is_next and (in_line or not self._begins_line(part[0], run.begin)):  # after somebody else
                 joined = b"".join(chunk)
-                run.tear(before + joined.rfind(b"\n", 0, len(joined) - wanted) + 1)
+                run.tear(before + joined.rfind(b"\n", 0, len(joined) - sum(map(len, left))) + 1)
                 raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
-            if size == wanted:
+            if not run.in_line and part is left:
                 return
             if size == 0:
                 raise OSError(errno.EIO, "the system wrote nothing and gave no reason", str(self.path))
-            if self._system.fstat(self._fd).st_size != end:
+            if run.in_line and self._system.fstat(self._fd).st_size != end:
                 raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self.path))
             left = after(left, size)
+            if not left:
+                return
 
     def _holds(self, data: bytes, offset: int) -> bool:
         """Return whether *data* stands at *offset*."""

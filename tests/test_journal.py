@@ -381,6 +381,20 @@ def test_a_foreign_torn_line_in_the_middle_of_an_append_spoils_none_of_ours(jour
     assert lines_in(path) == [line.strip() for line in (HEADER, A, b"torn", LARGE, B)]
 
 
+def test_a_foreign_line_in_a_torn_one_of_ours_changes_no_order(journal, path, system):
+    """What follows the torn line is not written behind its useless rest, where it would stand before it for good."""
+    system.most_pieces = 3
+    system.write_short(4)
+    system.before("write", lambda: append_foreign(path, b"foreign\n"), nth=2)
+    system.fail("ftruncate", errno.EIO)
+    with pytest.raises(OSError, match="middle of a line"):
+        journal.append([A, B, C])
+    journal.append([A, B, C])
+
+    assert [line for line in lines_in(path) if line + b"\n" in (A, B, C)] == [line.strip() for line in (A, B, C)]
+    assert b"foreign\n" in path.read_bytes()
+
+
 # -- moved ground ------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,13 @@ MUTANTS = (
         'b"" if tail else',
         ("failing.each_call", "moved.between"),
     ),
-    Mutant("a short write taken for a whole one", "_journal", "if size == wanted:", "if size <= wanted:", EACH),
+    Mutant(
+        "a short write taken for a whole one",
+        "_journal",
+        "run.in_line = size < sum(map(len, part))",
+        "run.in_line = False",
+        EACH,
+    ),
     Mutant(
         "what stays of a failed append is forgotten",
         "_journal",
