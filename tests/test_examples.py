@@ -207,6 +207,7 @@ def guide(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [thought, *({**call, "call_id": f"call{number}_{place}"} for place, call in enumerate(calls))]
 
 
+@pytest.mark.once  # the SDKs themselves are met in other tests, in more than one release
 def test_the_openai_agent_finishes_and_says_so_again(home, api):
     """Two tool calls and an answer, each taken by the API; run again, the agent has nothing to do."""
     server = api(guide)
@@ -219,6 +220,7 @@ def test_the_openai_agent_finishes_and_says_so_again(home, api):
     assert not server.refusals
 
 
+@pytest.mark.once
 def test_the_agents_sdk_goes_on_with_what_was_said_before(home, api):
     """A second run asks another question, and the model is shown the first one with its answer."""
     pytest.importorskip("agents", reason="the extra `agents` is not installed")
