@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
 from ._codec import Format
-from ._commands import OnFull, WriterOptions
+from ._commands import QUEUE_SIZE, OnFull, WriterOptions
 from ._journal import Fsync
 
 # What an append to a shared file waits for the lock, in seconds: others hold it for one batch.
@@ -17,7 +17,7 @@ class RecorderOptions(TypedDict, total=False):
     """The options of a recorder, all of them optional; a handler and a session take the same.
 
     Attributes:
-        queue_size: records that may wait for the writer; 256.
+        queue_size: records that may wait for the writer; 1,280.
         on_full: when as many wait, let the caller wait ("block", the default), raise `QueueFullError` ("raise"), or
             drop the record and leave a line in the file that says so ("drop").
         fsync: when lines are brought to the medium, and so survive a power cut: "never" (the default: they survive the
@@ -57,7 +57,7 @@ def checked(options: Mapping[str, Any], *others: str) -> tuple[WriterOptions, di
         ValueError: its value is none that it takes.
     """
     _refuse_unknown(options, others + _NAMES)
-    queue_size = options.get("queue_size", 256)
+    queue_size = options.get("queue_size", QUEUE_SIZE)
     if not isinstance(queue_size, int) or isinstance(queue_size, bool):
         raise TypeError(f"queue_size is a number of records, not {type(queue_size).__name__}")
     if queue_size < 1:

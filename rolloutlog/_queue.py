@@ -26,7 +26,7 @@ LOOK_AGAIN = 2e-3
 MAX_BYTES = 4 * 1024 * 1024
 
 # What is smaller is bounded by the number of commands alone, which spares the common record the bookkeeping.
-HEAVY = 64 * 1024
+HEAVY = 32 * 1024
 
 
 class HandoffQueue(queue.Queue[Any]):
