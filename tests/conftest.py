@@ -42,13 +42,18 @@ SYSTEM = (
     "test_turn.py",
     "test_writer.py",
 )
+# More than a thousand tests on a simulated system: which call fails, how, and what follows. No Python changes that.
+ONCE = ("test_journal_faults.py",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the system."""
+    """Mark the tests of the system, and what runs once and does not say so itself."""
     for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(SYSTEM):
+        test = item.nodeid.removeprefix("tests/")
+        if test.startswith(SYSTEM):
             item.add_marker(pytest.mark.system)
+        if test.startswith(ONCE) and "interrupt" not in test:
+            item.add_marker(pytest.mark.once)
 
 
 def pytest_report_header() -> str:
