@@ -275,14 +275,14 @@ def wait_in_handlers() -> None:
         current = ack
         current.result(DEADLINE)
 
-    storm(action, handler=lambda: current.result(DEADLINE), signals=3_000)
+    storm(action, handler=lambda: current.result(DEADLINE), signals=1_000)
     end.append(True)
     setter.join(DEADLINE)
     assert not setter.is_alive()
 
 
 def test_a_handler_may_wait_for_the_ack_that_its_thread_waits_for():
-    """Thousands of handlers that wait for the ack which the main thread is waiting for: none hangs."""
+    """A thousand handlers that wait for the ack which the main thread is waiting for: none hangs."""
     in_fresh_process(wait_in_handlers)
 
 
@@ -303,12 +303,12 @@ def interrupt_waits_and_sets() -> None:
     def ctrl_c() -> None:
         raise KeyboardInterrupt
 
-    storm(action, handler=ctrl_c, signals=3_000)
+    storm(action, handler=ctrl_c, signals=1_000)
     end.append(True)
     setter.join(DEADLINE)
     assert not setter.is_alive()
 
 
 def test_a_storm_of_interrupts_jams_neither_side():
-    """Thousands of Ctrl-C inside wait and set leave the thread that sets at work, and no wait without its end."""
+    """A thousand Ctrl-C inside wait and set leave the thread that sets at work, and no wait without its end."""
     in_fresh_process(interrupt_waits_and_sets)

@@ -639,7 +639,7 @@ def log_in_a_storm(raising: bool) -> None:
             raise KeyboardInterrupt
 
     log("main")
-    storm(lambda: log("main"), handler=on_signal, signals=3_000)
+    storm(lambda: log("main"), handler=on_signal, signals=1_000)
     for who in counts:  # so that what was recorded last, and perhaps not counted, comes again here as well
         log(who)
     handler.close()
