@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # A table starts some dozens of processes, one after the other, and beside four other runs of the suite.
 _DEADLINE = 500
-pytestmark = [pytest.mark.once, pytest.mark.timeout(_DEADLINE + 20)]
+pytestmark = [pytest.mark.once, pytest.mark.benchmarks, pytest.mark.timeout(_DEADLINE + 20)]
 
 # Which names a table has, asked of the benchmarks themselves, which are no part of the package.
 NAMES = {
