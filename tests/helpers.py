@@ -30,7 +30,9 @@ def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[st
     """
     folders = [str(Path(rolloutlog.__file__).parents[1]), str(Path(__file__).parent)]
     given = ", ".join(map(repr, arguments))
-    code = f"import {function.__module__} as module; module.{function.__name__}({given})"
+    # A suite that runs in the background of a shell is deaf to Ctrl-C, and its children would be.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hear}; import {function.__module__} as module; module.{function.__name__}({given})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", code]
     return subprocess.Popen(
