@@ -21,7 +21,7 @@ help:
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
 	@echo "make mutants   faults put into the code on purpose: which the table above notices"
 	@echo "make coverage  what the suite does not reach"
-	@echo "make bench     rolloutlog side by side with its peers, in about 25 minutes; writes docs/benchmarks.md"
+	@echo "make bench     rolloutlog side by side with its peers, in about a quarter of an hour; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
 
 demo: .venv/package.stamp

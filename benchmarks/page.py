@@ -14,7 +14,7 @@ _HOW = """\
 # Benchmarks
 
 `make bench` measures rolloutlog side by side with its peers and writes this page; nothing on it is typed by hand. It
-takes about 25 minutes; `make bench ARGS="writing --small"` runs one table in a small size.
+takes about a quarter of an hour; `make bench ARGS="writing --small"` runs one table in a small size.
 
 Figures of two variants are comparable only where they were measured together, on one machine, in one run: read the
 ratios, and measure on your own machine what matters to you.

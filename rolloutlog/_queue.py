@@ -21,9 +21,9 @@ from ._bell import Bell
 # How long whoever waits for room sleeps before it looks again, in seconds: at whether the writer still lives, too.
 LOOK_AGAIN = 2e-3
 
-# What large commands may hold while they wait, by default. Records of 1 MB then run at 1.1 of the speed of a plain write;
-# with 4 MiB at 0.5 to 1.3 of it, and with 64 MiB, which took 130 MB of memory, at two thirds: each was written out of
-# pages that had never been touched before.
+# What large commands may hold while they wait, by default. Records of 1 MB then run at 1.1 of the speed of a plain
+# write; with 4 MiB at 0.5 to 1.3 of it, and with 64 MiB, which took 130 MB of memory, at two thirds: each was written
+# out of pages that had never been touched before.
 MAX_BYTES = 2 * 1024 * 1024
 
 # What is smaller is bounded by the number of commands alone, which spares the common record the bookkeeping.

@@ -25,7 +25,7 @@ PAGES = list(pages.pages(ROOT))
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # The pages in which no code runs.
-PROSE = frozenset({"docs/architecture.md", "docs/promises.md"})
+PROSE = frozenset({"docs/architecture.md", "docs/benchmarks.md", "docs/performance.md", "docs/promises.md"})
 
 # What stands for a command that prepares an environment of its own; what it runs then is the same.
 STAND_INS = {"make demo": "python tools/demo.py"}
