@@ -72,6 +72,9 @@ class Journal:
         fsync: "always" syncs within `append`; "flush" leaves it to `sync`; "never" to the system.
         lock_timeout: seconds to wait for the lock.
         system: the operating system.
+
+    Attributes:
+        moves: how often another file was found at the path; what had been appended until then was synced if need be.
     """
 
     # All of this is owned by whoever has the writer's turn.
@@ -104,6 +107,7 @@ class Journal:
         self._system = system
         self._fd = -1
         self._identity: tuple[int, int] | None = None
+        self.moves = 0
         self._forget()
 
     @property
@@ -458,6 +462,7 @@ class Journal:
         try:
             if self._unsynced_from >= 0 and self._system.fstat(self._fd).st_nlink:
                 self._system.fsync(self._fd)
+            self.moves += 1
         finally:
             if self.shared:
                 self._release_lock()

@@ -64,6 +64,7 @@ class Turn:
         self._pending = 0  # records in the backlog; counted as they come, for a scan would cost most of a turn
         self._unsynced: list[bytes] = []
         self._unsynced_records = self._unsynced_size = 0
+        self._moves = journal.moves
         self._answering: list[Ack] = []
         self._last_gap: tuple[bytes, int] = (b"", 0)
         self._accepted = self._written = self._dropped = self._filtered = self._failures = 0
@@ -235,6 +236,9 @@ class Turn:
             return
         # No calls up to the end of this block: in them, an interrupt could come, and the lines would be written twice.
         if self._syncs:
+            if self._moves != self._journal.moves:  # what was unsynced is in another file, and was synced there
+                self._moves = self._journal.moves
+                self._unsynced, self._unsynced_records, self._unsynced_size = [], 0, 0
             self._unsynced += backlog
             self._unsynced_records += written
             self._unsynced_size += size

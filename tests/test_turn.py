@@ -112,6 +112,22 @@ def test_one_turn_is_one_write(bench):
     assert bench.system.writes == [10]
 
 
+def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(make):
+    """A failed sync has only that written anew which no other sync has covered."""
+    bench = make(fsync="flush")
+    bench.put("a")
+    bench.turn.serve()
+    bench.system.fail("lstat", errno.ENOENT)
+    bench.put("b")
+    bench.turn.serve()
+    bench.system.fail("fsync", errno.EIO)
+    bench.flush()
+    bench.turn.serve()
+
+    assert bench.lines() == ["a", "b"]
+    assert bench.counts() == (2, 2, 0, 0)
+
+
 def waiting_for_room(bench, monkeypatch):
     """Return a thread that waits until it is told of room, however long that takes."""
     monkeypatch.setattr("rolloutlog._queue.LOOK_AGAIN", DEADLINE)
