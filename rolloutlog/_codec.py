@@ -158,7 +158,7 @@ class LineEncoder:
         json: how JSON is written.
 
     Attributes:
-        templates: the fast way for a single item, by its class; what raises there, or has none, `items` takes.
+        templates: the fast way for an item, by its class; what raises there, or has none, goes the general way.
     """
 
     def __init__(
@@ -179,10 +179,8 @@ class LineEncoder:
         # The one place that knows how a record becomes a line.
         self._line = json.line if format == "flat" else Envelope(json.line, clock).line
         self._required = {} if format == "flat" else required_meta()
-        # The same, faster, for records that nobody needs to see and nothing stands around.
-        is_bare = redact is None and format == "flat"
-        self._dump, self._newline = (json.dump if is_bare else None), json.newline
-        self.templates = templates(json) if is_bare else {}
+        # The same, faster, for items that nobody needs to see and nothing stands around.
+        self.templates = templates(json) if redact is None and format == "flat" else {}
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
     def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
@@ -198,7 +196,6 @@ class LineEncoder:
         """
         lines: list[bytes] = []
         filtered = 0
-        dump, newline = self._dump, self._newline
         for value in values:
             item: Any = value
             to_wire = WIRE.get(type(item))
@@ -208,13 +205,15 @@ class LineEncoder:
             if to_wire is wire_other and (not item.raw or self._only_known):
                 filtered += 1
                 continue
-            record = to_wire(item)
-            if dump is not None:
+            template = self.templates.get(type(item))
+            if template is not None:
                 try:
-                    lines.append(dump(record, None, newline))
+                    lines.append(template(item))
+                    continue
                 except (TypeError, ValueError, RecursionError):
-                    lines.append(self._encoded(item, record))
-            elif self._redact is None:
+                    pass  # for the general way, which knows what to do or what to say
+            record = to_wire(item)
+            if self._redact is None:
                 lines.append(self._encoded(item, record))
             elif line := self._redacted(item, record):
                 lines.append(line)

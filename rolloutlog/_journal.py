@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from ._lines import after, chunks, rest_of_character, standing
+from ._lines import after, chunks, first_line, rest_of_character, standing
 from ._system import REAL_SYSTEM, System, lock, make_folders
 from .exceptions import SessionLockedError
 
@@ -54,12 +54,6 @@ class _Run:
         """Take note that somebody else's bytes stand in a line: only the first *written* bytes are whole lines."""
         self.written = self.before = written
         self.is_torn = True
-
-
-def _first_line(pieces: Sequence[bytes]) -> Sequence[bytes]:
-    """Return what *pieces* begin with, up to the first newline."""
-    first = pieces[0]
-    return [first[: first.find(b"\n") + 1]]
 
 
 class Journal:
@@ -307,7 +301,7 @@ class Journal:
         while True:
             # The rest of a line that a short write tore goes alone. If somebody wrote in between it is lost, and whole
             # lines behind it would stand before it for good where they cannot be cut off.
-            run.attempt = part = _first_line(left) if run.in_line else left
+            run.attempt = part = [first_line(left)] if run.in_line else left
             run.unplaced = size = self._system.write(self._fd, part)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
             is_next, in_line = end - size == run.end, run.in_line

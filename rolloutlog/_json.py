@@ -35,20 +35,11 @@ class InvalidJson(ValueError):
 class Json(Protocol):
     """How JSON is written and read: a seam with two sides, `STANDARD` and (where orjson is installed) `FAST`."""
 
-    dump: Callable[[Any, None, int], bytes]
-    """Return a plain value as one compact line with its newline, or raise `TypeError` or `ValueError`: then try `line`.
-
-    It is called as ``dump(value, None, json.newline)``, which is what orjson itself takes: a function of ours between
-    would cost a seventh of what a message costs.
-    """
-
-    newline: int
-
     quoted: Callable[[Any], bytes] | None
     """Return a string or `None` as JSON, or raise `TypeError`; itself `None` where nothing is gained by parts."""
 
     def line(self, value: Any) -> bytes:
-        """The same, but it raises only for what is not plain."""
+        """Return a value as one compact line with its newline; raise only for what is not plain."""
         ...
 
     parse: Callable[[bytes], Any]
@@ -71,8 +62,6 @@ class StandardJson:
         self._encode: Callable[[Any], str] = encoder.encode
         decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
         self._decode: Callable[[str], Any] = decoder.decode
-        self.dump: Callable[[Any, None, int], bytes] = lambda value, default, option: self.line(value)
-        self.newline = 0
         self.quoted: Callable[[Any], bytes] | None = None
         self.parse: Callable[[bytes], Any] = self.loads
 
@@ -112,14 +101,14 @@ class FastJson:
     """orjson, and the standard library for what orjson cannot write or reads as something else."""
 
     def __init__(self) -> None:
-        self.dump: Callable[[Any, None, int], bytes] = orjson.dumps
-        self.newline: int = orjson.OPT_APPEND_NEWLINE
+        self._dump: Callable[[Any, None, int], bytes] = orjson.dumps
+        self._newline: int = orjson.OPT_APPEND_NEWLINE
         self.quoted: Callable[[Any], bytes] | None = orjson.dumps
         self.parse: Callable[[bytes], Any] = orjson.loads
 
     def line(self, value: Any) -> bytes:
         try:
-            return self.dump(value, None, self.newline)
+            return self._dump(value, None, self._newline)
         except TypeError:
             # Integers beyond 64 bits and lone surrogates; what is wrong in earnest raises there as well.
             return STANDARD.line(value)

@@ -19,6 +19,11 @@ def chunks(prefix: bytes, lines: Sequence[bytes], most: int) -> Iterator[Sequenc
         yield pieces[begin : begin + most]
 
 
+def first_line(lines: Sequence[bytes]) -> bytes:
+    """Return what *lines* begin with, up to the first newline."""
+    return lines[0][: lines[0].find(b"\n") + 1]
+
+
 def longest(lines: bytes) -> int:
     """Return how many bytes the longest of *lines*, whole ones, has without its newline."""
     most = begin = 0

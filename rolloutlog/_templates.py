@@ -38,10 +38,10 @@ def templates(json: Json) -> dict[type, Line]:
 
 
 def _by_dict(json: Json, cls: type) -> Line:
-    dump, newline, to_wire = json.dump, json.newline, WIRE[cls]
+    to_line, to_wire = json.line, WIRE[cls]
 
     def line(item: Any) -> bytes:
-        return dump(to_wire(item), None, newline)
+        return to_line(to_wire(item))
 
     return line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, reject
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import kinds
 
@@ -35,10 +35,7 @@ def test_a_template_gives_the_line_that_the_general_way_gives(cls, data):
     """
     item = data.draw(kinds[cls.type])
 
-    try:
-        by_template = templates(FAST)[cls](item)
-    except TypeError:  # an extra that orjson cannot write, such as an integer beyond 64 bits
-        reject()
+    by_template = templates(FAST)[cls](item)
     (line,), _ = LineEncoder(json=STANDARD).items((item,))
 
     assert by_template.replace(b"e+", b"e") == line.replace(b"e+", b"e")
@@ -68,7 +65,6 @@ def test_the_plainest_message_too(text, id, role, part):
         Message.user("\ud83d\ude00"),
         FunctionCall("ls", "\ud83d\ude00", "call_1"),
         FunctionCallOutput("call_1", "\ud83d\ude00"),
-        Reasoning("rs_1", (), encrypted_content="\ud83d\ude00"),
     ],
 )
 def test_what_a_template_cannot_write_it_leaves_to_the_general_way(item):
