@@ -314,13 +314,14 @@ def _gc_paused() -> Iterator[None]:
     The switch is the whole process's, so it is thrown for one block at a time, some milliseconds. A collector that was
     off stays off.
     """
-    paused = gc.isenabled()
+    if not gc.isenabled():  # nor does one that another thread pauses now: it may be on again before we would be through
+        yield
+        return
     try:
         gc.disable()
         yield
     finally:
-        if paused:
-            gc.enable()
+        gc.enable()
 
 
 def _decoded(block: Block, after: int) -> Entry | None:

@@ -18,7 +18,7 @@ from rolloutlog._blocks import Source, blocks
 from rolloutlog._codec import LineEncoder, wire
 from rolloutlog._lines import MAX_LINE
 from rolloutlog._models import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog._reader import iter_entries, load_session
+from rolloutlog._reader import _gc_paused, iter_entries, load_session
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
 from rolloutlog.items import FunctionCall, Message, Other, OutputText, Reasoning, SummaryText, is_item
 
@@ -553,6 +553,23 @@ def test_many_threads_load_at_once(rollout):
 
     assert found == [5_000] * 4
     assert gc.isenabled()
+
+
+def test_a_thread_that_finds_the_collector_paused_leaves_it_to_who_paused_it(monkeypatch):
+    """Also where the other one is through between the look and what follows it: the collector stays on."""
+    other, is_enabled = _gc_paused(), gc.isenabled
+
+    def look() -> bool:
+        found = is_enabled()
+        other.__exit__(None, None, None)
+        return found
+
+    other.__enter__()
+    monkeypatch.setattr(gc, "isenabled", look)
+    with _gc_paused():
+        pass
+
+    assert is_enabled()
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
