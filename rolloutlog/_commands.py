@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from ._ack import Ack
-from ._journal import Fsync
+from ._tail import Fsync
 
 OnFull = Literal["block", "raise", "drop"]
 

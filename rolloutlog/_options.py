@@ -7,7 +7,7 @@ from typing import Any, TypedDict, get_args
 
 from ._codec import Format
 from ._commands import QUEUE_SIZE, OnFull, WriterOptions
-from ._journal import Fsync
+from ._tail import Fsync
 
 # What an append to a shared file waits for the lock, in seconds: others hold it for one batch.
 _SHARED_LOCK_TIMEOUT = 10.0

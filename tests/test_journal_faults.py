@@ -527,7 +527,7 @@ class JournalUnderFaults(RuleBasedStateMachine):
             # A file that was cut and has grown back to the very byte where it ended is taken for the same: to look at
             # that byte each time would cost every append.
             piece = b"<foreign %d>" % number + b"\n" * whole
-            if self.path.stat().st_size + len(piece) == self.journal._end:
+            if self.path.stat().st_size + len(piece) == self.journal._tail._end:
                 piece = b"!" + piece
             append_foreign(self.path, piece)
             self.foreign.append(piece)

@@ -19,8 +19,8 @@ PACKAGE = Path(rolloutlog.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks", "_version"}),
     frozenset({"_ack", "_blocks", "_checks", "_layout", "_queue", "_system"}),
-    frozenset({"_journal", "_json", "_kinds", "_parts"}),
-    frozenset({"_commands", "items"}),
+    frozenset({"_json", "_kinds", "_parts", "_tail"}),
+    frozenset({"_commands", "_journal", "items"}),
     frozenset({"_models", "_turn"}),
     frozenset({"_encode", "_envelope", "_structure", "_writer"}),
     frozenset({"_decode", "_process", "_templates"}),
@@ -49,7 +49,7 @@ HOMES: dict[str, frozenset[str]] = {
 
 # Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
 BYTES_ONLY = frozenset(
-    {"_bell", "_lines", "_queue", "_ack", "_system", "_journal", "_commands", "_turn", "_writer", "_process"}
+    {"_bell", "_lines", "_queue", "_ack", "_system", "_tail", "_journal", "_commands", "_turn", "_writer", "_process"}
 )
 MEANING = frozenset(
     {

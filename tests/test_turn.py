@@ -561,6 +561,43 @@ def test_a_shutdown_syncs(make):
     assert bench.system.after_power_cut(bench.path) == HEADER + b"a\n"
 
 
+@pytest.mark.parametrize("failed_syncs", [0, 1])
+def test_a_file_that_cannot_be_unlocked_is_not_left_unsynced(make, failed_syncs):
+    """Closing it is what unlocks it then, and the flush that comes later finds another descriptor."""
+    bench = make(fsync="flush", shared=True)
+    bench.system.fail("unlock", errno.EIO)
+    bench.system.fail("fsync", errno.EIO, times=failed_syncs)
+    bench.put("a")
+    bench.turn.serve()
+    bench.system.heal()
+    ack = bench.flush()
+    bench.turn.serve()
+    bench.turn.serve()
+
+    assert ack.is_set()
+    assert (ack.error is None) == (failed_syncs == 0)
+    assert b"a\n" in bench.system.after_power_cut(bench.path)
+    assert bench.turn.stats.error is None
+
+
+def test_what_could_not_be_synced_in_a_file_that_was_renamed_is_in_the_next(make):
+    """A flush says yes only when each line is on the medium somewhere."""
+    bench = make(fsync="flush")
+    bench.put("a")
+    bench.turn.serve()
+    bench.path.rename(bench.path.with_suffix(".1"))
+    bench.system.fail("fsync", errno.EIO)
+    bench.put("b")
+    bench.turn.serve()
+    ack = bench.flush()
+    bench.turn.serve()
+    bench.turn.serve()
+
+    assert isinstance(ack.error, WriteError)
+    assert bench.system.after_power_cut(bench.path) == HEADER + b"a\nb\n"
+    assert bench.turn.stats.error is None
+
+
 def test_four_megabytes_are_synced_without_being_asked(make):
     """What is kept in memory until it is synced stays bounded."""
     bench = make(fsync="flush")
