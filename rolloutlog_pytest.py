@@ -7,7 +7,7 @@ use the fixture does not wait for rolloutlog to be imported, and a run that meas
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,10 +31,17 @@ def rollout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield rollout
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+# Not by `wrapper=True`, which is nicer, and which a pytest before 8 takes for an error: of whoever has us installed.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Add to the report of a failed test where its rollouts are."""
-    report = yield
-    if report.failed and (rollout := item.stash.get(_ROLLOUT, None)) is not None:
+    outcome = yield
+    report = outcome.get_result()
+    rollout = item.stash.get(_ROLLOUT, None)
+    if not report.failed or rollout is None:
+        return
+    # Beside the error itself, where it is shown, and in JUnit's XML, whatever becomes of captured output.
+    if hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection("Rollouts", rollout.report())
+    else:
         report.sections.append(("Rollouts", rollout.report()))
-    return report

@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import re
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,7 +29,7 @@ from . import (
     load_session,
     to_input,
 )
-from .exceptions import RolloutError
+from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
 SessionLike: TypeAlias = (
     "Rollout | SavedSession | Session | RolloutRecorder | str | os.PathLike[str] | Iterable[ItemLike]"
@@ -38,8 +40,9 @@ _HOME = "ROLLOUTLOG_HOME"
 # How long a look at what was logged waits for the disk, in seconds.
 _TIMEOUT = 10.0
 
-# Keys that hold ids, and keys that hold times. An id is replaced by a number, the same for the same id, so that a call
-# and its output still belong together; a time is left out.
+# Keys that hold ids, and keys that hold times. An id that comes again is replaced by a number, the same for the same
+# id, so that a call and its output still belong together. One that does not come again says nothing, and a stand-in
+# for a model gives none: it is left out, and so is a time.
 _IDS = re.compile(r"(.*_)?id")
 _TIMES = re.compile(r"(.*_)?(at|time|timestamp)")
 
@@ -73,8 +76,13 @@ class Rollout:
 
     @property
     def saved(self) -> SavedSession:
-        """What was logged up to now, read from the file."""
-        self.recorder.request_flush().wait(_TIMEOUT)
+        """What was logged up to now, read from the file.
+
+        Raises:
+            WriteError, TimeoutError: not all of it is there.
+        """
+        with suppress(RecorderClosedError):  # by the code under test: nothing more comes, and what came is there
+            self.recorder.request_flush().result(_TIMEOUT)
         return load_session(self.path)
 
     @property
@@ -94,11 +102,17 @@ class Rollout:
 
     def report(self) -> str:
         """Return the paths of all rollouts and how much is in each, for a person whose test has failed."""
+        found: object  # or what is wrong with it, said where it would be
         lines = []
-        for path in self.paths:
+        try:
+            paths = self.paths
+        except OSError as error:
+            paths = [self.path]
+            lines.append(f"{self.home}: {error}")
+        for path in paths:
             try:
-                found: object = self.saved if path == self.path else load_session(path)
-            except (RolloutError, OSError) as error:  # said where the contents would be
+                found = self.saved if path == self.path else load_session(path)
+            except (RolloutError, OSError) as error:
                 found = error
             lines.append(f"{path}: {found}")
         return "\n".join(lines)
@@ -123,13 +137,16 @@ def recording(home: str | os.PathLike[str], *, level: int | str = logging.INFO) 
     """Record what is logged meanwhile into a session in *home*, and let all sessions that are made live there, too.
 
     Within, ``$ROLLOUTLOG_HOME`` is *home*, also for child processes, and a handler is on the root logger, which lets
-    records of *level* pass. Both are put back at the end.
+    records of *level* pass. Both are put back at the end, and rollout handlers that were put on any logger meanwhile,
+    by `attach` for one, are closed and taken off: the next test's records are not theirs. Code that configures logging
+    anew (`dictConfig`, ``basicConfig(force=True)``) takes ours off, too, and what it logs from then on is not recorded.
     """
     where = Path(home)
     root = logging.getLogger()
     with ExitStack() as stack:
         stack.callback(_restore, os.environ.get(_HOME))
         os.environ[_HOME] = str(where)
+        stack.callback(_take_off, _handlers())
         recorder = stack.enter_context(RolloutRecorder.create(where))
         # Not by attach(), which the code under test may call itself, and which knows one handler a logger.
         handler = RolloutHandler(recorder=recorder, level=level)
@@ -144,6 +161,25 @@ def _restore(home: str | None) -> None:
     os.environ.pop(_HOME, None)
     if home is not None:
         os.environ[_HOME] = home
+
+
+def _handlers() -> set[tuple[logging.Logger, RolloutHandler]]:
+    """Return the rollout handlers that there are, each with its logger."""
+    loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
+    return {
+        (logger, handler)
+        for logger in loggers
+        if isinstance(logger, logging.Logger)
+        for handler in logger.handlers
+        if isinstance(handler, RolloutHandler)
+    }
+
+
+def _take_off(before: set[tuple[logging.Logger, RolloutHandler]]) -> None:
+    """Close the rollout handlers that are not among those *before*, and take them off their loggers."""
+    for logger, handler in _handlers() - before:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 # --- sessions compared ------------------------------------------------------------------------------------------------
@@ -162,11 +198,23 @@ def assert_same_session(
         ignore: keys to leave out wherever they are, such as ``encrypted_content``.
 
     Raises:
-        AssertionError: they differ; its message holds what `differences` returns.
+        AssertionError: they differ; its message holds what `differences` returns. Where *expected* is the path of a
+            rollout, which may not be there yet, it also holds the command that puts there what was got.
     """
-    found = differences(got, expected, logs=logs, ignore=ignore)
-    if found:
-        raise AssertionError("\n".join(["the sessions differ:", *found]))
+    opened = _opened(got)
+    try:
+        found = differences(opened, expected, logs=logs, ignore=ignore)
+    except SessionNotFoundError as error:
+        found = [str(error)]
+        if not isinstance(opened, SavedSession):
+            raise
+    if not found:
+        return
+    lines = ["the sessions differ:", *found]
+    if isinstance(opened, SavedSession) and isinstance(expected, str | os.PathLike):
+        copy = shlex.join(["cp", str(opened.path), os.fspath(expected)])
+        lines.append(f"if what was got is right: {copy}")
+    raise AssertionError("\n".join(lines))
 
 
 def differences(
@@ -174,8 +222,9 @@ def differences(
 ) -> list[str]:
     """Return how *got* differs from *expected*, as lines of a unified diff; none if it does not.
 
-    An id counts by where it comes again: another id is no difference, an output that answers another call is one. The
-    arguments are those of `assert_same_session`.
+    An id counts by where it comes again: another id, or none, is no difference, an output that answers another call is
+    one. Sessions that a model sees otherwise, because items were compacted or taken back, differ. The arguments are
+    those of `assert_same_session`.
     """
     opened = [_opened(session) for session in (expected, got)]
     bare = not all(isinstance(session, SavedSession) for session in opened)
@@ -197,11 +246,14 @@ def _opened(session: SessionLike) -> SavedSession | list[ItemLike]:
 
 
 def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool) -> Iterator[Mapping[str, Any]]:
-    """Yield what is compared of *session*: its items, and unless it is *bare* its state and what it logged."""
+    """Yield what is compared of *session*: items, and unless it is *bare* what a model sees, state and logs."""
     items = session.items if isinstance(session, SavedSession) else session
     yield from to_input(items, orphans="keep")
     if bare or not isinstance(session, SavedSession):
         return
+    seen = session.context
+    if seen != session.items:
+        yield {"context": to_input(seen, orphans="keep")}
     if session.state:
         yield {"state": dict(session.state)}
     if logs:
@@ -209,22 +261,47 @@ def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool)
 
 
 def _lines(contents: Iterable[Mapping[str, Any]], ignore: frozenset[str]) -> list[str]:
+    made = list(contents)
+    seen = Counter(_ids(made, ignore))
     numbers: dict[str, str] = {}
-    neutral = [_neutral(content, numbers, ignore) for content in contents]
-    return [line for content in neutral for line in json.dumps(content, indent=1, ensure_ascii=False).splitlines()]
+    for found in _ids(made, ignore):
+        if seen[found] > 1:
+            numbers.setdefault(found, f"#{len(numbers) + 1}")
+    texts = [json.dumps(_neutral(content, numbers, ignore), indent=1, ensure_ascii=False) for content in made]
+    # Not splitlines(), for which U+2028 ends a line as well as U+0085: texts with the one and the other would be alike.
+    return [line for text in texts for line in text.split("\n")]
 
 
-def _neutral(value: Any, numbers: dict[str, str], ignore: frozenset[str]) -> Any:
-    """Return *value* with its keys in order, without times, and with its ids numbered as they come."""
+def _ids(value: Any, ignore: frozenset[str]) -> Iterator[str]:
+    """Yield the ids in *value*, in the order in which they are shown."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _ids(part, ignore)
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            if key not in ignore and _is_id(key, value[key]):
+                yield value[key]
+            elif key not in ignore and not _TIMES.fullmatch(key):
+                yield from _ids(value[key], ignore)
+
+
+def _is_id(key: str, held: object) -> bool:
+    return isinstance(held, str) and _IDS.fullmatch(key) is not None
+
+
+def _neutral(value: Any, numbers: Mapping[str, str], ignore: frozenset[str]) -> Any:
+    """Return *value* with its keys in order, without times, and with its ids by their *numbers* or not at all."""
     if isinstance(value, list):
         return [_neutral(part, numbers, ignore) for part in value]
     if not isinstance(value, Mapping):
         return value
     neutral = {}
     for key in sorted(value):
+        held = value[key]
         if key in ignore or _TIMES.fullmatch(key):
             continue
-        held = value[key]
-        is_id = isinstance(held, str) and _IDS.fullmatch(key)
-        neutral[key] = numbers.setdefault(held, f"#{len(numbers) + 1}") if is_id else _neutral(held, numbers, ignore)
+        if not _is_id(key, held):
+            neutral[key] = _neutral(held, numbers, ignore)
+        elif held in numbers:
+            neutral[key] = numbers[held]
     return neutral

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 from hypothesis import given
 from strategies import items as any_items
 
 import rolloutlog
+import rolloutlog_pytest
 from rolloutlog import FunctionCall, FunctionCallOutput, Message, RolloutRecorder
 from rolloutlog.testing import Rollout, assert_same_session, differences, recording
 
 PLUGIN = "rolloutlog_pytest"
 SOURCE = Path(rolloutlog.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 HELLO = Message.user("hi")
 log = logging.getLogger("agent")
 
 
-def run_pytest(folder: Path, test: str) -> str:
-    """Return what a pytest of its own says of *test*, the text of a test module, in *folder*."""
+def run_pytest(folder: Path, test: str, *options: str) -> str:
+    """Return what a pytest of its own, with *options*, says of *test*, the text of a test module, in *folder*."""
     (folder / "test_inner.py").write_text(test)
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", "--rootdir", str(folder), str(folder)]
+    command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", "--rootdir", str(folder), *options, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert not done.stderr
     return done.stdout
@@ -94,6 +98,40 @@ def test_code_that_attaches_a_handler_of_its_own_is_not_disturbed(rollout):
     assert [saved.items for saved in rollout.sessions] == [[HELLO]]
 
 
+def test_what_one_test_attached_does_not_record_the_next_one(tmp_path):
+    """An agent attaches a handler when it begins, as at home, and nobody closes it: each test has its own session."""
+    found = []
+    for name in "ab":
+        with recording(tmp_path / name) as rollout:
+            rolloutlog.attach()
+            rolloutlog.attach("agent")
+            log.info(HELLO)
+            found.append([saved.items for saved in rollout.sessions])
+
+    assert found == [[[HELLO], [HELLO]]] * 2
+    assert not [handler for handler in log.handlers if isinstance(handler, rolloutlog.RolloutHandler)]
+
+
+def test_what_was_attached_before_stays(tmp_path, home):
+    """Handlers of the test run itself are none of ours."""
+    with rolloutlog.attach(log) as handler:
+        with recording(tmp_path / "rollouts"):
+            pass
+        log.info(HELLO)
+        handler.flush()
+
+        assert handler in log.handlers
+        assert rolloutlog.load_session(handler.recorder.path).items == [HELLO]
+
+
+def test_a_recorder_that_the_code_closed_has_what_came_before(rollout):
+    """Nothing more comes, and that is no error."""
+    log.info(HELLO)
+    rollout.recorder.close()
+
+    assert rollout.items == [HELLO]
+
+
 # --- the plugin -------------------------------------------------------------------------------------------------------
 
 
@@ -113,6 +151,90 @@ def test_a_failed_test_shows_where_its_rollouts_are(tmp_path):
     assert "Rollouts" in said
     assert [line.endswith(", 1 item)") for line in shown] == [True, True]
     assert all(Path(line.partition(": ")[0]).exists() for line in shown)
+
+
+@pytest.mark.parametrize("option", ["--show-capture=no", "-pno:logging", "--junitxml=x.xml"])
+def test_it_is_shown_in_setup_call_and_teardown_alike(tmp_path, option, monkeypatch):
+    """Wherever it fails, and whatever becomes of captured output, which the path is not."""
+    monkeypatch.chdir(tmp_path)
+    said = run_pytest(
+        tmp_path,
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def before(rollout): raise RuntimeError\n"
+        "@pytest.fixture\n"
+        "def after(rollout):\n"
+        "    yield\n"
+        "    raise RuntimeError\n"
+        "def test_setup(before): pass\n"
+        "def test_call(rollout): assert False\n"
+        "def test_teardown(after): pass\n",
+        option,
+    )
+
+    assert said.count(", 0 items)") == 3
+    if option.startswith("--junitxml"):
+        assert Path("x.xml").read_text().count(", 0 items)") == 3
+
+
+def test_an_error_without_a_traceback_shows_it_too(tmp_path):
+    """`pytest.fail(pytrace=False)` leaves a mere text."""
+    code = "import pytest\ndef test_it(rollout): pytest.fail('no', pytrace=False)\n"
+
+    assert ", 0 items)" in run_pytest(tmp_path, code)
+
+
+def test_a_home_that_cannot_be_read_is_told_in_the_report(tmp_path):
+    """Code under test may leave anything; the test run goes on, and says what is wrong."""
+    said = run_pytest(
+        tmp_path,
+        "import os, shutil\n"
+        "def test_one(rollout):\n"
+        "    folder = rollout.home / 'sessions'\n"
+        "    rollout.items\n"
+        "    shutil.rmtree(folder)\n"
+        "    os.symlink(folder, folder)\n"
+        "    assert False\n"
+        "def test_two(): pass\n",
+    )
+
+    assert "1 failed, 1 passed" in said
+    assert said.count("Too many levels of symbolic links") >= 2
+
+
+def test_records_that_are_not_on_disk_are_no_empty_session(tmp_path):
+    """A full disk is an error of its own, not a list of items that is shorter than it was."""
+    said = run_pytest(
+        tmp_path,
+        "import logging, resource, pytest, rolloutlog\n"
+        "def test_it(rollout):\n"
+        "    size, limits = rollout.path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))\n"
+        "    try:\n"
+        "        logging.warning('hi')\n"
+        "        with pytest.raises(rolloutlog.exceptions.WriteError):\n"
+        "            rollout.items\n"
+        "    finally:\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, limits)\n"
+        "    assert len(rollout.logs) == 1\n",
+    )
+
+    assert "1 passed" in said
+
+
+def test_the_plugin_asks_for_no_newer_pytest_than_the_fixture_needs():
+    """Pytest 7 refuses a hook that is a `wrapper`, and with it every test run where rolloutlog is installed."""
+    options = rolloutlog_pytest.pytest_runtest_makereport.pytest_impl
+
+    assert (options["hookwrapper"], options["wrapper"]) == (True, False)
+
+
+def test_the_tests_in_the_readme_pass(tmp_path):
+    """As a reader would run them: the page's blocks with a test in it, each a file of its own."""
+    tests = [block.code for block in pages.blocks(ROOT / "README.md", "python") if "def test_" in block.code]
+
+    assert tests
+    assert all("1 passed" in run_pytest(tmp_path, code) for code in tests)
 
 
 def test_a_test_that_passes_shows_nothing(tmp_path):
@@ -149,6 +271,48 @@ def test_other_ids_are_no_difference():
 def test_an_output_of_another_call_is_a_difference():
     """Ids count by where they come again: an answer to the wrong call is found."""
     assert differences(told("a", "a"), told("a", "w")) != []
+
+
+def test_an_id_that_only_one_has_is_no_difference():
+    """A model gives ids to what it says, its stand-in in a test does not; a call and its output keep theirs."""
+    bare = [rolloutlog.Reasoning(None), FunctionCall("wait", "{}", "w"), FunctionCallOutput("w", "09:00")]
+    full = [rolloutlog.Reasoning("rs_1"), FunctionCall("wait", "{}", "call_8", id="fc_1")]
+    full += [FunctionCallOutput("call_8", "09:00"), Message.assistant("ok")]
+
+    assert differences([*bare, {"role": "assistant", "content": "ok", "id": "msg_1"}], full) == []
+    assert differences([*bare[:2], FunctionCallOutput("other", "09:00")], full[:3]) != []
+
+
+def test_texts_that_differ_in_a_line_separator_differ():
+    """What some readers take for the end of a line is a character like any other."""
+    assert differences([Message.user("a\u2028b")], [Message.user("a\x85b")]) != []
+
+
+def test_items_that_were_taken_back_make_a_difference(rollout):
+    """The model does not see them, though both sessions hold the same items."""
+    log.info(HELLO)
+    with rolloutlog.session("trip") as session:
+        session.record(HELLO)
+        session.take_back()
+
+        assert session.items == rollout.items
+        assert differences(session, rollout) != []
+        assert differences(session, [HELLO]) == []
+
+
+def test_a_kept_rollout_is_made_and_replaced_by_the_command_that_the_error_names(tmp_path, rollout):
+    """As long as there is none, and when the agent has come to do something else on purpose."""
+    kept = tmp_path / "kept here.jsonl"
+    for item in HELLO, Message.assistant("ho"):
+        log.info(item)
+        with pytest.raises(AssertionError) as caught:
+            assert_same_session(rollout, kept)
+        command = str(caught.value).splitlines()[-1].partition("if what was got is right: ")[2]
+        subprocess.run(shlex.split(command), check=True, timeout=60)
+
+        assert differences(rollout, kept) == []
+    with pytest.raises(rolloutlog.exceptions.SessionNotFoundError):
+        assert_same_session([HELLO], tmp_path / "none.jsonl")
 
 
 def test_times_are_no_difference():
