@@ -27,10 +27,13 @@ def main() -> None:
         while not is_answered(session.items):
             for call in open_calls(session.items):
                 session.record(FunctionCallOutput.of(call, HOURS.get(call.args["place"], "nobody knows")))
-            history: Any = session.to_input()
             # Reasoning comes encrypted, so that it can be sent back, and the API needs to keep nothing.
             response = client.responses.create(
-                model=MODEL, input=history, tools=TOOLS, store=False, include=["reasoning.encrypted_content"]
+                model=MODEL,
+                input=session.to_input(),
+                tools=TOOLS,
+                store=False,
+                include=["reasoning.encrypted_content"],
             )
             session.record(*response.output)
             print(f"{len(session.items)} items in {session.path.name}")

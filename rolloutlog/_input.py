@@ -28,11 +28,12 @@ _ANSWERS: Mapping[str, frozenset[str]] = {
 _OUTPUTS: frozenset[str] = frozenset().union(*_ANSWERS.values())
 
 
-def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[dict[str, Any]]:
+def to_input(items: Iterable[ItemLike], *, orphans: Orphans = "close") -> list[Any]:
     """Return *items* as the dicts that a model's API takes as its input.
 
     Keys that the API refuses are left out: those that hold `None` (but for the few that it wants to see), and those
-    that only its answers have. Lists stay, also empty ones.
+    that only its answers have. Lists stay, also empty ones. To type checkers they may be anything, so that every SDK's
+    own type for its input takes them.
 
     Args:
         items: items, or what can be recorded as one; empty `Other` are left out.

@@ -110,7 +110,7 @@ class Session:
         """What the model sees of the items; see `SavedSession.context`."""
         return context(self.items, self._rewrites)
 
-    def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
+    def to_input(self, *, orphans: Orphans = "close") -> list[Any]:
         """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.context, orphans=orphans)
 
