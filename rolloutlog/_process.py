@@ -98,6 +98,11 @@ def writer_of(journal: Journal) -> Writer | None:
     return next((each for each in _living() if each.journal is journal and each.state is not State.NEW), None)
 
 
+def flushes(folder: Path) -> list[Ack]:
+    """Ask for what this process has recorded into files below *folder* to be on disk; return an ack for each file."""
+    return [writer.request_flush() for writer in _living() if writer.journal.path.is_relative_to(folder)]
+
+
 def leave(writer: Writer, user: object) -> Ack:
     """End the share of *user*; the last one to leave shuts the writer down. The ack tells when all is on disk."""
     with _lock:

@@ -29,6 +29,7 @@ from . import (
     load_session,
     to_input,
 )
+from ._process import flushes
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
 SessionLike: TypeAlias = (
@@ -97,7 +98,16 @@ class Rollout:
 
     @property
     def sessions(self) -> list[SavedSession]:
-        """The sessions that the code under test recorded by itself, oldest first, as far as they are on disk."""
+        """The sessions that the code under test recorded by itself up to now, oldest first.
+
+        Of what another process records, there is what is on disk.
+
+        Raises:
+            WriteError, TimeoutError: not all of it is there.
+        """
+        for ack in flushes(self.home):
+            with suppress(RecorderClosedError):
+                ack.result(_TIMEOUT)
         return sorted(map(load_session, self.paths[1:]), key=lambda saved: saved.session.timestamp)
 
     def report(self) -> str:
@@ -141,7 +151,7 @@ def recording(home: str | os.PathLike[str], *, level: int | str = logging.INFO) 
     by `attach` for one, are closed and taken off: the next test's records are not theirs. Code that configures logging
     anew (`dictConfig`, ``basicConfig(force=True)``) takes ours off, too, and what it logs from then on is not recorded.
     """
-    where = Path(home)
+    where = Path(home).expanduser().absolute()  # wherever the code under test goes
     root = logging.getLogger()
     with ExitStack() as stack:
         stack.callback(_restore, os.environ.get(_HOME))

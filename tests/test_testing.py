@@ -112,6 +112,27 @@ def test_what_one_test_attached_does_not_record_the_next_one(tmp_path):
     assert not [handler for handler in log.handlers if isinstance(handler, rolloutlog.RolloutHandler)]
 
 
+def test_what_the_code_records_without_a_flush_is_there_at_once(rollout):
+    """A test looks at a session when the code has returned, and must not depend on when the writer gets to it."""
+    with RolloutRecorder.create() as recorder:
+        for count in range(1, 200):
+            recorder.record(HELLO)
+
+            assert [len(saved.items) for saved in rollout.sessions] == [count]
+
+
+def test_a_relative_home_is_one_wherever_the_code_goes(tmp_path, monkeypatch):
+    """The rollout of what was logged is not taken for a session of the code's own."""
+    monkeypatch.chdir(tmp_path)
+    with recording("rollouts") as rollout:
+        monkeypatch.chdir("/")
+        log.info(HELLO)
+
+        assert rollout.items == [HELLO]
+        assert rollout.paths == [rollout.path]
+        assert rollout.path.is_relative_to(tmp_path)
+
+
 def test_what_was_attached_before_stays(tmp_path, home):
     """Handlers of the test run itself are none of ours."""
     with rolloutlog.attach(log) as handler:
