@@ -19,7 +19,9 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 _UTC = dt.UTC
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_FILE_NAME = re.compile(rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})\.jsonl(?:\.zst)?", re.ASCII)
+_FILE_NAME = re.compile(
+    rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})(?:_({_UUID}))?\.jsonl(?:\.zst)?", re.ASCII
+)
 _PREFIX = re.compile(r"[0-9a-f-]{1,36}")
 _FOLDERS = (re.compile(r"\d{4}", re.ASCII), re.compile(r"\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII))
 _MOST_CANDIDATES = 8
@@ -33,11 +35,14 @@ class SessionFile:
         path: the file.
         id: the session's UUID.
         started: when it began, to the second, in UTC (real Codex names its files in local time).
+        revision: the id that Codex gave the file, where it took turns of the session back and went on in a new one;
+            `started` is when it did so.
     """
 
     path: Path
     id: str
     started: dt.datetime
+    revision: str | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -97,31 +102,43 @@ def parse_file_name(path: StrPath) -> SessionFile | None:
         started = dt.datetime(*map(int, match.groups()[:6]), tzinfo=_UTC)  # type: ignore[arg-type, misc]
     except ValueError:
         return None  # the 31st of February
-    return SessionFile(Path(path), match[7], started)
+    return SessionFile(Path(path), match[7], started, match[8])
 
 
 def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Iterator[SessionFile]:
     """Yield the sessions in *home*, newest first by file name.
 
     It lists a folder only when it gets there, so the newest few of very many come at once, and opens no file. A session
-    that is made or deleted meanwhile may be yielded or not.
+    that is made or deleted meanwhile may be yielded or not. Of one that Codex took turns of back only the file is
+    yielded in which it goes on.
 
     Args:
         home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
         archived: whether to yield those that Codex has archived, instead of the others.
     """
+    revised = set[str]()
+    for found in _files(home, archived):
+        if found.id in revised:
+            continue
+        if found.revision is not None:  # the names of the earlier files come after it
+            revised.add(found.id)
+        yield found
+
+
+def _files(home: StrPath | None, archived: bool) -> Iterator[SessionFile]:
+    """Yield the files of sessions in *home*, newest first by name."""
     if archived:
-        yield from _sessions_in(os.path.join(resolve_home(home), "archived_sessions"))
+        yield from _files_in(os.path.join(resolve_home(home), "archived_sessions"))
         return
     sessions = resolve_home(home) / "sessions"
     for year in _names(sessions, _FOLDERS[0]):
         for month in _names(os.path.join(sessions, year), _FOLDERS[1]):
             for day in _names(os.path.join(sessions, year, month), _FOLDERS[2]):
-                yield from _sessions_in(os.path.join(sessions, year, month, day))
+                yield from _files_in(os.path.join(sessions, year, month, day))
 
 
-def _sessions_in(folder: str) -> Iterator[SessionFile]:
-    """Yield the sessions that lie in *folder* itself."""
+def _files_in(folder: str) -> Iterator[SessionFile]:
+    """Yield the files of sessions that lie in *folder* itself."""
     names = sorted(_listed(folder), reverse=True)
     plain = set(names) if any(map(str.endswith, names, repeat(".zst"))) else ()
     for name in names:
@@ -149,6 +166,12 @@ def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None
     """Return the file of the session that has this id, the newest if there are several, or `None`."""
     wanted = parse_session_id(session_id)
     return next((found.path for found in _all_sessions(home) if found.id == wanted), None)
+
+
+def find_base(home: StrPath, name: str) -> Path | None:
+    """Return the file that others refer to as *name*: its revision, or the id of the session whose first file it is."""
+    files = (found for archived in (False, True) for found in _files(home, archived))
+    return next((found.path for found in files if (found.revision or found.id) == name), None)
 
 
 def _all_sessions(home: StrPath | None) -> Iterator[SessionFile]:

@@ -17,6 +17,7 @@ from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, Sessio
 PARENT = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 CHILD = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4b"
 OTHER = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4c"
+EARLIER = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b3c"
 WHEN = "2025-07-23T15:03:26.000Z"
 LATER = "2025-07-23T15:04:26.000Z"
 ENVIRONMENT = "<environment_context>\n  <cwd>/x</cwd>\n</environment_context>"
@@ -41,6 +42,12 @@ def user(text, timestamp=WHEN):
 
 def model(text, timestamp=WHEN):
     return line("response_item", wire(Message.assistant(text)), timestamp)
+
+
+def logged(message):
+    """Return a log entry as a line of our own."""
+    entry = {"type": "log", "timestamp": WHEN, "level": "INFO", "logger": "x", "message": message}
+    return line("rolloutlog", entry)
 
 
 def compacted(summary, *instead, **keys):
@@ -215,6 +222,98 @@ def test_a_fork_of_a_fork_has_the_history_of_both(rollout):
 
     assert texts(saved.items) == ["a", "b", "c"]
     assert saved.inherited == 2
+
+
+def revised(revision, **keys):
+    """Return the name by which a session goes on in a new file, and that one's meta."""
+    return f"{PARENT}_{revision}", meta(PARENT, **keys)
+
+
+def test_a_session_goes_on_in_the_file_that_was_begun_when_turns_were_taken_back(rollout, tmp_path):
+    """It is one session, found by its id, and all that is left of the older file is its own."""
+    kept = [meta(PARENT), user("a"), model("b"), logged("before")]
+    older = rollout(PARENT, *kept, user("taken back"))
+    name, first = revised(OTHER, history_base=base(kept))
+    path = rollout(name, first, user("c"), logged("after"))
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["a", "b", "c"]
+    assert (saved.inherited, saved.skipped) == (0, [])
+    assert [entry.message for entry in saved.logs] == ["before", "after"]
+    assert [(found.path, found.id, found.revision) for found in find_sessions(tmp_path)] == [(path, PARENT, OTHER)]
+    assert find_session(PARENT, tmp_path) == find_session(PARENT[:30], tmp_path) == path
+    assert texts(load_session(older).items) == ["a", "b", "taken back"]
+
+
+def test_what_is_recorded_by_id_goes_where_the_session_goes_on(rollout, tmp_path):
+    """Codex does not look into the older file any more."""
+    kept = [meta(PARENT), user("a")]
+    older = rollout(PARENT, *kept, user("taken back"))
+    name, first = revised(OTHER, history_base=base(kept))
+    path = rollout(name, first)
+    size = older.stat().st_size
+
+    recorder, _ = RolloutRecorder.resume(PARENT, home=tmp_path)
+    with recorder:
+        recorder.record(Message.user("c"))
+
+    assert texts(load_session(path).items) == ["a", "c"]
+    assert older.stat().st_size == size
+
+
+def test_turns_can_be_taken_back_again_and_forked_from_there(rollout, tmp_path):
+    """Other files refer to a revision by its own id; the fork has the history, and has said none of it."""
+    kept = [meta(PARENT), user("a")]
+    rollout(PARENT, *kept, user("taken back"))
+    name, first = revised(EARLIER, history_base=base(kept))
+    second = [first, user("b")]
+    rollout(name, *second, user("taken back too"))
+    name, third = revised(OTHER, history_base={**base(second), "thread_id": EARLIER})
+    newest = [third, user("c")]
+    path = rollout(name, *newest)
+    from_there = {**base(newest), "thread_id": OTHER}
+    fork = rollout(CHILD, meta(CHILD, forked_from_id=PARENT, history_base=from_there), user("d"))
+
+    saved = load_session(fork)
+
+    assert texts(load_session(path).items) == ["a", "b", "c"]
+    assert texts(saved.items) == ["a", "b", "c", "d"]
+    assert (saved.inherited, saved.skipped) == (3, [])
+    assert sorted(found.path for found in find_sessions(tmp_path)) == sorted([path, fork])
+
+
+def test_a_fork_that_takes_its_turns_back_keeps_what_it_inherited(rollout):
+    """What was said in the parent's session is counted there, however often the fork begins a new file."""
+    kept = [meta(OTHER), user("a")]
+    rollout(OTHER, *kept)
+    forked = [meta(PARENT, forked_from_id=OTHER, history_base={**base(kept), "thread_id": OTHER}), user("b")]
+    rollout(PARENT, *forked, user("taken back"))
+    name, first = revised(CHILD, forked_from_id=OTHER, history_base=base(forked))
+
+    saved = load_session(rollout(name, first, user("c")))
+
+    assert texts(saved.items) == ["a", "b", "c"]
+    assert saved.inherited == 1
+
+
+def numbered(line, number):
+    """Return *line* with a number, as the newest Codex writes it."""
+    value = json.loads(line)
+    value = {"timestamp": value.pop("timestamp"), "ordinal": number, **value}
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def test_a_sub_agent_says_where_its_own_history_begins(rollout):
+    """By the number of a line: to copy a long history may take longer than to ask something."""
+    lines = [meta(PARENT), user("a"), user("b", LATER), user("c", LATER)]
+    own = meta(CHILD, forked_from_id=PARENT, subagent_history_start_ordinal=4)
+    path = rollout(CHILD, own, *map(numbered, lines, range(1, 5)))
+
+    saved = load_session(path)
+
+    assert texts(saved.items[: saved.inherited]) == ["a", "b"]
+    assert texts(saved.items[saved.inherited :]) == ["c"]
 
 
 @pytest.mark.parametrize(

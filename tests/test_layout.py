@@ -133,6 +133,8 @@ def test_a_name_tells_what_made_it(started, session_id):
         f"rollout-2025-07-23T25-03-26-{ID}.jsonl",
         f"rollout-２025-07-23T15-03-26-{ID}.jsonl",
         f".rollout-2025-07-23T15-03-26-{ID}.jsonl",
+        f"rollout-2025-07-23T15-03-26-{ID}_.jsonl",
+        f"rollout-2025-07-23T15-03-26-{ID}_{ID}_{ID}.jsonl",
         f"rollout-2025-07-23T15-03-26-{ID}.jsonl\n",
     ],
 )
