@@ -102,7 +102,7 @@ class LineDecoder:
     def is_envelope(self, line: bytes) -> bool:
         """Whether *line*, which holds an entry, is of the envelope format."""
         raw = self._json.loads(line)
-        return type(raw) is dict and is_wrapped(raw)
+        return type(raw) is dict and "type" in raw and is_wrapped(raw)  # a flat meta may have a key "payload"
 
     def written_when(self, line: bytes, session_id: str) -> tuple[float | None, bool]:
         """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""

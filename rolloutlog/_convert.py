@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 
@@ -17,23 +18,28 @@ from ._codec import Format, LineEncoder, wire
 from ._envelope import event_of
 from ._journal import Journal
 from ._layout import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
-from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
-from ._reader import iter_history, load_head
-from .exceptions import SessionExistsError
+from ._lines import MAX_LINE, longest
+from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
+from ._reader import NO_BASE, iter_history, load_head
+from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
+
+# Which event shows which text, or none.
+_Event: TypeAlias = tuple[object, object] | None
 
 # What a meta says of its own file, and not of the session.
 _OF_THE_FILE = frozenset({"history_mode", "history_base", "forked_from_ordinal_exclusive"})
-# How many lines are written at once.
-_BATCH = 1024
+# How many bytes of lines are written at once, or one line that has more.
+_BATCH = 4 * 1024 * 1024
 
 
 def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Path:
     """Write the session at *path* again in the other format, and return the new file; the old one stays as it is.
 
     Items, states, log entries and all other lines that can be read are in the new file, in the same order. What is not:
-    lines that cannot be read, the times of wrapped lines, and the events that showed a message (the envelope format
-    gets them anew). Where Codex had a fork refer to another file, its history is copied.
+    lines that cannot be read, the times of wrapped lines, the events that showed a message (the envelope format gets
+    them anew), and the metas of the sessions whose history a fork has. Where Codex had a fork refer to another file,
+    its history is copied. What is recorded meanwhile may be in the new file or not.
 
     The new session keeps its id, so that `session` finds it by its name, unless *home* holds that id already; then it
     has a new one, and its meta says ``converted_from``.
@@ -45,9 +51,11 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
 
     Raises:
         ValueError: it has that format already, or there is no such format.
-        SessionNotFoundError, InvalidRolloutError, MissingExtraError: as for `load_session`.
-        InvalidItemError: the new format has no place for something in it: an item nested 127 deep, a ``cwd`` that is no
-            string.
+        SessionNotFoundError, InvalidRolloutError, MissingExtraError: as for `load_session`; or the history is not there
+            that the session refers to.
+        InvalidItemError: the new format has no place for something in it: an item nested 127 deep or of nearly 64 MiB,
+            a ``cwd`` that is no string.
+        SessionExistsError: another call makes the same file just now.
         OSError: the old file cannot be read, or the new one written; nothing of it is left behind then.
     """
     head = load_head(path)
@@ -101,9 +109,11 @@ class _Clock:
 
     def hear(self, timestamp: str) -> None:
         """Go to *timestamp*, if that is one."""
-        with suppress(ValueError, OverflowError):  # then the time stays what it was
+        with suppress(ValueError, OverflowError, OSError):  # then the time stays what it was
             told = dt.datetime.fromisoformat(timestamp)
-            self._now = (told if told.tzinfo else told.replace(tzinfo=dt.UTC)).timestamp()
+            seconds = (told if told.tzinfo else told.replace(tzinfo=dt.UTC)).timestamp()
+            utc_timestamp(seconds)  # raises where it is no time in UTC, such as the first hours of the year 1 in Asia
+            self._now = seconds
 
 
 def _moved(session: SessionMeta, home: Path) -> SessionMeta:
@@ -120,41 +130,62 @@ def _moved(session: SessionMeta, home: Path) -> SessionMeta:
 
 def _began(session: SessionMeta, path: StrPath) -> dt.datetime:
     """Return when the session began: by its meta, else by the name of its file, else now."""
-    try:
-        return session.started
-    except (ValueError, OverflowError):
-        named = parse_file_name(path)
-        return named.started if named is not None else dt.datetime.now(dt.UTC)
+    with suppress(ValueError, OverflowError):
+        if session.started.year >= 1000:  # the name of a file, and of its folder, has four digits there
+            return session.started
+    named = parse_file_name(path)
+    return named.started if named is not None else dt.datetime.now(dt.UTC)
 
 
 def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes]:
     """Yield the lines of the new file, behind the first."""
-    shown: tuple[object, object] | None = None  # the event that goes without saying behind the last item
+    following: _Event = None  # the event that goes without saying behind the last item
+    before: _Event = None  # the last event since then, which stands where older Codex puts that of an answer
     for entry in iter_history(path):
         if is_item(entry):
-            yield from encoder.items([entry])[0]
             event = event_of(wire(entry))
             shown = None if event is None else (event["type"], event["message"])
+            (line,), _ = encoder.items([entry])
+            if shown is not None and shown == before:
+                line = line[: line.index(b"\n") + 1]  # it is shown already
+                shown = None
+            following, before = shown, None
+            yield _readable(line, entry)
         elif isinstance(entry, SessionStateSnapshot):
-            yield encoder.state(entry)
+            yield _readable(encoder.state(entry), entry)
         elif isinstance(entry, LogEntry):
             clock.hear(entry.timestamp)
-            yield encoder.log(entry)
-        elif isinstance(entry, OtherEntry) and (shown is None or _shows(entry) != shown):
-            yield encoder.other(entry)
+            yield _readable(encoder.log(entry), entry)
+        elif isinstance(entry, OtherEntry):
+            event_here = _shows(entry)
+            if event_here is not None and event_here == following:
+                following = None
+                continue
+            before = event_here or before
+            yield _readable(encoder.other(entry), entry)
+        elif isinstance(entry, SkippedLine) and entry.reason == NO_BASE:
+            raise InvalidRolloutError(path, NO_BASE)
 
 
-def _shows(entry: Entry) -> tuple[object, object] | None:
+def _readable(line: bytes, entry: Entry) -> bytes:
+    """Return *line*, which stands for *entry*, if it can be read again: what is wrapped is longer than it was."""
+    if len(line) > MAX_LINE and (size := longest(line)) > MAX_LINE:
+        raise InvalidItemError(entry.type, f"is longer than a line may be: {size:,} bytes")
+    return line
+
+
+def _shows(entry: OtherEntry) -> _Event:
     """Return which event shows which text on the line *entry*."""
-    payload = entry.raw.get("payload") if isinstance(entry, OtherEntry) and entry.type == "event_msg" else None
-    return (payload.get("type"), payload.get("message")) if isinstance(payload, dict) else None
+    payload = entry.raw.get("payload") if entry.type == "event_msg" else None
+    return (payload.get("type"), payload.get("message")) if isinstance(payload, dict) and "message" in payload else None
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
+    batch, size = list[bytes](), 0
     for line in lines:
         batch.append(line)
-        if len(batch) == _BATCH:
+        size += len(line)
+        if size >= _BATCH:
             yield batch
-            batch = []
+            batch, size = [], 0
     yield batch

@@ -69,19 +69,23 @@ def line_type(record: Wire) -> str:
     return "response_item" if "type" in record else "session_meta"
 
 
+# How messages begin in which Codex describes its surroundings, in the name of the user.
+SURROUNDINGS = ("<environment_context>", "# AGENTS.md instructions")
+
 _EVENTS = {"user": ("user_message", "input_text"), "assistant": ("agent_message", "output_text")}
 
 
 def event_of(record: Wire) -> Wire | None:
     """Return the event by which Codex shows *record*; `None` for what it does not show.
 
-    Without them it neither lists a session nor shows what was said, though its model sees all of it.
+    Without them it neither lists a session nor shows what was said, though its model sees all of it. What it says of
+    its surroundings it does not show: that would be the title of the session.
     """
     if record.get("type") != "message" or "record_type" in record:
         return None
     event, part_type = _EVENTS.get(record["role"], ("", ""))
     text = "".join([part["text"] for part in record["content"] if part.get("type") == part_type])
-    return {"type": event, "message": text} if text else None
+    return {"type": event, "message": text} if text and not text.startswith(SURROUNDINGS) else None
 
 
 class Numbering:

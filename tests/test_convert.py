@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -13,12 +17,13 @@ import pytest
 from helpers import values_in
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import entries
+from strategies import entries, metas
 
 import rolloutlog
-from rolloutlog import LogEntry, Message, RolloutRecorder, SessionStateSnapshot, convert, load_session
-from rolloutlog._codec import wire
-from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
+from rolloutlog import LogEntry, Message, RolloutRecorder, SessionMeta, SessionStateSnapshot, convert, load_session
+from rolloutlog._codec import LineEncoder, wire
+from rolloutlog._lines import MAX_RECORDED
+from rolloutlog.exceptions import InvalidItemError, InvalidRolloutError, SessionNotFoundError
 
 DATA = Path(__file__).parent / "data"
 REAL = sorted(DATA.rglob("*.jsonl"))
@@ -55,6 +60,106 @@ def test_flat_to_envelope_to_flat_gives_the_same_items_state_and_logs(values):
 
         assert content(first) == content(there) == content(back)
         assert back.read_bytes().split(b"\n")[1:] == first.read_bytes().split(b"\n")[1:]
+
+
+# --- any session ------------------------------------------------------------------------------------------------------
+
+TIME = "2025-07-23T15:03:26.000Z"
+
+
+def line(value: object) -> bytes:
+    """Return the line of *value*, as some other program may write it."""
+    return json.dumps(value).encode() + b"\n"
+
+
+def wrapped(kind: str, payload: object, **keys: object) -> bytes:
+    """Return a line of the envelope format, which may also stand in a flat file."""
+    return line({"timestamp": TIME, "type": kind, "payload": payload, **keys})
+
+
+SAID = [{"type": "message", "role": role, "content": [{"type": "input_text", "text": role}]} for role in ("user", "x")]
+COMPACTED = [SAID, [], None, [{"type": "gesture", "at": [1]}], [{"type": "compacted", "payload": {}}], [5], "text"]
+ODD_LINES = [
+    *(b"\n", b" \r\n", b"garbage\n", b"\xff\n", b"[]\n", b'{"text":1}\n'),
+    *(wrapped("compacted", {"message": "in short", "replacement_history": instead}) for instead in COMPACTED),
+    *(wrapped("compacted", payload) for payload in ({"message": "in short"}, {}, None)),
+    *(wrapped("event_msg", {"type": "thread_rolled_back", "num_turns": count}) for count in (1, 99, "x")),
+    wrapped("turn_context", {"cwd": "/"}, ordinal=7, metadata={"a": 1}),
+    *(wrapped("unknown", payload) for payload in ("text", None, [1])),
+    *(wrapped("rolloutlog", payload) for payload in ({"type": "strange"}, 3)),
+    *(wrapped("response_item", payload) for payload in (*SAID, {"type": "message"}, 3)),
+    *map(line, SAID),
+    line({"type": "mcp_call", "id": "m1", "name": "x", "arguments": "{}", "server_label": "s"}),
+    line({"type": "gesture", "call_id": "c1"}),
+    *(
+        line({"type": "log", "timestamp": when, "level": "INFO", "logger": "rolloutlog", "message": "", "extra": extra})
+        for when in (TIME, "once", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+        for extra in ({"taken_back": 1}, {"taken_back": "all"}, {"taken_back": None}, {})
+    ),
+]
+ODD_METAS = [
+    SessionMeta(str(uuid.UUID(int=7)), when, extra=extra)
+    for when in (TIME, "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0101-01-01")
+    for extra in ({}, {"payload": {}}, {"history_mode": "paginated"}, {"cwd": "/", "git": {"branch": "main"}})
+]
+
+
+def written(path: Path, format: str, meta: SessionMeta, values: list[object], torn: bytes) -> None:
+    """Write a session of *values*, entries and lines as they are, to *path*, and what a kill left at its end."""
+    encoder = LineEncoder(format=format)
+    lines = [encoder.meta(meta)]
+    for value in values:
+        if isinstance(value, bytes):
+            lines.append(value)
+        elif isinstance(value, LogEntry):
+            lines.append(encoder.log(value))
+        elif isinstance(value, SessionStateSnapshot):
+            lines.append(encoder.state(value))
+        else:
+            lines += encoder.items([value])[0]
+    path.write_bytes(b"".join([*lines, torn]))
+
+
+def all_of(path: Path) -> dict[str, object]:
+    """Return what a session holds and what a model sees of it, but for the events by which the envelope shows text."""
+    saved = load_session(path)
+    others = [{key: value for key, value in entry.raw.items() if key != "ordinal"} for entry in saved.others]
+    return {
+        "items": list(map(wire, saved.items)),
+        "context": list(map(wire, saved.context)),
+        "input": saved.to_input(),
+        "state": dict(saved.state),
+        "logs": saved.logs,
+        "others": [raw for raw in others if not (raw["type"] == "event_msg" and "message" in raw["payload"])],
+    }
+
+
+@pytest.mark.parametrize("format", ["flat", "envelope"])
+@given(
+    metas | st.sampled_from(ODD_METAS),
+    st.lists(entries | st.sampled_from(ODD_LINES), max_size=8),
+    st.sampled_from([b"", b'{"type":"mess', b"\xe6"]),
+)
+def test_any_session_is_the_same_there_and_back(format, meta, values, torn):
+    """Whatever stands on its lines; the old file is untouched, and both new ones have no line that is skipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        old = Path(folder, "old.jsonl")
+        written(old, format, meta, values, torn)
+        os.utime(old, ns=(10**18, 10**18))
+        before = old.read_bytes()
+
+        there = convert(old, format="envelope" if format == "flat" else "flat", home=Path(folder, "there"))
+        back = convert(there, format=format, home=Path(folder, "back"))
+
+        assert (old.read_bytes(), old.stat().st_mtime_ns) == (before, 10**18)
+        assert all_of(there) == all_of(old)
+        assert all_of(back) == all_of(old)
+        assert load_session(there).skipped == load_session(back).skipped == []
+        found = [list(rolloutlog.find_sessions(Path(folder, home))) for home in ("there", "back")]
+        assert [[session.path for session in sessions] for sessions in found] == [[there], [back]]
+
+
+# --- what a real one shows --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -182,3 +287,95 @@ def test_an_id_that_is_none_is_replaced(tmp_path):
 
     assert uuid.UUID(new.session_id)
     assert new.session.extra["converted_from"] == "mine"
+
+
+def shown(path: Path) -> list[str]:
+    """Return the texts that Codex shows of the session at *path*."""
+    events = [value["payload"] for value in values_in(path) if value.get("type") == "event_msg"]
+    return [event["message"] for event in events if event["type"] in ("user_message", "agent_message")]
+
+
+@pytest.mark.parametrize("first", ["event", "item"])
+def test_what_was_shown_is_shown_once(tmp_path, first):
+    """Older Codex wrote the event of an answer before its line, and that of a question behind it."""
+    old = tmp_path / "old.jsonl"
+    parts = []
+    for text in ("yes", "yes", "no"):
+        message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+        pair = [wrapped("event_msg", {"type": "agent_message", "message": text}), wrapped("response_item", message)]
+        parts += pair if first == "event" else reversed(pair)
+    written(old, "envelope", ODD_METAS[0], parts, b"")
+
+    back = convert(convert(old, format="flat", home=tmp_path / "a"), format="envelope", home=tmp_path / "b")
+
+    assert shown(back) == shown(old) == ["yes", "yes", "no"]
+
+
+def test_a_line_that_would_be_too_long_to_be_read_is_refused(tmp_path):
+    """In an envelope it is longer than it was: an error instead of a session without it."""
+    old = tmp_path / "old.jsonl"
+    most = Message.user("x" * (MAX_RECORDED - len(LineEncoder().items([Message.user("")])[0][0]) + 1))
+    written(old, "flat", ODD_METAS[0], [most, Message.user("hi")], b"")
+    assert len(load_session(old).items) == 2
+
+    with pytest.raises(InvalidItemError, match="longer than a line may be"):
+        convert(old, format="envelope", home=tmp_path / "new")
+
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+
+
+def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
+    """A file without it, and without the reference, would be taken for the whole session."""
+    old = tmp_path / "home" / "sessions" / "old.jsonl"
+    old.parent.mkdir(parents=True)
+    base = {"thread_id": str(uuid.UUID(int=9)), "end_byte_offset": 100}
+    meta = SessionMeta(str(uuid.UUID(int=7)), TIME, extra={"history_base": base})
+    written(old, "envelope", meta, [Message.user("hi")], b"")
+
+    with pytest.raises(InvalidRolloutError, match="history"):
+        convert(old, format="flat", home=tmp_path / "new")
+
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+
+
+FULL = """
+import resource, sys, rolloutlog
+path, home, limit = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+try:
+    rolloutlog.convert(path, format="envelope", home=home)
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
+def test_a_full_disk_leaves_nothing_behind(tmp_path, part):
+    """Wherever it comes, the error is that of the system, and no file is there, half or hidden."""
+    old = recorded(tmp_path, *[Message.user("x" * 1000)] * 9000)
+    limit = str(int(part * old.stat().st_size))
+
+    done = subprocess.run([sys.executable, "-c", FULL, old, tmp_path / "new", limit], timeout=60)
+
+    assert done.returncode == errno.EFBIG
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+
+
+KILLED = """
+import os, signal, sys, rolloutlog
+from rolloutlog import _convert
+_convert._name = lambda hidden, final: os.kill(os.getpid(), signal.SIGKILL)
+rolloutlog.convert(sys.argv[1], format="envelope", home=sys.argv[2])
+"""
+
+
+def test_a_kill_leaves_no_session_that_is_not_whole(tmp_path):
+    """A hidden file at worst, even where it comes just before the end; the next call makes the session."""
+    old = recorded(tmp_path, Message.user("hi"))
+    done = subprocess.run([sys.executable, "-c", KILLED, old, tmp_path / "new"], timeout=60)
+
+    assert done.returncode == -signal.SIGKILL
+    assert list(rolloutlog.find_sessions(tmp_path / "new")) == []
+    again = convert(old, format="envelope", home=tmp_path / "new")
+    assert load_session(again).items == load_session(old).items
+    assert load_session(again).session_id == load_session(old).session_id

@@ -813,6 +813,19 @@ def test_a_prefix_of_several_sessions_is_ambiguous():
     assert sorted(caught.value.candidates) == ids
 
 
+def test_a_flat_session_whose_meta_has_a_payload_stays_flat(home):
+    """The key alone does not make an envelope of a line: that has a type."""
+    with RolloutRecorder.create(meta={"payload": 1}) as recorder:
+        recorder.record(HELLO)
+    resumed, saved = RolloutRecorder.resume(recorder.path)
+    with resumed:
+        resumed.record(HELLO)
+
+    lines = recorder.path.read_bytes().splitlines()
+    assert saved.format == "flat"
+    assert lines[1] == lines[2]
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

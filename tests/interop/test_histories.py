@@ -169,6 +169,25 @@ def test_a_session_of_the_newest_goes_on_in_the_old_one_once_it_is_converted(new
     assert isinstance(load_session(new).items[-1], Message)
 
 
+def shown(codex: Codex, rollout: Path) -> tuple[str, list[tuple[str, Any]]]:
+    """Return what *codex* calls the session in *rollout*, and what it shows people of it."""
+    thread = codex.ask("thread/read", {"threadId": session_id(rollout), "includeTurns": True})["thread"]
+    items = [item for turn in thread["turns"] for item in turn["items"]]
+    return thread["preview"], [(item["type"], item.get("text") or item["content"]) for item in items]
+
+
+def test_a_session_that_went_to_flat_and_back_shows_the_same(newest: Codex, tmp_path: Path) -> None:
+    """Neither twice what it says itself, nor its surroundings in the place of what the user asked."""
+    old, _ = newest.begin("hi", [[says("ho")]])
+    newest.resume(old, "more", [[says("ho")]])
+    other = Codex(newest.release, tmp_path / "other")
+
+    back = convert(convert(old, format="flat", home=tmp_path / "flat"), format="envelope", home=other.home)
+
+    assert shown(other, back) == shown(newest, old)
+    assert shown(other, back)[0] == "hi"
+
+
 def test_lines_of_ours_stay_out_of_the_model_in_a_session_of_the_newest(newest: Codex) -> None:
     """States and log entries are wrapped in a type of our own, which it skips."""
     rollout, _ = newest.begin("hi", [[says("ho")]])
