@@ -25,7 +25,7 @@ from ._codec import (
 )
 from ._history import Rewrite, context, is_rewrite
 from ._input import Orphans, orphan_calls, to_input
-from ._layout import find_by_id, home_of, parse_session_id
+from ._layout import find_base, home_of, parse_file_name, parse_session_id
 from ._lines import MAX_LINE
 from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .exceptions import InvalidRolloutError, SessionNotFoundError
@@ -138,6 +138,7 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     """Return the session that *path* holds. Takes no lock and changes nothing.
 
     A session that Codex forked may refer to the history in the file of another one, in the same home: that is read too.
+    So is what is left of the earlier file where Codex took turns back and went on in a new one.
 
     Args:
         path: the file.
@@ -152,7 +153,7 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     saved = _loaded(path, None, max_line)
     if saved.parents:
         return attrs.evolve(saved, inherited=_copied(saved, max_line))
-    return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line, {saved.session_id})
+    return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line, {_name_of(saved)})
 
 
 def _with_base(saved: SavedSession, max_line: int, seen: set[str]) -> SavedSession:
@@ -162,16 +163,29 @@ def _with_base(saved: SavedSession, max_line: int, seen: set[str]) -> SavedSessi
         saved.skipped.insert(0, SkippedLine(1, 0, NO_BASE))
         return saved
     before = _loaded(*base, max_line)
+    if before.parents:
+        before = attrs.evolve(before, inherited=min(_copied(before, max_line), len(before.items)))
     if "history_base" in before.session.extra:
-        before = _with_base(before, max_line, seen | {before.session_id})
+        before = _with_base(before, max_line, seen | {_name_of(before)})
     count = len(before.items)
-    return attrs.evolve(
+    joined = attrs.evolve(
         saved,
         items=before.items + saved.items,
         rewrites=before.rewrites + [(place + count, entry) for place, entry in saved.rewrites],
         state=saved.state or before.state,
         inherited=count,
     )
+    if before.session_id != saved.session_id:
+        return joined
+    # No fork: Codex took turns back, and goes on in a new file from where the older one stands for the session.
+    logs, others = before.logs + saved.logs, before.others + saved.others
+    return attrs.evolve(joined, inherited=before.inherited, logs=logs, others=others)
+
+
+def _name_of(saved: SavedSession) -> str:
+    """Return the id by which other files refer to that of *saved*."""
+    named = parse_file_name(saved.path)
+    return saved.session_id if named is None else named.revision or named.id
 
 
 def _base_of(saved: SavedSession, seen: set[str]) -> tuple[Path, int] | None:
@@ -179,7 +193,7 @@ def _base_of(saved: SavedSession, seen: set[str]) -> tuple[Path, int] | None:
     base, home = saved.session.extra["history_base"], home_of(saved.path)
     try:
         name, end = parse_session_id(base["thread_id"]), int(base["end_byte_offset"])
-        path = find_by_id(home, name) if home is not None and name not in seen else None
+        path = find_base(home, name) if home is not None and name not in seen else None
         if path is not None:
             load_head(path)
     except (TypeError, KeyError, ValueError, SessionNotFoundError):
@@ -201,7 +215,7 @@ def iter_history(path: StrPath) -> Iterator[Entry]:
     saved, seen = load_head(path), set[str]()
     sources: list[tuple[Path, int | None]] = [(saved.path, None)]
     while "history_base" in saved.session.extra:
-        seen.add(saved.session_id)
+        seen.add(_name_of(saved))
         base = _base_of(saved, seen)
         if base is None:
             yield SkippedLine(1, 0, NO_BASE)
@@ -215,18 +229,24 @@ def iter_history(path: StrPath) -> Iterator[Entry]:
 def _copied(saved: SavedSession, max_line: int) -> int:
     """Return how many items of *saved* were copied into its file when it was forked.
 
-    The copies were written at once with the meta. They end at the first line that names the session itself, as newer
-    Codex does, or that was written later.
+    The copies were written at once with the meta. They end where the meta of a sub-agent says so, by the number of the
+    line; else at the first line that names the session itself, as newer Codex does, or that was written later.
     """
+    first = saved.session.extra.get("subagent_history_start_ordinal")
     began: float | None = None
     count = 0
     with Source(saved.path) as source:
         for block in blocks(source, max_line, _AT_ONCE):
             lines = iter(block.lines)
             for line in lines:
-                stamp, names_itself = written_when(line, saved.session_id)
-                began = stamp if began is None else began
-                if names_itself or (stamp is not None and began is not None and stamp - began > _COPYING):
+                if type(first) is int:
+                    ends = (number := _number(line)) is not None and number >= first
+                else:
+                    stamp, names_itself = written_when(line, saved.session_id)
+                    began = stamp if began is None else began
+                    late = stamp is not None and began is not None and stamp - began > _COPYING
+                    ends = names_itself or late
+                if ends:
                     return count
                 entry = _decoded(block, length_hint(lines))
                 count += entry is not None and is_item(entry)
@@ -304,9 +324,15 @@ def _filled(saved: SavedSession, block: Block, found: list[Any]) -> SavedSession
 def _next_number(lines: list[bytes], known: int | None) -> int:
     """Return the number that comes after the last numbered one of *lines*; *known* if none of them is."""
     for line in reversed(lines):
-        if match := _NUMBERED.match(line):
-            return int(match[1]) + 1
+        if (number := _number(line)) is not None:
+            return number + 1
     return known or 0
+
+
+def _number(line: bytes) -> int | None:
+    """Return the number of *line*, if it has one."""
+    match = _NUMBERED.match(line)
+    return None if match is None else int(match[1])
 
 
 @contextmanager
