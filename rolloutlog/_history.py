@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from ._codec import from_line
+from ._envelope import SURROUNDINGS
 from ._models import OWN, LogEntry, OtherEntry
 from .exceptions import InvalidItemError
 from .items import Message, ResponseItem
 
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
 Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
-
-# How messages begin in which Codex describes its surroundings, in the name of the user.
-_SURROUNDINGS = ("<environment_context>", "# AGENTS.md instructions")
 
 
 def is_rewrite(entry: OtherEntry | LogEntry) -> bool:
@@ -87,7 +85,7 @@ def _taken_back(
 def _is_surroundings(item: ResponseItem) -> bool:
     if not isinstance(item, Message):
         return False
-    return item.role == "developer" or (item.role == "user" and item.text.startswith(_SURROUNDINGS))
+    return item.role == "developer" or (item.role == "user" and item.text.startswith(SURROUNDINGS))
 
 
 def _compacted(seen: list[ResponseItem], payload: dict[str, Any]) -> list[ResponseItem]:
