@@ -150,7 +150,12 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
         MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
     """
-    saved = _loaded(path, None, max_line)
+    return load_until(path, None, max_line)
+
+
+def load_until(path: StrPath, end: int | None, max_line: int = MAX_LINE) -> SavedSession:
+    """Return the session as it was when its file had *end* bytes; otherwise as `load_session`."""
+    saved = _loaded(path, end, max_line)
     if saved.parents:
         return attrs.evolve(saved, inherited=_copied(saved, max_line))
     return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line, {_name_of(saved)})

@@ -279,7 +279,7 @@ def test_nothing_waits_on_the_event_loop(home, method):
         async with RolloutSession("patient") as session:
             await session.add_items([HELLO])
             went_on = asyncio.Event()
-            with _conversation._turn(session.path):
+            with _conversation._files[session.path].turn:
                 call = asyncio.create_task(getattr(session, method)())
                 asyncio.get_running_loop().call_soon(went_on.set)
                 await asyncio.wait_for(went_on.wait(), DEADLINE)
@@ -295,7 +295,7 @@ def test_a_cancelled_call_ends_when_it_is_done(home):
 
     async def use() -> Any:
         async with RolloutSession("cancelled") as session:
-            with _conversation._turn(session.path):
+            with _conversation._files[session.path].turn:
                 call = asyncio.create_task(session.add_items([HELLO]))
                 await asyncio.sleep(0)  # lets it begin
                 call.cancel()

@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_codec"}),
     frozenset({"_history", "_input", "_logged", "_options"}),
     frozenset({"_reader"}),
-    frozenset({"_convert", "_opening"}),
+    frozenset({"_convert", "_following", "_opening"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
     frozenset({"_attach"}),

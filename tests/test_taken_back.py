@@ -13,6 +13,7 @@ import rolloutlog
 from rolloutlog import Message, Reasoning, RolloutRecorder
 from rolloutlog._codec import LineDecoder, LineEncoder
 from rolloutlog._history import context
+from rolloutlog._models import OtherEntry
 
 ONE, TWO, THREE = map(Message.user, ["one", "two", "three"])
 THOUGHT = Reasoning("rs_1")
@@ -113,6 +114,16 @@ def test_any_steps_leave_what_a_list_has_left(steps):
             del left[-step if step else 0 :]
 
     assert context(items, rewrites) == left
+
+
+def test_a_turn_that_was_taken_back_is_not_rolled_back_to():
+    """After a roll-back of Codex, taking items back forgets the turns that began in them, as it does without one."""
+    roll_back = OtherEntry({"type": "event_msg", "payload": {"type": "thread_rolled_back", "num_turns": 1}})
+    take_back = LineDecoder().decode(LineEncoder().taken_back(3))
+    items = [ONE, ANSWER, TWO, ANSWER, THREE]
+
+    assert context(items, [(5, roll_back), (5, take_back)]) == [ONE]
+    assert context(items, [(5, roll_back), (5, take_back), (5, roll_back)]) == []
 
 
 # --- a session --------------------------------------------------------------------------------------------------------

@@ -5,18 +5,21 @@ Synchronous; whoever must not wait for the disk calls it on a thread.
 
 from __future__ import annotations
 
+import marshal
 import os
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._accept import to_item
 from .._api import GIVEN
 from .._codec import ItemLike, wire
+from .._following import Following
 from .._layout import resolve_home
 from .._locks import fork_safe_lock
-from .._reader import load_session
-from .._session import Session, session
+from .._recorder import RolloutRecorder
+from .._session import session
 from ..exceptions import RecorderClosedError
 from ..items import ExecAction, LocalShellCall, Other, Reasoning, ResponseItem
 
@@ -25,21 +28,20 @@ Wire = dict[str, Any]
 # What differs between an item as it was given and as it stands in the file, kept beside it under the key `GIVEN`.
 _AS_TEXT = "text"  # a message's content was a string
 _UNTYPED = "untyped"  # there was no type
-
-# By file: whoever changes the list, or reads it to say what is in it, takes turns with all others of this process.
-_turns: weakref.WeakValueDictionary[Path, Any] = weakref.WeakValueDictionary()
-_turns_lock = fork_safe_lock()
+_NULL = "null:"  # and the name of a key that held null, where the file has no such key
+_NULL_ACTION = "null:action."  # the same of a local shell call's action
 
 
 class Conversation:
-    """The items of a named session that count, read from its file each time.
+    """The items of a named session that count; its file is read once, and after that only what is appended to it.
 
     Args:
         name: as for `rolloutlog.session`, and so *home* and *options*; ``shared=True`` is refused, for what another
             process adds between a look at the last item and the line that takes it back would be taken back instead.
     """
 
-    # `_session` goes from None to the open session, once, and `_closed` to true, both under `_opening`.
+    # Under `_opening`: `_recorder` and `_kept` go from None to what they are while it is open; `_kept` goes back, and
+    # `_closed` to true, once.
 
     def __init__(self, name: str, home: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> None:
         if options.get("shared"):
@@ -47,102 +49,140 @@ class Conversation:
         self._name = name
         self._home = home
         self._options = options
-        self._session: Session | None = None
+        self._recorder: RolloutRecorder | None = None
+        self._kept: _Kept | None = None
         self._closed = False
         self._opening = fork_safe_lock()
 
     @property
     def path(self) -> Path | None:
         """The rollout; `None` until it is opened."""
-        return self._session.path if self._session is not None else None
+        return self._recorder.path if self._recorder is not None else None
 
-    def open(self) -> Session:
-        """Open the session, or return it if it is open.
+    def open(self) -> None:
+        """Open the session, unless it is open.
 
         Raises:
             RecorderClosedError: `close` was called.
             SessionLockedError, OSError: as for `rolloutlog.session`.
         """
-        with self._opening:
-            if self._closed:
-                raise RecorderClosedError(self.path or resolve_home(self._home))
-            if self._session is None:
-                opened = session(self._name, home=self._home, **self._options)
-                try:
-                    _take_back_loose_reasoning(opened)
-                except BaseException:
-                    opened.close()
-                    raise
-                self._session = opened
-            return self._session
+        self._open()
 
-    def items(self) -> list[Wire]:
-        """Return the items that count, each as it was given; keys that held `None` may be missing."""
-        opened = self.open()
-        with _turn(opened.path):
-            return [_as_given(item) for item in _counting(opened)]
+    def items(self, limit: int | None = None) -> list[Wire]:
+        """Return the items that count, each as it was given, or the last *limit* of them; the caller's own."""
+        recorder, kept = self._open()
+        with kept.turn:
+            given = kept.given(recorder)
+            wanted = given[:] if limit is None else given[max(0, len(given) - limit) :]
+        return [marshal.loads(item) for item in wanted]
 
     def add(self, items: Iterable[ItemLike]) -> None:
         """Append *items*; they are on disk when this returns."""
-        opened = self.open()
+        recorder, kept = self._open()
         noted = [_noted(item) for item in items]
-        with _turn(opened.path):
-            opened.recorder.record(*noted)
-            opened.recorder.flush()
+        with kept.turn:
+            recorder.record_items(noted)
+            recorder.flush()
 
     def pop(self) -> Wire | None:
         """Take back the last item and return it; `None` if there is none."""
-        opened = self.open()
-        with _turn(opened.path):
-            counting = _counting(opened)
-            if not counting:
+        recorder, kept = self._open()
+        with kept.turn:
+            given = kept.given(recorder)
+            if not given:
                 return None
-            _take_back(opened, 1)
-            return _as_given(counting[-1])
+            last: Wire = marshal.loads(given[-1])
+            _take_back(recorder, 1)
+            return last
 
     def clear(self) -> None:
         """Take back all items."""
-        opened = self.open()
-        with _turn(opened.path):
-            if _counting(opened):
-                _take_back(opened, None)
+        recorder, kept = self._open()
+        with kept.turn:
+            if kept.given(recorder):
+                _take_back(recorder, None)
 
     def close(self, timeout: float = 30.0) -> None:
         """Close the file; closing again does nothing more."""
         with self._opening:
             self._closed = True
-            if self._session is not None:
-                self._session.close(timeout=timeout)
+            self._kept = None
+            if self._recorder is not None:
+                self._recorder.close(timeout=timeout)
+
+    def _open(self) -> tuple[RolloutRecorder, _Kept]:
+        with self._opening:
+            if self._closed:
+                raise RecorderClosedError(self.path or resolve_home(self._home))
+            if self._recorder is None or self._kept is None:
+                recorder = session(self._name, home=self._home, **self._options).recorder
+                try:
+                    self._kept = _kept_of(recorder)
+                except BaseException:
+                    recorder.close()
+                    raise
+                self._recorder = recorder
+            return self._recorder, self._kept
 
 
-def _turn(path: Path) -> Any:
-    with _turns_lock:
-        lock = _turns.get(path)
-        if lock is None:
-            lock = _turns[path] = fork_safe_lock()
-        return lock
+class _Kept:
+    """The items of one file as they were given, for all who have it open in this process.
+
+    Attributes:
+        turn: the lock for whoever changes the list, or reads it to say what is in it.
+    """
+
+    # `_following`, `_given` and `_begun` belong to whoever has the turn. An interrupt or a fork between any two steps
+    # costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled: what
+    # callers get is theirs to change, and this copies it four times as fast as `deepcopy`.
+
+    def __init__(self, path: Path) -> None:
+        self.turn = fork_safe_lock()
+        self._following = Following(path)
+        self._given: list[bytes] = []
+        self._begun = False
+
+    def begin(self, recorder: RolloutRecorder) -> None:
+        """Take back reasoning at the end, which a kill tore from what it led to: an API refuses it. Once."""
+        with self.turn:
+            if self._begun:
+                return
+            recorder.flush()
+            items = self._following.seen().items
+            loose = 0
+            while loose < len(items) and isinstance(items[-1 - loose], Reasoning):
+                loose += 1
+            if loose:
+                _take_back(recorder, loose)
+            self._begun = True
+
+    def given(self, recorder: RolloutRecorder) -> list[bytes]:
+        """Return the items that are in the file when what was recorded so far is."""
+        recorder.flush()
+        seen = self._following.seen()
+        del self._given[seen.settled :]
+        self._given += [marshal.dumps(_as_given(item)) for item in seen.items[seen.settled :]]
+        seen.settled = len(self._given)
+        return self._given
 
 
-def _counting(opened: Session) -> list[ResponseItem]:
-    """Return what the file holds: others of this process may have the session open, too."""
-    opened.recorder.flush()
-    return load_session(opened.path).context
+def _take_back(recorder: RolloutRecorder, count: int | None) -> None:
+    recorder.take_back(count)
+    recorder.flush()
 
 
-def _take_back(opened: Session, count: int | None) -> None:
-    opened.recorder.take_back(count)
-    opened.recorder.flush()
+_files: weakref.WeakValueDictionary[Path, _Kept] = weakref.WeakValueDictionary()
+_files_lock = fork_safe_lock()
 
 
-def _take_back_loose_reasoning(opened: Session) -> None:
-    """Take back reasoning at the end, which a kill tore from what it led to: an API refuses it."""
-    with _turn(opened.path):
-        counting = _counting(opened)
-        loose = 0
-        while loose < len(counting) and isinstance(counting[-1 - loose], Reasoning):
-            loose += 1
-        if loose:
-            _take_back(opened, loose)
+def _kept_of(recorder: RolloutRecorder) -> _Kept:
+    """Return what is kept of the recorder's file; all recorders of this process that share a writer have one path."""
+    with _files_lock:
+        kept = _files.get(recorder.path)
+        if kept is None:
+            kept = _files[recorder.path] = _Kept(recorder.path)
+    kept.begin(recorder)
+    return kept
 
 
 # --- items as they were given -----------------------------------------------------------------------------------------
@@ -155,13 +195,26 @@ def _noted(item: ItemLike) -> ItemLike:
     lost = []
     noted = dict(item)
     if item.get("type") is None:
-        noted.pop("type", None)
-        lost.append(_UNTYPED)
+        lost += [_UNTYPED] if noted.pop("type", _UNTYPED) else [_UNTYPED, f"{_NULL}type"]
         if "role" not in item:
             noted["type"] = "item_reference"
     if isinstance(item.get("content"), str) and noted.get("type", "message") == "message":
         lost.append(_AS_TEXT)
+    lost += _lost_nulls(item, noted)
     return {**noted, GIVEN: lost} if lost else item
+
+
+def _lost_nulls(item: Mapping[str, Any], noted: ItemLike) -> list[str]:
+    """Return notes of the keys of *item* that hold `None` and are missing where it is recorded as *noted*."""
+    action = item.get("action")
+    inside = action if item.get("type") == "local_shell_call" and isinstance(action, Mapping) else {}
+    if None not in item.values() and None not in inside.values():
+        return []
+    back = _as_given(to_item(noted))
+    lost = [f"{_NULL}{key}" for key, value in item.items() if value is None and key not in back]
+    return lost + [
+        f"{_NULL_ACTION}{key}" for key, value in inside.items() if value is None and key not in back["action"]
+    ]
 
 
 def _as_given(item: ResponseItem) -> Wire:
@@ -176,4 +229,9 @@ def _as_given(item: ResponseItem) -> Wire:
         given["content"] = "".join(part["text"] for part in given["content"])
     if _UNTYPED in lost:
         del given["type"]
+    for note in lost:
+        if note.startswith(_NULL_ACTION):
+            given["action"].setdefault(note.removeprefix(_NULL_ACTION), None)
+        elif note.startswith(_NULL):
+            given.setdefault(note.removeprefix(_NULL), None)
     return given

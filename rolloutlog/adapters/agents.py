@@ -72,7 +72,7 @@ class RolloutSession:
         return self._conversation.path
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the items, oldest first, each as it was added; keys that held `None` may be missing.
+        """Return the items, oldest first, each as it was added; they are the caller's own.
 
         Args:
             limit: return only so many of the latest; a negative number means all.
@@ -84,9 +84,9 @@ class RolloutSession:
         """
         if limit is None:
             limit = getattr(self.session_settings, "limit", None)
-        items = await _on_a_thread(self._conversation.items)
-        kept = items if limit is None or limit < 0 else items[max(0, len(items) - limit) :]
-        return cast("list[TResponseInputItem]", kept)
+        if limit is not None and limit < 0:
+            limit = None
+        return cast("list[TResponseInputItem]", await _on_a_thread(self._conversation.items, limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append *items*; they are on disk when this returns.
