@@ -8,6 +8,7 @@ readers skip.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -69,8 +70,21 @@ def line_type(record: Wire) -> str:
     return "response_item" if "type" in record else "session_meta"
 
 
-# How messages begin in which Codex describes its surroundings, in the name of the user.
-SURROUNDINGS = ("<environment_context>", "# AGENTS.md instructions")
+_TAGS = (
+    "environment_context|skill|user_shell_command|turn_aborted|subagent_notification|goal_context|recommended_plugins"
+    "|agent_message_board_notification"
+)
+SURROUNDINGS = re.compile(
+    rf"""\s*(?: (?i:<({_TAGS})>.*</\1> | \#\ AGENTS\.md\ instructions.*</INSTRUCTIONS>)
+    | <codex_internal_context\ source="[a-z0-9_]+">.*</codex_internal_context>
+    | <hook_prompt\s[^<>]*\bhook_run_id=["'][^<>]+>[^<&]+</hook_prompt>
+    | Warning:\ apply_patch\ was\ requested\ via\ .*Use\ the\ apply_patch\ tool\ instead\ of\ exec_command\.
+    | Warning:\ The\ maximum\ number\ of\ unified\ exec\ processes\ you\ can\ keep\ open\ is.*
+    | Warning:\ Your\ account\ was\ flagged\ for\ potentially\ high-risk\ cyber\ activity.*
+    )\s*""",
+    re.DOTALL | re.VERBOSE,
+)
+"""The whole text of a part of a message in which Codex, in the name of the user, says something of its own accord."""
 
 _EVENTS = {"user": ("user_message", "input_text"), "assistant": ("agent_message", "output_text")}
 
@@ -84,8 +98,9 @@ def event_of(record: Wire) -> Wire | None:
     if record.get("type") != "message" or "record_type" in record:
         return None
     event, part_type = _EVENTS.get(record["role"], ("", ""))
-    text = "".join([part["text"] for part in record["content"] if part.get("type") == part_type])
-    return {"type": event, "message": text} if text and not text.startswith(SURROUNDINGS) else None
+    texts = [part["text"] for part in record["content"] if part.get("type") == part_type]
+    text = "".join(texts)
+    return {"type": event, "message": text} if text and not any(map(SURROUNDINGS.fullmatch, texts)) else None
 
 
 class Numbering:

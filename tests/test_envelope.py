@@ -48,7 +48,7 @@ def test_an_item_is_the_payload_of_a_line_with_its_time():
         (Message.assistant("ho"), {"type": "agent_message", "message": "ho"}),
         (Message.system("be brief"), None),
         (Message.user(""), None),
-        (Message.user("<environment_context>\n  <cwd>/</cwd>"), None),  # it would be the session's title
+        (Message.user("<environment_context>\n  <cwd>/</cwd>\n</environment_context>"), None),  # no title
     ],
 )
 def test_a_message_that_people_see_is_followed_by_its_event(message, event):

@@ -13,6 +13,7 @@ from rolloutlog._blocks import _zstd
 from rolloutlog._codec import wire
 from rolloutlog._layout import find_session
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
+from rolloutlog.items import InputText
 
 PARENT = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 CHILD = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4b"
@@ -144,6 +145,94 @@ def test_a_turn_that_was_taken_back_is_not_seen_any_more(rollout, lines, seen):
 
     assert texts(saved.context) == seen
     assert len(saved.items) == sum(b"response_item" in each for each in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ENVIRONMENT,
+        "# AGENTS.md instructions for /x\n\n<INSTRUCTIONS>\nx\n</INSTRUCTIONS>",
+        "<skill>\n<name>x</name>\n</skill>",
+        "<user_shell_command>\n<command>\nls\n</command>\n</user_shell_command>",
+        "  <Turn_Aborted>\nx\n</turn_aborted>\n",
+        "<subagent_notification>\n{}\n</subagent_notification>",
+        "<goal_context>x</goal_context>",
+        "<recommended_plugins>x</recommended_plugins>",
+        '<codex_internal_context source="user_goal">x</codex_internal_context>',
+        '<hook_prompt hook_run_id="1">x</hook_prompt>',
+        "Warning: apply_patch was requested via shell. Use the apply_patch tool instead of exec_command.",
+        "Warning: The maximum number of unified exec processes you can keep open is 60",
+        "Warning: Your account was flagged for potentially high-risk cyber activity",
+    ],
+)
+def test_what_codex_says_in_the_name_of_the_user_is_no_turn(rollout, text):
+    """It goes with the turn that it stands in, and is not among what the user asked when older Codex compacts."""
+    before = [user("a"), model("b")]
+    taken = rollout(PARENT, meta(PARENT), *before, user("c"), user(text), model("d"), taken_back(1), user("z"))
+    path = rollout(CHILD, meta(CHILD), *before, user(text), line("compacted", {"message": "s"}), user("z"))
+
+    assert texts(load_session(taken).context) == ["a", "b", "z"]
+    assert texts(load_session(path).context) == ["a", "s", "z"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<environment_context> is a tag",
+        "<turn_aborted>x</turn_aborted> and more",
+        "more <turn_aborted>x</turn_aborted>",
+        "<user_instructions>x</user_instructions>",
+        "# AGENTS.md instructions are what I want",
+        "<codex_internal_context>x</codex_internal_context>",
+        "<hook_prompt>x</hook_prompt>",
+        "Warning: it rains",
+    ],
+)
+def test_what_only_looks_like_it_is_a_turn_of_the_user(rollout, text):
+    """The expectations, here and above, are what the newest Codex was seen to send for the same lines."""
+    lines = [user("a"), model("b"), user(text), model("d"), taken_back(1), user("z")]
+
+    assert texts(load_session(rollout(PARENT, meta(PARENT), *lines)).context) == ["a", "b", "z"]
+
+
+def test_one_part_is_enough_for_a_message_to_be_no_turn(rollout):
+    """Codex puts several into one message."""
+    both = Message("user", [InputText("hello"), InputText(ENVIRONMENT)])
+    lines = [user("a"), user("c"), line("response_item", wire(both)), taken_back(1), user("z")]
+
+    assert texts(load_session(rollout(PARENT, meta(PARENT), *lines)).context) == ["a", "z"]
+
+
+def test_what_an_agent_is_told_begins_a_turn(rollout):
+    """As what a user says does."""
+    told = {"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": []}
+    lines = [user("a"), line("response_item", told), model("d"), taken_back(1), user("z")]
+
+    assert texts(load_session(rollout(PARENT, meta(PARENT), *lines)).context) == ["a", "z"]
+
+
+def test_what_one_agent_told_another_is_seen_from_its_line(rollout):
+    """Older versions gave it a line of its own, which today's Codex sends as an item."""
+    told = {"author": "/root", "recipient": "/root/a", "other_recipients": [], "content": "go", "trigger_turn": True}
+    path = rollout(PARENT, meta(PARENT), line("inter_agent_communication", told), model("b"))
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["b"]
+    assert saved.to_input()[0] == {
+        "type": "agent_message",
+        "author": "/root",
+        "recipient": "/root/a",
+        "content": [{"type": "input_text", "text": "go"}],
+    }
+
+
+@pytest.mark.parametrize("told", ["go", {"author": "/root", "content": "go"}, {"author": 1, "recipient": 2}, None])
+def test_what_is_no_message_between_agents_is_not_seen(rollout, told):
+    """Nor is it an error."""
+    saved = load_session(rollout(PARENT, meta(PARENT), line("inter_agent_communication", told), model("b")))
+
+    assert (texts(saved.context), saved.skipped) == (["b"], [])
 
 
 def test_a_resumed_session_goes_on_from_what_the_model_sees(rollout, tmp_path):
