@@ -6,7 +6,7 @@ an addition of ours; Codex does not know of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ._codec import from_line
@@ -31,60 +31,90 @@ def is_rewrite(entry: OtherEntry | LogEntry) -> bool:
     return entry.type == "event_msg" and _payload(entry).get("type") == "thread_rolled_back"
 
 
+class Seen:
+    """What the model sees of a session, as its items and the lines that rewrite them come in, one after the other.
+
+    Attributes:
+        items: what is seen; for reading only.
+        settled: how many of them, the first ones, are still those that they were when somebody last set this.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[ResponseItem] = []
+        self.settled = 0
+        # For each turn of the user's: in which list it began, and after how many items. It is another list than `items`
+        # for what was said before a compaction.
+        self._turns: list[tuple[list[ResponseItem], int]] = []
+
+    def say(self, items: Iterable[ResponseItem]) -> None:
+        """Append *items* to what is seen, and remember where each turn of the user's begins."""
+        seen = self.items
+        for item in items:
+            if _begins_turn(item):
+                length = len(seen)
+                while self._turns and length and _is_surroundings(seen[length - 1]):
+                    length -= 1  # what Codex said of its own accord before a turn goes with it, but for the first
+                self._turns.append((seen, length))
+            seen.append(item)
+
+    def rewrite(self, entry: OtherEntry | LogEntry) -> None:
+        """Change what is seen so far, as the line *entry* says."""
+        if isinstance(entry, LogEntry):
+            self._take_back(entry.extra["taken_back"])
+            return
+        payload = _payload(entry)
+        count = payload.get("num_turns")
+        if entry.type == _BETWEEN_AGENTS:
+            self.say(_between_agents(payload))
+        elif entry.type == "compacted":
+            self._begin_anew(_compacted(self.items, payload))
+        elif isinstance(count, int) and count > 0 and self._turns:
+            earlier, length = self._turns[-min(count, len(self._turns))]
+            del self._turns[-count:]
+            self._begin_anew(earlier)
+            self._shorten(length)
+
+    def _take_back(self, count: object) -> None:
+        """Forget the last *count* items, and each turn that began in them."""
+        if count != "all" and not (type(count) is int and count > 0):
+            return
+        left = max(0, len(self.items) - count) if isinstance(count, int) else 0
+        seen = self.items
+        self._turns[:] = [(began, length) for began, length in self._turns if began is not seen or length < left]
+        self._shorten(left)
+
+    def _begin_anew(self, items: list[ResponseItem]) -> None:
+        if items is not self.items:
+            self.items = items
+            self.settled = 0
+
+    def _shorten(self, length: int) -> None:
+        del self.items[length:]
+        self.settled = min(self.settled, length)
+
+
 def context(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> list[ResponseItem]:
     """Return what the model sees of *items*, in order; a new list."""
     if not rewrites:
         return list(items)
-    seen: list[ResponseItem] = []
-    turns: list[tuple[list[ResponseItem], int]] = []  # for each turn of the user's: what was seen before it
+    return seen_of(items, rewrites).items
+
+
+def seen_of(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> Seen:
+    """Return what the model sees of *items*, so that more can be added."""
+    seen = Seen()
     done = 0
     for place, entry in rewrites:
-        seen = _said(seen, items[done:place], turns)
+        seen.say(items[done:place])
+        seen.rewrite(entry)
         done = place
-        if isinstance(entry, LogEntry):
-            seen = _taken_back(seen, entry.extra["taken_back"], turns)
-            continue
-        payload = _payload(entry)
-        count = payload.get("num_turns")
-        if entry.type == _BETWEEN_AGENTS:
-            seen = _said(seen, _between_agents(payload), turns)
-        elif entry.type == "compacted":
-            seen = _compacted(seen, payload)
-        elif isinstance(count, int) and count > 0 and turns:
-            earlier, length = turns[-min(count, len(turns))]
-            del turns[-count:]
-            seen = earlier[:length]
-    return _said(seen, items[done:], turns)
+    seen.say(items[done:])
+    return seen
 
 
 def _payload(entry: OtherEntry) -> dict[str, Any]:
     payload = entry.raw.get("payload")
     return payload if isinstance(payload, dict) else {}
-
-
-def _said(
-    seen: list[ResponseItem], items: Sequence[ResponseItem], turns: list[tuple[list[ResponseItem], int]]
-) -> list[ResponseItem]:
-    """Append *items* to what is seen, and to *turns* where each turn of the user's begins."""
-    for item in items:
-        if _begins_turn(item):
-            length = len(seen)
-            while turns and length and _is_surroundings(seen[length - 1]):
-                length -= 1  # what Codex said of its own accord before a turn goes with it, but for the first
-            turns.append((seen, length))
-        seen.append(item)
-    return seen
-
-
-def _taken_back(
-    seen: list[ResponseItem], count: object, turns: list[tuple[list[ResponseItem], int]]
-) -> list[ResponseItem]:
-    """Return what is left of *seen* without its last *count* items, and leave in *turns* what began in that."""
-    if count != "all" and not (type(count) is int and count > 0):
-        return seen
-    left = max(0, len(seen) - count) if isinstance(count, int) else 0
-    turns[:] = [(earlier, length) for earlier, length in turns if earlier is not seen or length < left]
-    return seen[:left]
 
 
 def _begins_turn(item: ResponseItem) -> bool:
