@@ -69,7 +69,7 @@ class Source:
 
         def read(size: int) -> bytes:
             try:
-                return unpacked.read(size)  # type: ignore[no-any-return]
+                return unpacked.read1(size)  # type: ignore[no-any-return]
             except (EOFError, zstd.ZstdError):
                 self.problem = "the compressed file is damaged or incomplete from here on"
                 return b""

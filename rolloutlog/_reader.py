@@ -158,20 +158,30 @@ def load_until(path: StrPath, end: int | None, max_line: int = MAX_LINE) -> Save
     saved = _loaded(path, end, max_line)
     if saved.parents:
         return attrs.evolve(saved, inherited=_copied(saved, max_line))
-    return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line, {_name_of(saved)})
+    return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line)
 
 
-def _with_base(saved: SavedSession, max_line: int, seen: set[str]) -> SavedSession:
+def _with_base(saved: SavedSession, max_line: int) -> SavedSession:
     """Return *saved* with the history that it refers to, which ends at an offset in another session's file."""
-    base = _base_of(saved, seen)
-    if base is None:
-        saved.skipped.insert(0, SkippedLine(1, 0, NO_BASE))
-        return saved
-    before = _loaded(*base, max_line)
-    if before.parents:
-        before = attrs.evolve(before, inherited=min(_copied(before, max_line), len(before.items)))
-    if "history_base" in before.session.extra:
-        before = _with_base(before, max_line, seen | {_name_of(before)})
+    files, seen = [saved], set[str]()  # each refers to the next
+    while "history_base" in files[-1].session.extra:
+        seen.add(_name_of(files[-1]))
+        base = _base_of(files[-1], seen)
+        if base is None:
+            saved.skipped.insert(0, SkippedLine(1, 0, NO_BASE))
+            break
+        before = _loaded(*base, max_line)
+        if before.parents:
+            before = attrs.evolve(before, inherited=min(_copied(before, max_line), len(before.items)))
+        files.append(before)
+    whole = files.pop()
+    while files:
+        whole = _joined(whole, files.pop())
+    return whole
+
+
+def _joined(before: SavedSession, saved: SavedSession) -> SavedSession:
+    """Return *saved* with the history in *before*, to which it refers."""
     count = len(before.items)
     joined = attrs.evolve(
         saved,
@@ -197,18 +207,18 @@ def _base_of(saved: SavedSession, seen: set[str]) -> tuple[Path, int] | None:
     """Return the file in which the history of *saved* begins, and where in it that ends; `None` if it is not there."""
     base, home = saved.session.extra["history_base"], home_of(saved.path)
     try:
-        name, end = parse_session_id(base["thread_id"]), int(base["end_byte_offset"])
+        name, end = parse_session_id(base["thread_id"]), max(0, int(base["end_byte_offset"]))
         path = find_base(home, name) if home is not None and name not in seen else None
         if path is not None:
-            load_head(path)
+            load_head(path, end)
     except (TypeError, KeyError, ValueError, SessionNotFoundError):
         return None
     return None if path is None else (path, end)
 
 
-def load_head(path: StrPath) -> SavedSession:
-    """Return the session that *path* holds as far as its first line; arguments and errors as for `load_session`."""
-    with Source(path) as source:
+def load_head(path: StrPath, end: int | None = None) -> SavedSession:
+    """Return the session that *path* holds as far as its first line, which may end at *end*; errors: `load_session`."""
+    with Source(path, end) as source:
         for block in blocks(source, MAX_LINE, _AT_ONCE):
             if (saved := _begun(path, block, iter(block.lines))) is not None:
                 return saved

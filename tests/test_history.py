@@ -429,6 +429,33 @@ def test_history_that_is_not_there_is_reported(rollout, history_base):
     ]
 
 
+@pytest.mark.parametrize("end", [0, -5, 20])
+def test_a_reference_into_the_first_line_of_a_file_is_to_no_history(rollout, end):
+    """The session itself is whole: to read it does not raise for what stands in another file."""
+    rollout(PARENT, meta(PARENT), user("a"))
+    path = rollout(CHILD, meta(CHILD, history_base={"thread_id": PARENT, "end_byte_offset": end}), user("c"))
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["c"]
+    assert len(saved.skipped) == 1
+
+
+@pytest.mark.parametrize("missing", [CHILD, OTHER])
+def test_history_that_is_not_there_further_back_is_reported_too(rollout, missing):
+    """A fork of a fork whose own history is gone, or leads back to where it began, has not all of it."""
+    second = [meta(PARENT, history_base={"thread_id": missing, "end_byte_offset": 1000}), user("b")]
+    rollout(PARENT, *second)
+    path = rollout(CHILD, meta(CHILD, history_base=base(second)), user("c"))
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["b", "c"]
+    assert [skipped.reason for skipped in saved.skipped] == [
+        "the history that the session was forked from is not there"
+    ]
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -524,6 +551,20 @@ def test_a_damaged_compressed_session_reads_as_far_as_it_is_whole(rollout, damag
     saved = load_session(path)
 
     assert 0 < len(saved.items) < 5_000
+    assert "damaged" in saved.skipped[-1].reason
+
+
+@needs_zstd
+@pytest.mark.parametrize("rest", [b"junk", None], ids=["junk", "half a frame"])
+def test_frames_before_a_damage_are_whole(rollout, rest):
+    """However few lines they hold."""
+    path = packed(rollout(PARENT, meta(PARENT), user("a")))
+    with path.open("ab") as stream:
+        stream.write(rest or zstd.compress(user("b"))[:-9])
+
+    saved = load_session(path)
+
+    assert texts(saved.items) == ["a"]
     assert "damaged" in saved.skipped[-1].reason
 
 
