@@ -114,6 +114,21 @@ def test_it_is_a_session_to_the_sdk():
     assert isinstance(RolloutSession("protocol"), Session)
 
 
+def test_settings_may_be_a_dict(home):
+    """As for the SDK's own sessions; what the SDK does not know is refused at once."""
+
+    async def use() -> Any:
+        async with RolloutSession("settings", session_settings={"limit": 1}) as session:
+            await session.add_items([HELLO, SAID])
+            first = await session.get_items()
+            session.session_settings = {"limit": 2}
+            return first, await session.get_items(), session.session_settings
+
+    assert asyncio.run(use()) == ([SAID], [HELLO, SAID], SessionSettings(limit=2))
+    with pytest.raises(TypeError):
+        RolloutSession("settings", session_settings={"most": 1})
+
+
 # --- on disk ----------------------------------------------------------------------------------------------------------
 
 

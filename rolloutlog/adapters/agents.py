@@ -1,6 +1,7 @@
 """The OpenAI Agents SDK keeps its history in a rollout: a `Session` for ``Runner.run(..., session=...)``.
 
-The SDK itself is not imported here, not even when a session is used: its types serve type checkers alone.
+The SDK itself is not imported here, nor when a session is used, unless its settings are given as a dict: its types
+serve type checkers alone.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ class RolloutSession:
     is not removed from the file; a line is added that says so. Any number of objects of one process may have the same
     session, and they see the same items; another process is refused while one has it open.
 
+    The file is read when the session is opened, and after that only what is appended, by whoever it be. So keep one
+    open for as long as a conversation lasts, rather than open it for each question.
+
+    The SDK's sessions that encrypt or compact may stand around it. To compact, the SDK clears a session and adds the
+    summary: a kill in between leaves it empty, and what was in it is still in the file, in `SavedSession.items`.
+
     Nothing here waits for the disk on the event loop. A context manager, also without ``async``: it closes the file.
 
     Attributes:
         session_id: the name it goes by; any text.
-        session_settings: the SDK's settings, whose ``limit`` counts where a call gives none.
     """
 
     session_id: str
-    session_settings: SessionSettings | None
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class RolloutSession:
         home: str | os.PathLike[str] | None = None,
         instructions: str | None = None,
         meta: Mapping[str, Any] | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | Mapping[str, Any] | None = None,
         **options: Unpack[RecorderOptions],
     ) -> None:
         """Name a session; its file is made, or found, when it is first used.
@@ -55,16 +60,30 @@ class RolloutSession:
         Args:
             session_id: any text that is not empty, as for `rolloutlog.session`.
             home: as for `rolloutlog.session`, and so *instructions*, *meta* and *options*.
-            session_settings: the SDK's; a ``limit`` in it is how many of the latest items `get_items` returns.
+            session_settings: the SDK's, or a dict of what is in them; a ``limit`` is how many of the latest items
+                `get_items` returns where a call says nothing else.
 
         Raises:
-            ValueError: *session_id* is empty, or ``shared=True``.
+            ValueError, TypeError: *session_id* is empty, ``shared=True``, or settings that the SDK does not know.
         """
         if not session_id:
             raise ValueError("a session's id is a text that is not empty")
         self.session_id = session_id
         self.session_settings = session_settings
         self._conversation = Conversation(session_id, home, {"instructions": instructions, "meta": meta, **options})
+
+    @property
+    def session_settings(self) -> SessionSettings | None:
+        """The SDK's settings for this session; may be set, also to a dict."""
+        return self._settings
+
+    @session_settings.setter
+    def session_settings(self, settings: SessionSettings | Mapping[str, Any] | None) -> None:
+        if isinstance(settings, Mapping):
+            from agents.memory import SessionSettings
+
+            settings = SessionSettings().resolve(dict(settings))
+        self._settings = settings
 
     @property
     def path(self) -> Path | None:
@@ -80,10 +99,11 @@ class RolloutSession:
         Raises:
             SessionLockedError: another process has the session open.
             RecorderClosedError: the session is closed.
+            WriteError: what was added before could not be written so far; it is tried again.
             OSError: the file cannot be opened or read.
         """
         if limit is None:
-            limit = getattr(self.session_settings, "limit", None)
+            limit = getattr(self._settings, "limit", None)
         if limit is not None and limit < 0:
             limit = None
         return cast("list[TResponseInputItem]", await _on_a_thread(self._conversation.items, limit))
