@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_server import Item, ModelServer
+from model_server import ModelServer, Replies
 
 PORT = "@PORT@"
 # The network's would do; the processes' is taken too, so that whatever the program leaves behind ends with it.
@@ -41,7 +41,7 @@ class Order:
         env: its whole environment.
         cwd: its folder.
         config: a file to write first, and its text; ``@PORT@`` in it becomes the model server's port.
-        replies: the model's replies; see `ModelServer`.
+        replies: the model's replies, or each agent's; see `ModelServer`.
         stdin: what the program reads; nothing at all when empty.
         until: when it has printed a line with this in it, its input ends; without, after `stdin`.
         seconds: the time after which the program and all that it started are killed.
@@ -52,7 +52,7 @@ class Order:
     env: dict[str, str]
     cwd: str
     config: tuple[str, str]
-    replies: list[list[Item] | None]
+    replies: Replies | dict[str, Replies]
     stdin: str = ""
     seconds: float = 60.0
     kill_when_stalled: bool = False

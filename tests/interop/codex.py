@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cage
-from model_server import Item
+from model_server import Item, Replies
 from releases import Release
 
 # A run takes a second or two, and the newest is a program of 300 MB that starts cold the first time.
@@ -53,7 +53,7 @@ class Codex:
         self.home.mkdir(parents=True)
         self.workdir.mkdir()
 
-    def begin(self, prompt: str, replies: Sequence[list[Item] | None], **options: Any) -> tuple[Path, cage.Outcome]:
+    def begin(self, prompt: str, replies: Replies, **options: Any) -> tuple[Path, cage.Outcome]:
         """Begin a session with *prompt*; return its rollout and the outcome. For *options* see `run`."""
         before = set(self.rollouts())
         outcome = self.run([], prompt, replies, **options)
@@ -61,7 +61,7 @@ class Codex:
         return rollout, outcome
 
     def resume(
-        self, rollout: Path, prompt: str, replies: Sequence[list[Item] | None] | None = None, **options: Any
+        self, rollout: Path, prompt: str, replies: Replies | dict[str, Replies] | None = None, **options: Any
     ) -> cage.Outcome:
         """Resume the session in *rollout*, which lies in this home, and say *prompt*. For *options* see `run`."""
         if self.release.writes == "flat":
@@ -74,7 +74,7 @@ class Codex:
         self,
         how: list[str],
         prompt: str,
-        replies: Sequence[list[Item] | None],
+        replies: Replies | dict[str, Replies],
         *,
         kill_when_stalled: bool = False,
         seconds: float = SECONDS,
@@ -84,7 +84,7 @@ class Codex:
         Args:
             how: the arguments between ``exec`` and the prompt.
             prompt: what the user says.
-            replies: the model's replies, see `ModelServer`.
+            replies: the model's replies, or each agent's, see `ModelServer`.
             kill_when_stalled: kill Codex when it waits for a reply of `None`.
             seconds: the time limit.
         """
@@ -100,19 +100,25 @@ class Codex:
             env=self._environment(),
             cwd=str(self.workdir),
             config=(str(self.home / "config.toml"), CONFIG),
-            replies=list(replies),
+            replies=replies,
             stdin=prompt if by_stdin else "",
             seconds=seconds,
             kill_when_stalled=kill_when_stalled,
         )
         return cage.run(order)
 
-    def ask(self, method: str, params: dict[str, Any]) -> Any:
-        """Ask the newest's own server, to which its editors and its desktop program talk; return the result."""
+    def ask(self, method: str, params: dict[str, Any], *, first: Sequence[tuple[str, dict[str, Any]]] = ()) -> Any:
+        """Ask the newest's own server, to which its editors and its desktop program talk; return the result.
+
+        Args:
+            method, params: what is asked.
+            first: what is asked before, in the same run, and whose results do not matter.
+        """
         hello = {"clientInfo": {"name": "tests", "title": "tests", "version": "1"}}
         messages: list[dict[str, Any]] = [
             {"id": 0, "method": "initialize", "params": hello},
             {"method": "initialized"},
+            *({"id": f"first {number}", "method": name, "params": given} for number, (name, given) in enumerate(first)),
             {"id": 1, "method": method, "params": params},
         ]
         order = cage.Order(
@@ -128,6 +134,18 @@ class Codex:
         # Of what it prints besides, part may be missing: nobody waits for it.
         (answer,) = [line for line in cage.run(order).stdout.split("\n") if order.until in line]
         return json.loads(answer)["result"]
+
+    def tell(self, *arguments: str) -> cage.Outcome:
+        """Run a command of the newest's that asks no model."""
+        order = cage.Order(
+            command=[str(self.release.binary), *arguments],
+            env=self._environment(),
+            cwd=str(self.workdir),
+            config=(str(self.home / "config.toml"), CONFIG),
+            replies=[],
+            seconds=SECONDS,
+        )
+        return cage.run(order)
 
     def adopt(self, rollout: Path) -> Path:
         """Copy *rollout*, which may lie anywhere, to where Codex keeps such a session; return the copy."""
@@ -160,8 +178,9 @@ class Codex:
 
 
 def session_id(rollout: Path) -> str:
-    """Return the id in the file's name."""
-    return rollout.stem[-36:]
+    """Return the session's id in the file's name, whatever stands behind it."""
+    begin = len("rollout-YYYY-MM-DDThh-mm-ss-")
+    return rollout.name[begin : begin + 36]
 
 
 def date_of(rollout: Path) -> tuple[str, str, str]:

@@ -84,7 +84,7 @@ def flat_history(items: list[Item]) -> list[Item]:
 
 def envelope_history(items: list[Item]) -> list[Item]:
     """Apply the rules of the newest: items stand as they are, and an unanswered call is answered where it stands."""
-    answered = {item["call_id"] for item in items if item["type"].endswith("_output")}
+    answered = {item.get("call_id") for item in items if item["type"].endswith("_output")}
     kept = []
     for item in items:
         kept.append({key: value for key, value in item.items() if key != NOT_KEPT.get(item["type"])})

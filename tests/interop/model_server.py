@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeAlias
 
 Item = dict[str, Any]
+Replies: TypeAlias = Sequence[list[Item] | None]
 NOTHING_LEFT: list[Item] = [
     {
         "type": "message",
@@ -28,15 +29,18 @@ class ModelServer:
 
     Args:
         replies: the output items of each reply, in the order of the requests. `None` for a reply that never comes: the
-            request stays open, as when a program is killed while the model thinks.
+            request stays open, as when a program is killed while the model thinks. Where several agents ask at once:
+            the replies for each of them, by its name.
     """
 
-    def __init__(self, replies: Sequence[list[Item] | None]) -> None:
+    def __init__(self, replies: Replies | Mapping[str, Replies]) -> None:
         # Owned by `_lock`: requests come on a thread each.
         self.requests: list[dict[str, Any]] = []
         self.unexpected: list[str] = []
         self.stalled = threading.Event()
-        self._replies = list(replies)
+        # What is left for each agent; for all of them under no name.
+        scripts = replies if isinstance(replies, Mapping) else {"": replies}
+        self._replies = {name: list(script) for name, script in scripts.items()}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -66,9 +70,9 @@ class ModelServer:
     def take(self, request: dict[str, Any]) -> list[Item] | None:
         """Keep *request* and return the items to answer it with, or `None` for an answer that never comes."""
         with self._lock:
-            number = len(self.requests)
             self.requests.append(request)
-        return self._replies[number] if number < len(self._replies) else NOTHING_LEFT
+            script = self._replies.get("" if "" in self._replies else agent_of(request))
+            return script.pop(0) if script else NOTHING_LEFT
 
     def note_unexpected(self, what: str) -> None:
         """Keep a request for something that no model serves."""
@@ -142,6 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path(self) -> str:
         return self.path.partition("?")[0]
+
+
+def agent_of(request: dict[str, Any]) -> str:
+    """Return the name of the agent that sent *request*, such as ``/root``; only the newest has any."""
+    return str(json.loads(request["client_metadata"]["x-codex-turn-metadata"]).get("agent_name"))
 
 
 def events(reply: list[Item]) -> Iterator[dict[str, Any]]:
