@@ -73,7 +73,7 @@ class Replies:
 
 
 class Server(ResponsesServer):
-    """The loopback API, which says so many times at first that the conversation is locked."""
+    """The loopback API, which says at first, as often as is set, that the conversation is locked."""
 
     locked = 0
 
@@ -182,8 +182,8 @@ def test_a_run_leaves_what_it_leaves_in_a_sqlite_session(home, tmp_path, scenari
 
 def test_a_run_that_is_tried_again_leaves_nothing_twice(home, tmp_path):
     """An API that is locked at first is asked again; the question stands there once."""
-    theirs = left_by(two_questions, [], SQLiteSession("run", tmp_path / "run.db"), locked=2)
-    ours = left_by(two_questions, [], RolloutSession("run"), locked=2)
+    theirs = left_by(two_questions, [], SQLiteSession("run", tmp_path / "run.db"), locked=1)
+    ours = left_by(two_questions, [], RolloutSession("run"), locked=1)
 
     assert ours == theirs
     assert [item.get("role") for item in ours[1]].count("user") == 2
