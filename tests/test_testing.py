@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pages
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import items as any_items
 
 import rolloutlog
 import rolloutlog_pytest
-from rolloutlog import FunctionCall, FunctionCallOutput, Message, RolloutRecorder
+from rolloutlog import FunctionCall, FunctionCallOutput, Message, RolloutRecorder, to_input
 from rolloutlog.testing import Rollout, assert_same_session, differences, recording
 
 PLUGIN = "rolloutlog_pytest"
@@ -392,6 +395,35 @@ def test_any_item_is_like_itself_and_unlike_none(item):
     """Whatever an item is, it makes no difference to itself, and it makes one where it is missing."""
     assert differences([item], [item]) == []
     assert differences([item], []) != []
+
+
+def renamed(value: Any) -> Any:
+    """Return *value* with another id wherever there is one, and another time."""
+    if isinstance(value, list):
+        return list(map(renamed, value))
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: f"other {held}" if isinstance(held, str) and re.fullmatch("(.*_)?(id|at)", key) else renamed(held)
+        for key, held in value.items()
+    }
+
+
+@given(st.lists(any_items, max_size=4))
+def test_any_session_is_like_itself_with_other_ids(items):
+    """Whatever its items are, wherever their ids stand, and whichever of them are alike."""
+    told = to_input(items, orphans="keep")
+
+    assert differences(renamed(told), told) == []
+
+
+@given(st.lists(any_items, min_size=1, max_size=4), st.data())
+def test_any_two_orders_that_differ_are_told_apart(items, data):
+    """Unless items that changed places are alike but for their ids."""
+    other = data.draw(st.permutations(items))
+
+    differ = [bool(differences([one], [two])) for one, two in zip(items, other, strict=True)]
+    assert bool(differences(items, other)) >= any(differ)
 
 
 def test_a_rollout_tells_where_it_is(rollout):
