@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codex import Codex, says, session_id
+from codex import Codex, says, session_id, thinks
 from expected import as_input, expected_history, history, items_in, said
 from ours import create
 from samples import EVERY_KIND, assistant, place, user
@@ -53,6 +53,24 @@ def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> N
     assert said(list(map(wire, saved.items))) == ["hi", "ho", "in short: ho", "more", "after"]
     assert ours == sent(newest, rollout)
     assert saved.skipped == []
+
+
+def test_what_the_vendors_own_api_compacts_we_see_as_it_is_sent(newest: Codex) -> None:
+    """To a provider of that name the newest speaks otherwise: the API gives a sealed item that stands for the rest."""
+    own = ["-c", 'model_providers.scripted.name="OpenAI"']
+    newest.run(own, "hi", [[thinks("hm"), says("ho")]])
+    (rollout,) = newest.rollouts()
+    resume = ["resume", session_id(rollout)]
+    sealed = {"type": "compaction", "id": "cmp_1", "encrypted_content": "c2Vh"}
+    newest.run([*own, "-c", "model_auto_compact_token_limit=50", *resume], "more", [[sealed], [says("after")]])
+    saved, ours = load_session(rollout), seen(newest, rollout)
+
+    outcome = newest.run([*own, *resume], PROMPT, [[says("Resumed.")]])
+
+    assert (saved.skipped, [entry.type for _, entry in saved.rewrites]) == ([], ["compacted"])
+    assert "configuration_update" in [item.type for item in saved.items]
+    assert sealed in ours
+    assert ours == list(map(as_input, history(newest.release, outcome.requests[0], PROMPT)))
 
 
 def test_of_older_compactions_and_turns_taken_back_too(newest: Codex) -> None:
