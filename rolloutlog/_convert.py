@@ -20,7 +20,7 @@ from ._journal import Journal
 from ._layout import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._lines import MAX_LINE, longest
 from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
-from ._reader import NO_BASE, iter_history, load_head
+from ._reader import INHERITED, NO_BASE, iter_history, load_head, load_session
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
 
@@ -39,7 +39,8 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
     Items, states, log entries and all other lines that can be read are in the new file, in the same order. What is not:
     lines that cannot be read, the times of wrapped lines, the events that showed a message (the envelope format gets
     them anew), and the metas of the sessions whose history a fork has. Where Codex had a fork refer to another file,
-    its history is copied. What is recorded meanwhile may be in the new file or not.
+    its history is copied; `SavedSession.inherited` stays what it was. What is recorded meanwhile may be in the new file
+    or not.
 
     The new session keeps its id, so that `session` finds it by its name, unless *home* holds that id already; then it
     has a new one, and its meta says ``converted_from``.
@@ -64,7 +65,7 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
     if format == head.format:
         raise ValueError(f"{os.fspath(path)} is of the format {format!r} already")
     where = resolve_home(home).absolute()
-    session = encoder.completed(_moved(head.session, where))
+    session = encoder.completed(_counted_once(_moved(head.session, where), path))
     started = _began(head.session, path)
     final = rollout_path(where, started, session.id)
     hidden = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
@@ -126,6 +127,12 @@ def _moved(session: SessionMeta, home: Path) -> SessionMeta:
     if find_by_id(home, session_id) is None:
         return attrs.evolve(session, extra=extra)
     return attrs.evolve(session, id=str(uuid.uuid4()), extra={**extra, "converted_from": session_id})
+
+
+def _counted_once(session: SessionMeta, path: StrPath) -> SessionMeta:
+    """Return the meta that says how much of a fork, the session at *path*, was said before it: the lines do no more."""
+    inherited = 0 if session.parent_id is None else load_session(path).inherited
+    return attrs.evolve(session, extra={**session.extra, INHERITED: inherited}) if inherited else session
 
 
 def _began(session: SessionMeta, path: StrPath) -> dt.datetime:

@@ -36,6 +36,8 @@ from .items import ResponseItem, is_item
 _AT_ONCE = 64 * 1024
 # How long after the meta a fork's copies may be written, in seconds.
 _COPYING = 2.0
+# In the meta of a session that was converted: how many of its items are counted in the one that it was forked from.
+INHERITED = "rolloutlog_inherited"
 NO_BASE = "the history that the session was forked from is not there"
 _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 
@@ -158,6 +160,8 @@ def load_until(path: StrPath, end: int | None, max_line: int = MAX_LINE) -> Save
     saved = _loaded(path, end, max_line)
     if saved.parents:
         return attrs.evolve(saved, inherited=_copied(saved, max_line))
+    if type(inherited := saved.session.extra.get(INHERITED)) is int:
+        return attrs.evolve(saved, inherited=max(0, min(inherited, len(saved.items))))
     return saved if "history_base" not in saved.session.extra else _with_base(saved, max_line)
 
 

@@ -22,6 +22,7 @@ from strategies import entries, metas
 import rolloutlog
 from rolloutlog import LogEntry, Message, RolloutRecorder, SessionMeta, SessionStateSnapshot, convert, load_session
 from rolloutlog._codec import LineEncoder, wire
+from rolloutlog._layout import rollout_path
 from rolloutlog._lines import MAX_RECORDED
 from rolloutlog.exceptions import InvalidItemError, InvalidRolloutError, SessionNotFoundError
 
@@ -336,6 +337,31 @@ def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
         convert(old, format="flat", home=tmp_path / "new")
 
     assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_a_fork_inherited_is_counted_once_after_it_is_converted(tmp_path, copied):
+    """Whether its history was copied into its file or stands in another one."""
+    ids = [str(uuid.UUID(int=number)) for number in (1, 2)]
+    home = tmp_path / "home"
+    parent = rollout_path(home, 1753283006, ids[0])
+    parent.parent.mkdir(parents=True)
+    written(parent, "envelope", SessionMeta(ids[0], TIME), [Message.user("a"), Message.assistant("b")], b"")
+    history = parent.read_bytes()
+    base = {} if copied else {"history_base": {"thread_id": ids[0], "end_byte_offset": len(history)}}
+    fork = rollout_path(home, 1753283007, ids[1])
+    own = SessionMeta(ids[1], TIME, extra={"forked_from_id": ids[0], **base})
+    late = line({"timestamp": "2099-01-01T00:00:00.000Z", "type": "response_item", "payload": wire(Message.user("c"))})
+    written(fork, "envelope", own, [*([history] if copied else []), late], b"")
+
+    flat = convert(fork, format="flat", home=tmp_path / "flat")
+    back = convert(flat, format="envelope", home=tmp_path / "back")
+
+    for path in (fork, flat, back):
+        saved = load_session(path)
+        assert [item.text for item in saved.items[: saved.inherited]] == ["a", "b"]
+        assert [item.text for item in saved.items[saved.inherited :]] == ["c"]
+        assert saved.session.parent_id == ids[0]
 
 
 FULL = """
