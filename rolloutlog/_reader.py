@@ -92,7 +92,7 @@ class SavedSession:
         """The calls that the model sees and that have no output, in order."""
         return orphan_calls(self.context)
 
-    def to_input(self, *, orphans: Orphans = "close") -> list[dict[str, Any]]:
+    def to_input(self, *, orphans: Orphans = "close") -> list[Any]:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.context, orphans=orphans)
 
