@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 Format: TypeAlias = Literal["flat", "envelope"]
+# Which items a line takes back: so many of the last, all, or reasoning at the end. The last is worked out where it is
+# read, so that nothing else goes with it if somebody says more just before.
+TakenBack: TypeAlias = int | Literal["all", "reasoning"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
@@ -277,12 +280,15 @@ class LineEncoder:
         records = "record was" if count == 1 else "records were"
         return self._own_line("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count})
 
-    def taken_back(self, count: int | None) -> bytes:
-        """Return a log line that takes the last *count* items back, or all of them; no hook can withhold it."""
-        if count is None:
-            return self._own_line("INFO", "all items were taken back", {"taken_back": "all"})
-        items = "the last item was" if count == 1 else f"the last {count:,} items were"
-        return self._own_line("INFO", f"{items} taken back", {"taken_back": count})
+    def taken_back(self, what: TakenBack) -> bytes:
+        """Return a log line that takes so many of the last items back, or the others; no hook can withhold it."""
+        if what == "all":
+            items = "all items were"
+        elif what == "reasoning":
+            items = "reasoning at the end was"
+        else:
+            items = "the last item was" if what == 1 else f"the last {what:,} items were"
+        return self._own_line("INFO", f"{items} taken back", {"taken_back": what})
 
     def _encoded(self, value: Entry, record: Wire) -> bytes:
         try:

@@ -13,7 +13,7 @@ from ._codec import from_line
 from ._envelope import SURROUNDINGS
 from ._models import OWN, LogEntry, OtherEntry
 from .exceptions import InvalidItemError
-from .items import Message, Other, ResponseItem
+from .items import Message, Other, Reasoning, ResponseItem
 
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
 Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
@@ -74,12 +74,17 @@ class Seen:
             self._begin_anew(earlier)
             self._shorten(length)
 
-    def _take_back(self, count: object) -> None:
-        """Forget the last *count* items, and each turn that began in them."""
-        if count != "all" and not (type(count) is int and count > 0):
-            return
-        left = max(0, len(self.items) - count) if isinstance(count, int) else 0
+    def _take_back(self, what: object) -> None:
+        """Forget so many of the last items, or all, or the reasoning at the end; and each turn that began in them."""
         seen = self.items
+        left = len(seen)
+        if what == "all":
+            left = 0
+        elif what == "reasoning":
+            while left and isinstance(seen[left - 1], Reasoning):
+                left -= 1
+        elif type(what) is int and what > 0:
+            left = max(0, left - what)
         self._turns[:] = [(began, length) for began, length in self._turns if began is not seen or length < left]
         self._shorten(left)
 

@@ -176,7 +176,7 @@ class RolloutRecorder:
         """
         if count is not None and count < 1:
             raise ValueError(f"at least one item is taken back, not {count}")
-        self._put_one(self._encoder.taken_back(count), timeout)
+        self._put_one(self._encoder.taken_back("all" if count is None else count), timeout)
 
     def _put_one(self, line: bytes, timeout: float) -> None:
         """Hand over one line; an empty one was withheld by the `redact` hook."""

@@ -46,7 +46,8 @@ class Session:
     """
 
     # Under `_order`: the appends to `items` and `_rewrites`, and the hand-over of their lines, so that both stand in
-    # the same order; and `_loose`, which goes to zero at the first record. `_state` is set by whoever sets the state.
+    # the same order; and `_is_torn`, whether reasoning stands at the end since a kill, until the first record. `_state`
+    # is set by whoever sets the state.
 
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
@@ -56,7 +57,7 @@ class Session:
         self.items: list[ResponseItem] = list(saved.items)
         self._state = saved.state
         self._rewrites = list(saved.rewrites)
-        self._loose = _loose_at_end(saved.context)
+        self._is_torn = bool(saved.context) and isinstance(saved.context[-1], Reasoning)  # never a model's last word
         self._order = fork_safe_lock()
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
@@ -78,7 +79,7 @@ class Session:
         entries = list(filter(is_item, map(decode_first, lines)))
         with self._order:
             # Reasoning that a kill tore from what it led to must not seem to lead to what is said now.
-            first = [self.recorder._encoder.taken_back(self._loose)] if self._loose and lines else []
+            first = [self.recorder._encoder.taken_back("reasoning")] if self._is_torn and lines else []
             self.recorder._put([*first, *lines], filtered, timeout)
             self._note_rewrites(first)
             self.items += entries
@@ -92,7 +93,7 @@ class Session:
         """
         if count is not None and count < 1:
             raise ValueError(f"at least one item is taken back, not {count}")
-        line = self.recorder._encoder.taken_back(count)
+        line = self.recorder._encoder.taken_back("all" if count is None else count)
         with self._order:
             self.recorder._put_one(line, _TIMEOUT)
             self._note_rewrites([line])
@@ -103,7 +104,7 @@ class Session:
         for entry in map(decode_first, lines):
             if isinstance(entry, LogEntry):
                 self._rewrites.append((len(self.items), entry))
-                self._loose = 0
+                self._is_torn = False
 
     @property
     def context(self) -> list[ResponseItem]:
@@ -161,14 +162,6 @@ class Session:
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
         return f"<Session {what}, {self.recorder.state.name}, {self.path}>"
-
-
-def _loose_at_end(items: list[ResponseItem]) -> int:
-    """Return how many of *items*, the last ones, are reasoning, which is never the last that a model says."""
-    count = 0
-    while count < len(items) and isinstance(items[-1 - count], Reasoning):
-        count += 1
-    return count
 
 
 def session(

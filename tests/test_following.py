@@ -33,7 +33,7 @@ def lines_of(encoder: LineEncoder) -> list[bytes]:
         *said,
         encoder.taken_back(1),
         encoder.taken_back(2),
-        encoder.taken_back(None),
+        encoder.taken_back("all"),
         encoder.state({"n": 1}),
         *stamped,
         b"no JSON\n",

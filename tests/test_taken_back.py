@@ -97,7 +97,7 @@ def test_a_hook_cannot_withhold_it(home):
     assert rolloutlog.load_session(recorder.path).context == [ONE]
 
 
-STEPS = st.lists(st.one_of(st.integers(1, 3), st.none(), st.sampled_from([ONE, TWO, THREE])), max_size=12)
+STEPS = st.lists(st.one_of(st.integers(1, 3), st.just("all"), st.sampled_from([ONE, TWO, THREE])), max_size=12)
 
 
 @given(STEPS)
@@ -111,7 +111,7 @@ def test_any_steps_leave_what_a_list_has_left(steps):
             left.append(step)
         else:
             rewrites.append((len(items), decoder.decode(encoder.taken_back(step))))
-            del left[-step if step else 0 :]
+            del left[0 if step == "all" else -step :]
 
     assert context(items, rewrites) == left
 
@@ -155,6 +155,28 @@ def test_reasoning_at_the_end_is_taken_back_when_more_is_said(home):
         assert opened == left
         assert session.context == [ONE, ANSWER]
     assert rolloutlog.load_session(session.path).context == [ONE, ANSWER]
+
+
+def test_only_reasoning_is_taken_back_for_being_torn(home):
+    """What another object of the session recorded meanwhile, behind the reasoning, is not mistaken for it."""
+    with rolloutlog.session("torn") as first:
+        first.record(ONE, THOUGHT)
+        with rolloutlog.session("torn") as second:
+            first.record(ANSWER)
+            second.record(TWO)
+
+    assert rolloutlog.load_session(first.path).context == [ONE, THOUGHT, ANSWER, TWO]
+
+
+def test_reasoning_that_two_objects_find_torn_is_taken_back_once(home):
+    """Each of them says so at its first record, and nothing that came behind it goes with it."""
+    with rolloutlog.session("torn") as session:
+        session.record(ONE, THOUGHT, THOUGHT)
+    with rolloutlog.session("torn") as first, rolloutlog.session("torn") as second:
+        first.record(TWO)
+        second.record(THREE)
+
+    assert rolloutlog.load_session(first.path).context == [ONE, TWO, THREE]
 
 
 def test_reasoning_of_this_run_is_not_taken_back(home):

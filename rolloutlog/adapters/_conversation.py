@@ -14,7 +14,7 @@ from typing import Any
 
 from .._accept import to_item
 from .._api import GIVEN
-from .._codec import ItemLike, wire
+from .._codec import ItemLike, TakenBack, wire
 from .._following import Following
 from .._layout import resolve_home
 from .._locks import fork_safe_lock
@@ -30,6 +30,9 @@ _AS_TEXT = "text"  # a message's content was a string
 _UNTYPED = "untyped"  # there was no type
 _NULL = "null:"  # and the name of a key that held null, where the file has no such key
 _NULL_ACTION = "null:action."  # the same of a local shell call's action
+
+# How long a pop or a clear waits for room in the queue, in seconds.
+_TIMEOUT = 30.0
 
 
 class Conversation:
@@ -100,7 +103,7 @@ class Conversation:
         recorder, kept = self._open()
         with kept.turn:
             if kept.given(recorder):
-                _take_back(recorder, None)
+                _take_back(recorder, "all")
 
     def close(self, timeout: float = 30.0) -> None:
         """Close the file; closing again does nothing more."""
@@ -149,11 +152,8 @@ class _Kept:
                 return
             recorder.flush()
             items = self._following.seen().items
-            loose = 0
-            while loose < len(items) and isinstance(items[-1 - loose], Reasoning):
-                loose += 1
-            if loose:
-                _take_back(recorder, loose)
+            if items and isinstance(items[-1], Reasoning):
+                _take_back(recorder, "reasoning")
             self._begun = True
 
     def given(self, recorder: RolloutRecorder) -> list[bytes]:
@@ -166,8 +166,8 @@ class _Kept:
         return self._given
 
 
-def _take_back(recorder: RolloutRecorder, count: int | None) -> None:
-    recorder.take_back(count)
+def _take_back(recorder: RolloutRecorder, what: TakenBack) -> None:
+    recorder._put_one(recorder._encoder.taken_back(what), _TIMEOUT)
     recorder.flush()
 
 

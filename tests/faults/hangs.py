@@ -332,7 +332,7 @@ logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
 """,
     "an ack that nobody waits for": "recorder.shutdown()",
     "a slow disk": """
-recorder._writer.journal._system = slow = seam.FaultySystem()
+slow = stand_on(seam.FaultySystem())
 naps = iter([0.3] * 5)
 slow.before = lambda name, arguments: name == "write" and time.sleep(next(naps, 0))
 more(); say("main", number); sys.exit(0)
@@ -345,14 +345,14 @@ def begin_to_end(*arguments):
     ends.set()
     return go_inline(*arguments)
 recorder._writer.go_inline = begin_to_end
-recorder._writer.journal._system = held = seam.FaultySystem()
+held = stand_on(seam.FaultySystem())
 held.before = lambda name, arguments: name == "write" and ends.wait(60)
 more(); say("main", number)
 """,
     "a full disk": """
 import errno
 recorder.flush()
-recorder._writer.journal._system = failing = seam.FaultySystem()
+failing = stand_on(seam.FaultySystem())
 failing.arm(seam.Fault("write", 1, errno.ENOSPC, True)); recorder.record({"role": "user", "content": "no room"})
 logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLogger("rolloutlog").propagate = False
 """,
@@ -360,6 +360,10 @@ logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLo
 
 _EXIT = """
 recorder = rolloutlog.RolloutRecorder.create(home)
+def stand_on(system):
+    journal = recorder._writer.journal
+    journal._system = journal._tail._system = system
+    return system
 number = 0
 def more():
     global number
