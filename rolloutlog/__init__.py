@@ -19,9 +19,11 @@ from ._convert import convert
 from ._handler import RolloutHandler
 from ._input import to_input
 from ._layout import find_sessions
+from ._lineage import load_session
 from ._models import LogEntry, SessionMeta, SessionStateSnapshot
-from ._reader import SavedSession, iter_entries, load_session
+from ._reader import iter_entries
 from ._recorder import RolloutRecorder
+from ._saved import SavedSession
 from ._session import Session, session
 from ._version import __version__ as __version__
 from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem

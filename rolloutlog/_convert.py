@@ -18,9 +18,10 @@ from ._codec import Format, LineEncoder, wire
 from ._envelope import event_of
 from ._journal import Journal
 from ._layout import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
+from ._lineage import INHERITED, NO_BASE, iter_history, load_session
 from ._lines import MAX_LINE, longest
 from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
-from ._reader import INHERITED, NO_BASE, iter_history, load_head, load_session
+from ._reader import load_head
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
 

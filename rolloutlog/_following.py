@@ -14,9 +14,9 @@ import attrs
 from ._blocks import BLANK, Source, StrPath
 from ._codec import InvalidLine, decode_line
 from ._history import Seen, is_rewrite, seen_of
+from ._lineage import load_until
 from ._lines import MAX_LINE
 from ._models import Entry, LogEntry, OtherEntry
-from ._reader import load_until
 from .items import is_item
 
 # How much of what was read is compared before what follows it is taken for what was appended to it, in bytes.

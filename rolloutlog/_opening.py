@@ -20,9 +20,10 @@ from ._commands import WriterOptions
 from ._envelope import Numbering
 from ._journal import Journal
 from ._layout import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
+from ._lineage import load_session
 from ._locks import fork_safe_lock
 from ._models import SessionMeta, utc_timestamp
-from ._reader import SavedSession, load_session
+from ._saved import SavedSession
 from ._system import System, locked_folder
 from ._writer import Writer
 from .exceptions import InvalidRolloutError, SessionExistsError

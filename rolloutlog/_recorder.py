@@ -24,7 +24,7 @@ from ._commands import RecorderStats, State
 from ._layout import find_session
 from ._models import LogEntry, SessionMeta, SessionStateSnapshot
 from ._options import RecorderOptions, checked
-from ._reader import SavedSession
+from ._saved import SavedSession
 from ._system import REAL_SYSTEM, System
 from .exceptions import RecorderClosedError
 

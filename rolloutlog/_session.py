@@ -15,11 +15,12 @@ from ._codec import ItemLike, decode_first
 from ._history import context
 from ._input import Orphans, orphan_calls, to_input
 from ._layout import find_by_id, resolve_home
+from ._lineage import load_session
 from ._locks import fork_safe_lock
 from ._models import LogEntry, SessionStateSnapshot
 from ._options import RecorderOptions
-from ._reader import SavedSession, load_session
 from ._recorder import RolloutRecorder
+from ._saved import SavedSession
 from .exceptions import InvalidItemError, SessionExistsError
 from .items import Reasoning, ResponseItem, is_item
 
