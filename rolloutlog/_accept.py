@@ -42,21 +42,39 @@ def to_item(value: ItemLike) -> ResponseItem:
         return _from_mapping(value)
     convert = getattr(value, "to_dict", None)
     if not callable(convert) or isinstance(value, type):
-        problem = f"is no item, no dict and has no to_dict(), but {type(value).__name__}"
-        raise InvalidItemError("item", problem)
+        raise InvalidItemError("item", _what_it_is(value))
     try:
         converted = convert()
     except Exception as error:
         raise InvalidItemError(type(value).__name__, f"its to_dict() raised {type(error).__name__}") from error
     if not isinstance(converted, Mapping):
         raise InvalidItemError(type(value).__name__, f"its to_dict() returned no dict, but {type(converted).__name__}")
+    if "type" not in converted and "role" not in converted:
+        hint = _OUTPUT if isinstance(converted.get("output"), list) else ""
+        raise InvalidItemError(type(value).__name__, f"has no 'type', so it is no item{hint}")
     return _from_mapping(without_parsed(converted))
+
+
+_OUTPUT = "; what a response holds is recorded by record(*response.output)"
+_EVENT = "is an event of a stream, no item; its last event has the response, and what that holds is recorded by"
+
+
+def _what_it_is(value: object) -> str:
+    """Return what is wrong with *value*, which can be made no item."""
+    problem = f"is no item, no dict and has no to_dict(), but {type(value).__name__}"
+    if isinstance(value, list | tuple):
+        return f"{problem}; several are passed one by one, as in record(*items)"
+    if isinstance(value, str):
+        return f"{problem}; a text needs a role, as in {{'role': 'user', 'content': text}}"
+    return problem
 
 
 def _from_mapping(mapping: Mapping[str, Any]) -> ResponseItem:
     kind = mapping.get("type", "message" if "role" in mapping else None)
     if not isinstance(kind, str):
         raise InvalidItemError("item", "is a dict without a 'type' that is a string")
+    if kind.startswith("response."):
+        raise InvalidItemError(kind, f"{_EVENT} record(*event.response.output)")
     if "record_type" in mapping:
         raise InvalidItemError(kind, "may not hold 'record_type', which marks lines that are no items")
     if kind == "message":

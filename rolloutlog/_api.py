@@ -54,6 +54,25 @@ _FREE: Mapping[str, frozenset[str]] = {
 }
 _TYPES = frozenset().union(_REFUSED, _NULLABLE, _FREE)
 
+# Kinds that the API does not take without an id, or that say by it which other item they mean.
+_KNOWN_BY_ID = frozenset(
+    {
+        "code_interpreter_call",
+        "computer_call",
+        "file_search_call",
+        "image_generation_call",
+        "item_reference",
+        "local_shell_call",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_call",
+        "mcp_list_tools",
+        "program",
+        "program_output",
+        "web_search_call",
+    }
+)
+
 
 def accepted(item: Mapping[str, Any]) -> Wire:
     """Return *item*, a wire dict, as the API takes it in its input: a new dict, sharing what stays as it is."""
@@ -61,6 +80,13 @@ def accepted(item: Mapping[str, Any]) -> Wire:
     if item.get("type") == "message" and item.get("role") != "assistant":
         taken.pop("id", None)  # what is said to the model has none
     return taken
+
+
+def without_id(item: Wire) -> Wire:
+    """Return *item*, a wire dict, without its id, if the API takes its kind without."""
+    if item.get("type") not in _KNOWN_BY_ID:
+        item.pop("id", None)
+    return item
 
 
 def _accepted(value: Mapping[str, Any], where: str) -> Wire:

@@ -272,6 +272,19 @@ class Compaction(Other, kind="compaction"):
     encrypted_content = _Text()
 
 
+class CompactionTrigger(Other, kind="compaction_trigger"):
+    """The API is asked to compact what stands before it."""
+
+    __slots__ = ()
+
+
+class ConfigurationUpdate(Other, kind="configuration_update"):
+    """How the model is to think and to answer from here on."""
+
+    __slots__ = ()
+    reasoning = _Any()
+
+
 class ItemReference(Other, kind="item_reference"):
     """An item that the API keeps, by its id."""
 

@@ -31,8 +31,10 @@ from ._kinds import (
     ApplyPatchCallOutput,
     CodeInterpreterCall,
     Compaction,
+    CompactionTrigger,
     ComputerCall,
     ComputerCallOutput,
+    ConfigurationUpdate,
     CustomToolCall,
     CustomToolCallOutput,
     FileSearchCall,
@@ -78,8 +80,10 @@ __all__ = [
     "ApplyPatchCallOutput",
     "CodeInterpreterCall",
     "Compaction",
+    "CompactionTrigger",
     "ComputerCall",
     "ComputerCallOutput",
+    "ConfigurationUpdate",
     "ContentPart",
     "CustomToolCall",
     "CustomToolCallOutput",
@@ -253,10 +257,12 @@ class FunctionCallOutput(Textual):
 
     @classmethod
     def of(cls, call: FunctionCall | LocalShellCall, output: str | Iterable[ContentPart]) -> FunctionCallOutput:
-        """The answer to *call*."""
+        """The answer to *call*; it has the ``caller`` of the call, if there is one: a program of the model's."""
         if call.call_id is None:
             raise InvalidItemError(f"{call.type}.call_id", "is None, so nothing can answer it")
-        return cls(call.call_id, output if isinstance(output, str) else tuple(output))
+        caller = call.extra.get("caller")
+        extra = {} if caller is None else {"caller": caller}
+        return cls(call.call_id, output if isinstance(output, str) else tuple(output), extra=extra)
 
     @property
     def text(self) -> str:

@@ -19,8 +19,10 @@ from api_schema import Refusal, refused_item
 Item = dict[str, Any]
 Model = Callable[[list[Item]], list[Item]]
 
-# Which item answers a call that the API waits for. A local shell call may be answered as Codex does, by a function call
-# output. Other calls (web search, code interpreter, ...) are answered on the API's side.
+# Which item answers a call that has its answer in another item. A local shell call may be answered as Codex does, by a
+# function call output. Other calls (web search, code interpreter, ...) hold their answers themselves. That the API asks
+# for the answer is known of the calls that it waits for; of tools that it searches and programs that it runs by itself,
+# the vendor's Agents SDK takes care to send none without.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "function_call": ("function_call_output",),
     "custom_tool_call": ("custom_tool_call_output",),
@@ -28,6 +30,9 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "shell_call": ("shell_call_output",),
     "apply_patch_call": ("apply_patch_call_output",),
     "computer_call": ("computer_call_output",),
+    "tool_search_call": ("tool_search_output",),
+    "mcp_approval_request": ("mcp_approval_response",),
+    "program": ("program_output",),
 }
 OUTPUTS = frozenset(output for outputs in ANSWERS.values() for output in outputs)
 
@@ -97,7 +102,18 @@ def refused(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:
         return Refusal("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     looks = (refused_item(item, f"input[{index}]") for index, item in enumerate(items))
     refusal = next(filter(None, looks), None)
-    return refusal or _refused_calls(items) or _refused_reasoning(items, followers)
+    return refusal or _refused_ids(items) or _refused_calls(items) or _refused_reasoning(items, followers)
+
+
+def _refused_ids(items: Sequence[Item]) -> Refusal | None:
+    seen: set[str] = set()
+    for item in items:
+        item_id = item.get("id")
+        if item_id in seen and item["type"] != "local_shell_call_output":
+            problem = f"Duplicate item found with id {item_id}. Remove duplicate items from your input and try again."
+            return Refusal(problem, "input")
+        seen |= {item_id} - {None}
+    return None
 
 
 def _refused_calls(items: Sequence[Item]) -> Refusal | None:
@@ -109,16 +125,27 @@ def _refused_calls(items: Sequence[Item]) -> Refusal | None:
             waiting[call_id or item["id"]] = item
             asked |= {one: kind for one in (call_id, item.get("id")) if one}
         elif kind in OUTPUTS:
-            call_id = item.get("id") if kind == "local_shell_call_output" else call_id
+            call_id = item.get(_ANSWERED_BY.get(kind, "call_id"))
+            if call_id is None and kind == "tool_search_output":  # of what the API searched by itself
+                call_id = next((key for key, call in waiting.items() if call["type"] == "tool_search_call"), None)
             if call_id is None:
                 continue  # the output of a tool that no model asked for
             if kind not in ANSWERS.get(asked.get(call_id, ""), ()):
-                called = kind.replace("_", " ")
-                return Refusal(f"No tool call found for {called} with call_id {call_id}.", "input")
+                return Refusal(_NO_CALL.get(kind, "No tool call found for {} with call_id {}.").format(
+                    kind.replace("_", " "), call_id), "input")  # fmt: skip
             waiting = {key: call for key, call in waiting.items() if call_id not in (key, call.get("id"))}
+    running = {item["caller"].get("caller_id") for item in items if item.get("caller")}
     for call_id, call in waiting.items():
-        return Refusal(f"No tool output found for {call['type'].replace('_', ' ')} {call_id}.", "input")
+        if call["type"] != "program" or call_id not in running:
+            return Refusal(f"No tool output found for {call['type'].replace('_', ' ')} {call_id}.", "input")
     return None
+
+
+# Where an output says what it answers, and what is said of one that answers nothing; unless as most do.
+_ANSWERED_BY = {"local_shell_call_output": "id", "mcp_approval_response": "approval_request_id"}
+_NO_CALL = {
+    "mcp_approval_response": "The following MCP approval requests have {}s but weren't passed as input: {}.",
+}
 
 
 def _refused_reasoning(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:

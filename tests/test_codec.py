@@ -509,7 +509,13 @@ class Raises:
     ("value", "message"),
     [
         (None, "item: is no item, no dict and has no to_dict(), but NoneType"),
-        ("xyzzy", "item: is no item, no dict and has no to_dict(), but str"),
+        ("xyzzy", ("item: is no item, no dict and has no to_dict(), but str; "
+                   "a text needs a role, as in {'role': 'user', 'content': text}")),
+        (["xyzzy"], ("item: is no item, no dict and has no to_dict(), but list; "
+                     "several are passed one by one, as in record(*items)")),
+        ({"type": "response.completed"}, ("response.completed: is an event of a stream, no item; its last event has "
+                                          "the response, and what that holds is recorded by "
+                                          "record(*event.response.output)")),
         (FromSdk, "item: is no item, no dict and has no to_dict(), but type"),
         (InputText("xyzzy"), "item: is no item, no dict and has no to_dict(), but InputText"),
         (SessionStateSnapshot({"a": 1}), "item: is a dict without a 'type' that is a string"),

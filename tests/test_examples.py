@@ -198,13 +198,13 @@ def guide(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "type": "function_call",
             "name": "opening_hours",
             "arguments": json.dumps({"place": place}),
-            "id": f"fc{number}",
         }
         for place in ("Pantheon", "Colosseum")
         if place in json.dumps(history[-1])
     ]
     thought = {"type": "reasoning", "id": f"rs{number}", "summary": [], "encrypted_content": "gAAAAB"}
-    return [thought, *({**call, "call_id": f"call{number}_{place}"} for place, call in enumerate(calls))]
+    ids = [{"id": f"fc{number}_{place}", "call_id": f"call{number}_{place}"} for place in range(len(calls))]
+    return [thought, *(call | named for call, named in zip(calls, ids, strict=True))]
 
 
 @pytest.mark.once  # the SDKs themselves are met in other tests, in more than one release

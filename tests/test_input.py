@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import items
 
+from rolloutlog._calls import NO_OUTPUT
 from rolloutlog._codec import wire
-from rolloutlog._input import NO_OUTPUT, orphan_calls, to_input
+from rolloutlog._input import orphan_calls, to_input
 from rolloutlog.exceptions import InvalidItemError, OrphanCallError
 from rolloutlog.items import (
     ExecAction,
@@ -33,6 +34,10 @@ OUTPUT = FunctionCallOutput("call_1", "sunny")
 SHELL = LocalShellCall("lsh_1", "call_2", "completed", ExecAction(["ls"]))
 CUSTOM = Other({"type": "custom_tool_call", "call_id": "call_3", "name": "patch", "input": "x"})
 SEARCH = Other({"type": "web_search_call", "id": "ws_1", "status": "completed"})
+PROGRAM = Other({"type": "program", "id": "pg_1", "call_id": "call_p", "code": "", "fingerprint": "x"})
+SEARCHED = Other({"type": "tool_search_call", "id": "tsc_1", "call_id": None, "execution": "server", "arguments": {}})
+HOSTED = Other({"type": "shell_call", "call_id": "call_5", "environment": {"type": "container_reference"}})
+APPROVAL = Other({"type": "mcp_approval_request", "id": "mcpr_1", "name": "f", "server_label": "s", "arguments": "{}"})
 SCREEN = Other({"type": "computer_call", "id": "cu_1", "call_id": "call_4", "action": {"type": "screenshot"}})
 
 
@@ -144,17 +149,117 @@ def test_an_orphaned_call_is_answered_right_behind_it():
             Other({"type": "apply_patch_call", "call_id": "c", "operation": {}}),
             {"type": "apply_patch_call_output", "call_id": "c", "status": "failed", "output": NO_OUTPUT},
         ),
+        (
+            Other({"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}}),
+            {
+                "type": "shell_call_output",
+                "call_id": "c",
+                "output": [{"stdout": "", "stderr": NO_OUTPUT, "outcome": {"type": "exit", "exit_code": 1}}],
+            },
+        ),
+        (
+            Other({"type": "tool_search_call", "call_id": "c", "execution": "client", "arguments": {}}),
+            {
+                "type": "tool_search_output",
+                "call_id": "c",
+                "execution": "client",
+                "status": "incomplete",
+                "tools": [],
+            },
+        ),
+        (
+            APPROVAL,
+            {
+                "type": "mcp_approval_response",
+                "approval_request_id": "mcpr_1",
+                "approve": False,
+                "reason": NO_OUTPUT,
+            },
+        ),
     ],
 )
 def test_each_kind_of_call_has_its_kind_of_answer(call, answer):
-    """A local shell call is answered as real Codex answers it."""
+    """A local shell call is answered as real Codex answers it; what nobody approved is not."""
     assert to_input([call])[1] == answer
+    assert orphan_calls([call]) == [call]
+
+
+def test_an_answer_names_the_caller_of_its_call():
+    """A program of the model's waits for it."""
+    caller = {"type": "program", "caller_id": "call_p"}
+    calls = [FunctionCall("f", "{}", "call_1", extra={"caller": caller}), Other({**wire(CUSTOM), "caller": caller})]
+
+    assert [raw["caller"] for raw in to_input([PROGRAM, *calls])[1:]] == [caller] * 4
+    assert FunctionCallOutput.of(calls[0], "x").extra == {"caller": caller}
+    assert FunctionCallOutput.of(CALL, "x").extra == {}
 
 
 @pytest.mark.parametrize("call", [SCREEN, LocalShellCall(None, None, "completed", ExecAction(["ls"]))])
 def test_a_call_that_no_text_can_answer_is_left_out(call):
     """A screenshot cannot be made up, and nothing answers a call that has no id."""
     assert taken(HELLO, call, HELLO) == ["message user", "message user"]
+
+
+@pytest.mark.parametrize("call", [PROGRAM, SEARCHED, HOSTED], ids=lambda call: call.type)
+def test_a_call_that_the_api_would_have_answered_is_left_out(call):
+    """Its output comes in the same answer, whose end was lost; so nobody is asked for it, and none is made up."""
+    assert taken(HELLO, THOUGHT, call, HELLO) == ["message user", "message user"]
+    assert orphan_calls([call]) == []
+    with pytest.raises(OrphanCallError):
+        to_input([call], orphans="raise")
+
+
+def test_a_program_that_waits_for_a_tool_stays():
+    """It goes on in a later answer, and so does what it lets the API run."""
+    caller = {"type": "program", "caller_id": "call_p"}
+    call = FunctionCall("f", "{}", "call_1", extra={"caller": caller})
+    hosted = Other({**wire(HOSTED), "caller": caller})
+
+    assert taken(PROGRAM, call, OUTPUT) == [
+        "program call_p",
+        "function_call call_1",
+        "function_call_output call_1",
+    ]
+    assert taken(PROGRAM, hosted) == ["program call_p", "shell_call call_5"]
+
+
+@pytest.mark.parametrize(
+    ("call", "output"),
+    [
+        (PROGRAM, {"type": "program_output", "id": "po_1", "call_id": "call_p", "result": "", "status": "completed"}),
+        (SEARCHED, {"type": "tool_search_output", "id": "tso_1", "call_id": None, "tools": []}),
+        (HOSTED, {"type": "shell_call_output", "id": "sho_1", "call_id": "call_5", "output": []}),
+        (APPROVAL, {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}),
+    ],
+    ids=lambda value: value.type if isinstance(value, Other) else "",
+)
+def test_a_call_and_its_output_stay(call, output):
+    """Also where the API gave the output, and where the two have no call id in common."""
+    assert len(to_input([HELLO, call, output], orphans="raise")) == 3
+    assert orphan_calls([call, Other(output)]) == []
+
+
+def test_of_searches_without_ids_the_first_output_is_the_first_ones():
+    """The one that has none is left out."""
+    output = {"type": "tool_search_output", "id": "tso_1", "call_id": None, "tools": []}
+    later = Other({**wire(SEARCHED), "id": "tsc_2"})
+
+    assert taken(SEARCHED, later, output) == ["tool_search_call tsc_1", "tool_search_output tso_1"]
+
+
+def test_an_approval_that_nobody_asked_for_is_left_out():
+    """The API wants to see the request."""
+    assert taken({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}, HELLO) == [
+        "message user"
+    ]
+
+
+def test_to_compact_is_asked_for_at_the_end_alone():
+    """Once it was done, the API would refuse that it is asked for further up."""
+    trigger, compacted = Other({"type": "compaction_trigger"}), Other({"type": "compaction", "encrypted_content": "x"})
+
+    assert [raw["type"] for raw in to_input([HELLO, trigger])] == ["message", "compaction_trigger"]
+    assert [raw["type"] for raw in to_input([HELLO, trigger, compacted])] == ["message", "compaction"]
 
 
 def test_calls_made_at_once_are_answered_one_by_one():
@@ -228,7 +333,63 @@ def test_reasoning_before_a_call_that_is_left_out_goes_with_it():
     assert taken(HELLO, THOUGHT, SCREEN) == ["message user"]
 
 
-@given(st.lists(st.sampled_from([HELLO, ANSWER, THOUGHT, CALL, OUTPUT, SHELL, CUSTOM, SEARCH, SCREEN]), max_size=8))
+def test_what_came_with_reasoning_that_is_left_out_has_no_id():
+    """By its id the API would know that the reasoning is missing; later reasoning, and what is said, end that."""
+    later = Reasoning("rs_2", ())
+
+    assert [raw.get("id") for raw in to_input([THOUGHT, SCREEN, CALL, OUTPUT, ANSWER])] == [None, None, "msg_1"]
+    assert [raw.get("id") for raw in to_input([THOUGHT, SCREEN, later, CALL, OUTPUT])] == ["rs_2", "fc_1", None]
+
+
+@pytest.mark.parametrize("said", ["additional_tools", "configuration_update", "compaction_trigger"])
+def test_what_is_said_to_the_model_did_not_come_of_its_reasoning(said):
+    """Of the newer kinds, too."""
+    assert taken(HELLO, THOUGHT, {"type": said, "id": "x"}) == ["message user", f"{said} x"]
+
+
+# --- ids --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_ids_calls_and_outputs_still_belong_together():
+    """An API that kept nothing is not asked for what it does not know."""
+    recorded = [
+        HELLO,
+        Reasoning("rs_1", (), encrypted_content="x"),
+        CALL,
+        OUTPUT,
+        ANSWER,
+        Other({**wire(CUSTOM), "id": "y"}),
+    ]
+
+    made = to_input(recorded, ids=False)
+
+    assert not any("id" in raw for raw in made)
+    assert [raw.get("call_id") for raw in made] == [None, None, "call_1", "call_1", None, "call_3", "call_3"]
+    assert to_input(recorded) != made
+
+
+@pytest.mark.parametrize("orphans", ["close", "keep", "raise"])
+def test_without_ids_reasoning_that_says_nothing_else_is_left_out(orphans):
+    """A summary or an encrypted text say something; an id alone is a question to who kept the text."""
+    kept = [THOUGHT, Reasoning("rs_2", (), encrypted_content="x")]
+
+    made = to_input([Reasoning("rs_0", ()), *kept, ANSWER], orphans=orphans, ids=False)
+
+    assert [raw["type"] for raw in made] == ["reasoning", "reasoning", "message"]
+    assert made[0]["summary"]
+
+
+@pytest.mark.parametrize("kind", ["web_search_call", "mcp_approval_request", "item_reference", "program"])
+def test_ids_that_the_api_requires_stay(kind):
+    """What they mean is in nothing else."""
+    assert to_input([{"type": kind, "id": "x_1"}], orphans="keep", ids=False) == [{"type": kind, "id": "x_1"}]
+
+
+# All of a piece.
+_ANY = [HELLO, ANSWER, THOUGHT, CALL, OUTPUT, SHELL, CUSTOM, SEARCH, SCREEN, PROGRAM, SEARCHED, HOSTED, APPROVAL]
+
+
+@given(st.lists(st.sampled_from(_ANY), max_size=8))
 def test_a_closed_input_has_no_orphans(recorded):
     """Closed once, it needs no closing; and nothing but what must go is missing."""
     closed = to_input(recorded)

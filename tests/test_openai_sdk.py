@@ -205,7 +205,7 @@ def test_the_final_response_of_a_stream_records_the_same(home):
     for turn in range(3):
         recorded = []
         for way in (at_once, by_events, by_helper):
-            with ResponsesServer(lambda given: sdk_agent.Model()(given)) as server, client(server) as api:
+            with ResponsesServer(sdk_agent.Model(first=turn)) as server, client(server) as api:
                 output = way(api.responses, asked)
             with rolloutlog.session(f"{way.__name__} {turn}") as session:
                 session.record(*output)
