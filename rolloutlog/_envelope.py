@@ -54,6 +54,9 @@ class Envelope:
         """
         timestamp = utc_timestamp(self._clock())
         kind = line_type(record)
+        if record.get("type") == "reasoning" and record.get("id", "") is None:
+            # Codex from 0.34 to 0.135 writes none there, and skips the line where the id is null.
+            record = {key: value for key, value in record.items() if key != "id"}
         line = self._line({"timestamp": timestamp, "type": kind, "payload": record})
         if kind == "response_item" and line.count(b"{") + line.count(b"[") > MAX_DEPTH:
             plain(record, record["type"], 1)  # raises if these stand inside each other
