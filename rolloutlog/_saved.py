@@ -64,9 +64,9 @@ class SavedSession:
         """The calls that the model sees and that have no output, in order."""
         return orphan_calls(self.context)
 
-    def to_input(self, *, orphans: Orphans = "close") -> list[Any]:
+    def to_input(self, *, orphans: Orphans = "close", ids: bool = True) -> list[Any]:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
-        return to_input(self.context, orphans=orphans)
+        return to_input(self.context, orphans=orphans, ids=ids)
 
     def __repr__(self) -> str:
         counts = [f"{len(self.items):,} item{'' if len(self.items) == 1 else 's'}"]

@@ -112,9 +112,9 @@ class Session:
         """What the model sees of the items; see `SavedSession.context`."""
         return context(self.items, self._rewrites)
 
-    def to_input(self, *, orphans: Orphans = "close") -> list[Any]:
+    def to_input(self, *, orphans: Orphans = "close", ids: bool = True) -> list[Any]:
         """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
-        return to_input(self.context, orphans=orphans)
+        return to_input(self.context, orphans=orphans, ids=ids)
 
     @property
     def orphan_calls(self) -> list[ResponseItem]:
