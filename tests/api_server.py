@@ -11,13 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
 from typing import Any
 
 from api_schema import Refusal, refused_item
 
 Item = dict[str, Any]
 Model = Callable[[list[Item]], list[Item]]
+Followers = dict[str, list[str]]
 
 # Which item answers a call that has its answer in another item. A local shell call may be answered as Codex does, by a
 # function call output. Other calls (web search, code interpreter, ...) hold their answers themselves. That the API asks
@@ -47,10 +47,10 @@ class ResponsesServer:
     Attributes:
         accepted: the inputs that were taken, in order.
         refusals: why others were not.
-        followers: what the API remembers of its answers: by the id of reasoning, that of the item that it led to.
+        followers: what the API remembers of its answers: by the id of reasoning, those of what it led to.
     """
 
-    def __init__(self, model: Model, followers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, model: Model, followers: Mapping[str, list[str]] | None = None) -> None:
         # Owned by `_lock`: requests come on a thread each.
         self.accepted: list[list[Item]] = []
         self.refusals: list[Refusal] = []
@@ -91,12 +91,12 @@ class ResponsesServer:
         return output
 
 
-def refused(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:
+def refused(items: Sequence[Item], followers: Followers) -> Refusal | None:
     """Return why the API refuses *items* as its input, or `None` if it takes them.
 
     Args:
         items: the input.
-        followers: what the API remembers of its own answers: by the id of reasoning, that of the item that followed.
+        followers: what the API remembers of its own answers: by the id of reasoning, those of what it led to.
     """
     if not items:
         return Refusal("Missing required parameter: 'input'.", "input", "missing_required_parameter")
@@ -127,7 +127,7 @@ def _refused_calls(items: Sequence[Item]) -> Refusal | None:
         elif kind in OUTPUTS:
             call_id = item.get(_ANSWERED_BY.get(kind, "call_id"))
             if call_id is None and kind == "tool_search_output":  # of what the API searched by itself
-                call_id = next((key for key, call in waiting.items() if call["type"] == "tool_search_call"), None)
+                call_id = next((key for key, call in waiting.items() if _is_nameless_search(call)), None)
             if call_id is None:
                 continue  # the output of a tool that no model asked for
             if kind not in ANSWERS.get(asked.get(call_id, ""), ()):
@@ -141,6 +141,10 @@ def _refused_calls(items: Sequence[Item]) -> Refusal | None:
     return None
 
 
+def _is_nameless_search(call: Item) -> bool:
+    return call["type"] == "tool_search_call" and call.get("call_id") is None
+
+
 # Where an output says what it answers, and what is said of one that answers nothing; unless as most do.
 _ANSWERED_BY = {"local_shell_call_output": "id", "mcp_approval_response": "approval_request_id"}
 _NO_CALL = {
@@ -148,21 +152,22 @@ _NO_CALL = {
 }
 
 
-def _refused_reasoning(items: Sequence[Item], followers: dict[str, str]) -> Refusal | None:
+def _refused_reasoning(items: Sequence[Item], followers: Followers) -> Refusal | None:
     present = {item.get("id") for item in items}
     for index, item in enumerate(items):
         item_id = item.get("id")
         if item.get("type") != "reasoning":
             continue
         after = items[index + 1] if index + 1 < len(items) else {}
-        if not _is_models(after) or followers.get(str(item_id), after.get("id")) != after.get("id"):
+        required = followers.get(str(item_id), [after.get("id")])[0]
+        if not _is_models(after) or after.get("id") != required:
             problem = "was provided without its required following item."
             return Refusal(f"Item '{item_id}' of type 'reasoning' {problem}", "input")
-    for reasoning, follower in followers.items():
-        if follower in present and reasoning not in present:
-            kind = next(item.get("type", "message") for item in items if item.get("id") == follower)
-            problem = f"was provided without its required 'reasoning' item: '{reasoning}'."
-            return Refusal(f"Item '{follower}' of type '{kind}' {problem}", "input")
+    for item in items:
+        missing = [thought for thought, led_to in followers.items() if item.get("id") in led_to]
+        if missing and missing[0] not in present:
+            problem = f"was provided without its required 'reasoning' item: '{missing[0]}'."
+            return Refusal(f"Item '{item['id']}' of type '{item.get('type', 'message')}' {problem}", "input")
     return None
 
 
@@ -173,11 +178,18 @@ def _is_models(item: Item) -> bool:
     return not kind.endswith(("_output", "_response"))
 
 
-def _followers(output: list[Item]) -> dict[str, str]:
-    """Return for each reasoning in *output* the id of the item that follows it."""
-    return {
-        item["id"]: after["id"] for item, after in pairwise(output) if item["type"] == "reasoning" and "id" in after
-    }
+def _followers(output: list[Item]) -> Followers:
+    """Return for each reasoning in *output* the ids of what it led to: of all up to the next."""
+    found: Followers = {}
+    led_to: list[str] = []
+    for item, before in zip(output, [{}, *output], strict=False):
+        if item["type"] != "reasoning":
+            led_to += [item["id"]] if "id" in item else []
+        elif before.get("type") == "reasoning":  # several think as one
+            found[item["id"]] = led_to
+        else:
+            found[item["id"]] = led_to = []
+    return {thought: ids for thought, ids in found.items() if ids}
 
 
 # --- the wire ---------------------------------------------------------------------------------------------------------

@@ -48,15 +48,17 @@ class Model:
 
     Args:
         first: the number of its first answer, for one that goes on where another ended.
+        turns: what it does, turn by turn; unless it plans a trip.
     """
 
-    def __init__(self, first: int = 1) -> None:
+    def __init__(self, first: int = 1, turns: list[list[Item]] = _TURNS) -> None:
         self._numbers = itertools.count(first)
+        self._turns = turns
 
     def __call__(self, history: list[Item]) -> list[Item]:
         """Return the output items that come next."""
         shown = [_sense(item) for item in history]
-        for turn in _TURNS:
+        for turn in self._turns:
             missing = [item for item in turn if item["type"] != "reasoning" and _sense(item) not in shown]
             if len(missing) == sum(item["type"] != "reasoning" for item in turn):
                 missing = turn

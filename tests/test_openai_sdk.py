@@ -318,7 +318,7 @@ def kind(line: bytes) -> str | None:
         return None
 
 
-def go_on(whole: tuple[Path, dict[str, str]], cut: int, home: Path) -> list[Refusal]:
+def go_on(whole: tuple[Path, dict[str, list[str]]], cut: int, home: Path) -> list[Refusal]:
     """Let an agent go on in *home* with what is left of *whole*; return what the API refused, or check that it ends."""
     path, followers = whole
     rollout = path.read_bytes()[:cut]
