@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -55,9 +55,11 @@ def find_orphans(items: list[ResponseItem]) -> Orphans:
             for call_id in _ids(item):
                 for answer in _ANSWERS[kind]:
                     # Ids are not unique in the wild: of two calls with one id, the later is answered.
-                    queue = waiting.setdefault((answer, call_id), [])
-                    queue[:] = [*queue, index] if call_id == _NAMELESS else [index]
-        elif kind in _OUTPUTS and (ids := list(_ids(item))):
+                    if call_id == _NAMELESS:
+                        waiting.setdefault((answer, call_id), []).append(index)
+                    else:
+                        waiting[answer, call_id] = [index]
+        elif kind in _OUTPUTS and (ids := _ids(item)):
             queue = next((waiting[kind, call_id] for call_id in ids if waiting.get((kind, call_id))), [])
             if queue:
                 calls.discard(queue.pop(0) if ids == [_NAMELESS] else queue[0])
@@ -68,21 +70,18 @@ def find_orphans(items: list[ResponseItem]) -> Orphans:
     return Orphans(frozenset(calls - of_api), frozenset(torn), frozenset(outputs))
 
 
-def _ids(item: ResponseItem) -> Iterator[str]:
-    """Yield by what a call can be answered, or which call an output answers: the call's id; failing that, its own.
+def _ids(item: ResponseItem) -> list[str]:
+    """Return by what a call can be answered, or which call an output answers: the call's id; failing that, its own.
 
     Of an output that answers no call there is none: some tool spoke that no model had called.
     """
     kind = item.type
     call_id = key(item, "approval_request_id" if kind == "mcp_approval_response" else "call_id")
-    if kind.startswith("tool_search_") and call_id is None:
-        yield _NAMELESS
-        return
-    if call_id is not None:
-        yield call_id
-    own = key(item, "id")
-    if own is not None and (call_id is None or kind == "local_shell_call"):
-        yield own
+    if call_id is not None and kind != "local_shell_call":
+        return [call_id]
+    if kind in ("tool_search_call", "tool_search_output"):
+        return [_NAMELESS]
+    return [found for found in (call_id, key(item, "id")) if found is not None]
 
 
 def key(item: ResponseItem, name: str) -> str | None:

@@ -58,6 +58,7 @@ def orphan_calls(items: Iterable[ResponseItem]) -> list[ResponseItem]:
 def _closed(items: list[ResponseItem], ids: bool) -> list[Any]:
     """Return *items* for the API, with nothing left hanging."""
     found = find_orphans(items)
+    last = len(items) - 1
     answers = {index: marked_answer(items[index]) for index in found.calls}
     dropped = found.torn.union(index for index, answer in answers.items() if answer is None)
     loose = _loose_reasoning(items, found, dropped)
@@ -68,8 +69,9 @@ def _closed(items: list[ResponseItem], ids: bool) -> list[Any]:
             continue
         if index in loose:
             is_known = False
-        elif index not in dropped and not _is_outdated(items, index):
-            is_known = is_known or isinstance(item, Reasoning) or not _is_models(item)
+        elif index not in dropped and (index == last or item.type != "compaction_trigger"):  # taken as the last alone
+            if not is_known:
+                is_known = isinstance(item, Reasoning) or not _is_models(item)
             if ids or _says_something(item):
                 taken.append(_wire(item, ids and is_known))
             if (answer := answers.get(index)) is not None:
@@ -84,11 +86,6 @@ def _wire(item: ResponseItem, ids: bool) -> dict[str, Any]:
 def _says_something(item: ResponseItem) -> bool:
     """Whether *item* says anything to an API that does not know its id."""
     return not isinstance(item, Reasoning) or bool(item.encrypted_content or item.summary or item.content)
-
-
-def _is_outdated(items: list[ResponseItem], index: int) -> bool:
-    """Whether the item at *index* asked to compact what has been compacted since: the API takes it as the last only."""
-    return items[index].type == "compaction_trigger" and index < len(items) - 1
 
 
 def _loose_reasoning(items: list[ResponseItem], found: Found, dropped: frozenset[int] = frozenset()) -> set[int]:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the OpenAI SDK's own objects, read off its types: whatever an output can be."""
+"""Hypothesis strategies, read off the OpenAI SDK's types: whatever an output can be, and whatever an input."""
 
 from __future__ import annotations
 
@@ -90,6 +90,32 @@ def objects(kind: str) -> st.SearchStrategy[Any]:
 def sdk_object(wire: dict[str, Any]) -> Any:
     """Return *wire*, what the API sends for an output, as the SDK's own object."""
     return construct_type(value=wire, type_=OUTPUTS[wire["type"]])
+
+
+def inputs(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for what may be sent as *shape*, a TypedDict of the SDK: optional keys come or go."""
+    required, optional = {}, {}
+    for key, (inside, is_required) in api_schema.keys(shape).items():
+        # A null stands where it must: elsewhere it says no more than a key that is not there.
+        declared = inside if is_required else [option for option in inside if option is not type(None)]
+        (required if is_required else optional)[key] = _given(declared, depth + 1)
+    return st.fixed_dictionaries(required, optional={} if depth > _DEEPEST else optional)
+
+
+def _given(declared: list[Any], depth: int) -> st.SearchStrategy[Any]:
+    return st.one_of([st.deferred(lambda option=option: _given_one(option, depth)) for option in declared])
+
+
+def _given_one(declared: Any, depth: int) -> st.SearchStrategy[Any]:
+    if typing.get_origin(declared) is typing.Literal:
+        return st.sampled_from(typing.get_args(declared))
+    if api_schema.is_object(declared):
+        return inputs(declared, depth)
+    if (inside := api_schema.elements(declared)) is not None:
+        return st.lists(_given(inside, depth), max_size=0 if depth > _DEEPEST else 2)
+    if typing.get_origin(declared) is dict:
+        return st.dictionaries(_KEYS, _given(api_schema.options(typing.get_args(declared)[1]), depth), max_size=2)
+    return _PLAIN[declared]
 
 
 def _values(declared: Any, depth: int) -> st.SearchStrategy[Any]:

@@ -148,3 +148,13 @@ def test_every_kind_of_output_that_the_sdk_defines_has_a_class_that_names_its_ke
         unnamed = {key for key in keys if not hasattr(KINDS[kind], key)}
 
         assert unnamed <= {"created_by", "caller", "async", "svg_usage"}, kind
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("openai"), reason="needs the OpenAI SDK")
+def test_every_kind_of_input_that_the_sdk_defines_has_a_class():
+    """Also what no answer holds."""
+    import api_schema
+
+    kinds = {kind for shape in api_schema.item_types() for kind in api_schema.kinds(shape)}
+
+    assert kinds - FIVE <= KINDS.keys()

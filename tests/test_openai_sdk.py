@@ -22,7 +22,7 @@ from api_schema import Refusal
 from api_server import ResponsesServer
 from helpers import DEADLINE, start
 from hypothesis import HealthCheck, given, settings
-from sdk_objects import OUTPUTS, objects, sdk_object
+from sdk_objects import OUTPUTS, inputs, objects, sdk_object
 
 import rolloutlog
 
@@ -76,6 +76,44 @@ def test_any_output_comes_out_as_what_the_api_takes(kind, home):
         check()
         recorded = session.items
     assert rolloutlog.load_session(session.path).items == recorded
+
+
+@pytest.mark.parametrize("shape", api_schema.item_types(), ids=lambda shape: shape.__name__)
+def test_any_input_comes_out_as_it_was(shape, home):
+    """What a program may send, of each type that the SDK has for it, can be recorded and sent once more."""
+    with rolloutlog.session("inputs") as session:
+
+        @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+        @given(inputs(shape).filter(lambda given: "type" in given or "role" in given))
+        def check(given):
+            session.record(given, wait=False)
+            (taken,) = rolloutlog.to_input(session.items[-1:], orphans="keep")
+
+            assert without_nulls(taken) == without_nulls(in_full(given))
+
+        check()
+        recorded = session.items
+    assert rolloutlog.load_session(session.path).items == recorded
+
+
+def in_full(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a program sends in the one form in which we do: without the short form of a message, or its id."""
+    if given.get("type") == "reasoning":
+        return {key: held for key, held in given.items() if key != "status"}
+    if given.get("type", "message") != "message":
+        return given
+    full = {"type": "message", **given}
+    if isinstance(given["content"], str):
+        kind = "output_text" if given["role"] == "assistant" else "input_text"
+        full["content"] = [{"type": kind, "text": given["content"]}]
+    return full
+
+
+def without_nulls(value: Any) -> Any:
+    """Return *value* without the keys that hold null, however deep: some are required, and mean nothing."""
+    if isinstance(value, dict):
+        return {key: without_nulls(held) for key, held in value.items() if held is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 # --- what must survive, by name ---------------------------------------------------------------------------------------
@@ -193,6 +231,43 @@ def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
     assert parsed.output_parsed == Trip(day=datetime.date(2026, 5, 1))
     assert rolloutlog.to_input(session.items, orphans="keep") == [message, call]
     assert b"parsed" not in session.path.read_bytes()
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_item_is_refused_with_what_to_record(home):
+    """A whole response, its list, its text and the events of a stream: none of them ends up in the file."""
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
+    with (
+        ResponsesServer(lambda history: [message]) as server,
+        client(server) as api,
+        rolloutlog.session("mistakes") as session,
+    ):
+        response = api.responses.create(model="m", input="Hi")
+        for mistake, word in [
+            (response, r"record\(\*response.output\)"),
+            (response.output, r"record\(\*items\)"),
+            ("Hi", "a text needs a role"),
+            *((event, r"record\(\*event.response.output\)") for event in api.responses.create(input="Hi", stream=True)),
+        ]:
+            with pytest.raises(rolloutlog.exceptions.InvalidItemError, match=word):
+                session.record(mistake)
+
+    assert session.items == []
+
+
+def test_an_output_of_a_kind_that_the_sdk_does_not_know_yet_is_kept(home):
+    """Whatever the SDK takes it for."""
+    sent = {"type": "hologram_call", "id": "h_1", "beam": {"x": [1, 2.5]}, "role": "assistant"}
+    with (
+        ResponsesServer(lambda history: [sent]) as server,
+        client(server) as api,
+        rolloutlog.session("hologram") as session,
+    ):
+        session.record(*api.responses.create(model="m", input="Hi").output)
+
+    assert session.to_input() == [sent]
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
