@@ -64,7 +64,7 @@ class Codex:
         self, rollout: Path, prompt: str, replies: Replies | dict[str, Replies] | None = None, **options: Any
     ) -> cage.Outcome:
         """Resume the session in *rollout*, which lies in this home, and say *prompt*. For *options* see `run`."""
-        if self.release.writes == "flat":
+        if self.release.habits.resumes_by == "path":
             how = ["-c", f"experimental_resume={rollout}"]
         else:
             how = ["resume", session_id(rollout)]
@@ -99,7 +99,7 @@ class Codex:
             ],
             env=self._environment(),
             cwd=str(self.workdir),
-            config=(str(self.home / "config.toml"), CONFIG),
+            config=(str(self.home / "config.toml"), self.release.habits.config + CONFIG),
             replies=replies,
             stdin=prompt if by_stdin else "",
             seconds=seconds,
@@ -125,7 +125,7 @@ class Codex:
             command=[str(self.release.binary), "app-server"],
             env=self._environment(),
             cwd=str(self.workdir),
-            config=(str(self.home / "config.toml"), CONFIG),
+            config=(str(self.home / "config.toml"), self.release.habits.config + CONFIG),
             replies=[],
             stdin="".join(json.dumps(message) + "\n" for message in messages),
             seconds=SECONDS,
@@ -141,7 +141,7 @@ class Codex:
             command=[str(self.release.binary), *arguments],
             env=self._environment(),
             cwd=str(self.workdir),
-            config=(str(self.home / "config.toml"), CONFIG),
+            config=(str(self.home / "config.toml"), self.release.habits.config + CONFIG),
             replies=[],
             seconds=SECONDS,
         )
@@ -154,6 +154,10 @@ class Codex:
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copyfile(rollout, target))
 
+    def goes_on(self, rollout: Path) -> Path:
+        """Return the file in which the session of *rollout* goes on now that it was resumed: that one, or a copy."""
+        return max(self.rollouts(), key=lambda path: path.stat().st_mtime_ns) if self.release.habits.copies else rollout
+
     def rollouts(self) -> list[Path]:
         """Return every rollout in this home, oldest first by name."""
         return sorted((self.home / "sessions").rglob("rollout-*.jsonl"), key=lambda path: path.name)
@@ -163,13 +167,15 @@ class Codex:
 
         Each call's id begins with *call_id*.
         """
-        if self.release.writes == "flat":
-            return [in_function("shell", {"command": ["bash", "-c", script]}, f"{call_id}_f"), locally(script, call_id)]
-        javascript = f"text(await tools.exec_command({json.dumps({'cmd': script})}));"
-        return [
-            in_function("exec_command", {"cmd": script}, f"{call_id}_f"),
-            in_custom_tool("exec", javascript, call_id),
-        ]
+        habits = self.release.habits
+        in_words = {"shell": {"command": ["bash", "-c", script]}, "shell_command": {"command": script}}
+        calls = [in_function(habits.shell, in_words.get(habits.shell, {"cmd": script}), f"{call_id}_f")]
+        if habits.other_shell == "local_shell":
+            calls.append(locally(script, call_id))
+        if habits.other_shell == "exec":
+            javascript = f"text(await tools.exec_command({json.dumps({'cmd': script})}));"
+            calls.append(in_custom_tool("exec", javascript, call_id))
+        return calls
 
     def _environment(self) -> dict[str, str]:
         home = {"HOME": str(self.home.parent), "CODEX_HOME": str(self.home)}

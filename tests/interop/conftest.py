@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from codex import Codex
+from other_releases import OTHERS
 from releases import FLAT, NEWEST, RELEASES, Release
 
 # With this variable set, as in CI, a program that is not there is a failure and not a reason to skip.
 REQUIRED = "ROLLOUTLOG_REQUIRE_INTEROP"
-# The releases whose format we write, and which can therefore go on with what is ours.
-WRITABLE = RELEASES
+# Which releases to run instead of the two that CI runs: versions with commas between, or "all".
+CHOSEN = "ROLLOUTLOG_INTEROP_RELEASES"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,10 +19,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `codex` with every release, one that takes `writable` with those whose format we write."""
-    for name, releases in (("codex", RELEASES), ("writable", WRITABLE), ("flat", (FLAT,)), ("newest", (NEWEST,))):
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, releases, ids=str, indirect=True)
+    """Run a test that takes `codex` or `writable` with every release, one that takes another with those it is about."""
+    chosen = chosen_releases()
+    about = {
+        "codex": chosen,
+        "writable": chosen,
+        "flat": [release for release in chosen if release is FLAT],
+        "newest": [release for release in chosen if release is NEWEST],
+        "whole": [release for release in chosen if release.habits.whole],
+        "in_place": [release for release in chosen if release.habits.whole and not release.habits.copies],
+        "envelope": [release for release in chosen if release.writes == "envelope"],
+        "listing": [release for release in chosen if release.habits.lists],
+    }
+    for name in about.keys() & set(metafunc.fixturenames):
+        metafunc.parametrize(name, about[name], ids=str, indirect=True)
+
+
+def chosen_releases() -> list[Release]:
+    """Return the releases to run: those that CI runs, unless the environment names others."""
+    names = os.environ.get(CHOSEN)
+    if not names:
+        return list(RELEASES)
+    pinned = {release.version: release for release in (*RELEASES, *OTHERS)}
+    wanted = list(pinned) if names == "all" else names.split(",")
+    if unknown := set(wanted) - set(pinned):
+        raise pytest.UsageError(f"{CHOSEN}: not pinned: {', '.join(sorted(unknown))}")
+    return [pinned[version] for version in wanted]
 
 
 @pytest.fixture
@@ -32,7 +55,7 @@ def codex(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
 
 @pytest.fixture
 def writable(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release whose format we write."""
+    """A real Codex of each release, which goes on with what we wrote."""
     return real(request.param, tmp_path)
 
 
@@ -45,6 +68,30 @@ def flat(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
 @pytest.fixture
 def newest(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
     """The newest real Codex."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release that has written all of a session when it ends."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def in_place(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release that goes on in the very file that it resumed, and writes all of it."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def envelope(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release that writes the envelope format."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release whose server can be asked for the sessions in a home."""
     return real(request.param, tmp_path)
 
 

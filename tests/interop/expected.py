@@ -7,21 +7,15 @@ standard library, and the rules are those that were seen in the real programs.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from habits import FLAT_KEYS
 from releases import Release
 
 Item = dict[str, Any]
 
-# What 0.20.0 knows of each kind; it drops every other key, and every item of another kind.
-FLAT_KEYS = {
-    "message": ("type", "id", "role", "content"),
-    "reasoning": ("type", "id", "summary", "content", "encrypted_content"),
-    "local_shell_call": ("type", "id", "call_id", "status", "action"),
-    "function_call": ("type", "id", "name", "arguments", "call_id"),
-    "function_call_output": ("type", "call_id", "output"),
-}
 # The newest keeps notes of its own on an item, and does not send them.
 NOTES = "internal_chat_message_metadata_passthrough"
 ABORTED = "aborted"
@@ -51,10 +45,13 @@ def history(release: Release, request: dict[str, Any], prompt: str) -> list[Item
         found.pop()
     asked = found.pop()
     assert text_of(asked) == prompt, asked
-    if release.writes == "flat":
+    if release.habits.front == "surroundings":
         assert is_context(found[0]), found[0]
-        return found[1:]
-    # For a session that another program wrote, the newest adds its own tools and instructions behind the history.
+        found.pop(0)
+    if release.habits.front == "instructions":
+        assert [found[0]["type"], found[1]["role"]] == ["additional_tools", "developer"], found[:2]
+        del found[:2]
+    # Behind the history, most put their tools, instructions and surroundings, newer ones unless they began the session.
     while found and (found[-1].get("role") == "developer" or is_context(found[-1])):
         found.pop()
     return found
@@ -62,38 +59,66 @@ def history(release: Release, request: dict[str, Any], prompt: str) -> list[Item
 
 def expected_history(release: Release, items: list[Item]) -> list[Item]:
     """Return what `history` must be when *release* resumes a rollout that holds *items*."""
-    rules = flat_history if release.writes == "flat" else envelope_history
-    return rules([item for item in items if item.get("role") != "system"])
-
-
-def flat_history(items: list[Item]) -> list[Item]:
-    """Apply the rules of 0.20.0: it merges what the assistant said, and answers calls in front of everything."""
-    answered = {item["call_id"] for item in items if item["type"] == "function_call_output"}
-    unanswered = [item for item in items if item["type"] == "function_call" and item["call_id"] not in answered]
-    kept: list[Item] = []
-    for item in items:
-        if item["type"] not in FLAT_KEYS:
-            continue
-        known = {key: item[key] for key in FLAT_KEYS[item["type"]] if key in item}
-        if "role" in known:
-            known["content"] = [without_extras(part) for part in item["content"]]
-        if kept and is_assistant(known) and is_assistant(kept[-1]):
-            said = "".join(part["text"] for part in known["content"])
-            kept[-1]["content"] = continued(kept[-1]["content"], said)
-        else:
-            kept.append(known)
-    return [plain(item) for item in [*map(aborted, unanswered), *kept]]
-
-
-def envelope_history(items: list[Item]) -> list[Item]:
-    """Apply the rules of the newest: items stand as they are, and an unanswered call is answered where it stands."""
+    habits = release.habits
     answered = {item.get("call_id") for item in items if item["type"].endswith("_output")}
-    kept = []
-    for item in items:
-        kept.append({key: value for key, value in item.items() if key != NOT_KEPT.get(item["type"])})
-        if item["type"].endswith("_call") and item.get("call_id") and item["call_id"] not in answered:
+    front: list[Item] = []
+    kept: list[Item] = []
+    for item in as_told(release, items):
+        unanswered = item["type"].endswith("_call") and item.get("call_id") and item["call_id"] not in answered
+        if unanswered and habits.answers == "in front" and item["type"] == "function_call":
+            front.append({**aborted(item), "type": habits.answer})
+        known = known_of(release, item)
+        if known is None:
+            continue
+        if habits.merges and kept and is_assistant(known) and is_assistant(kept[-1]):
+            text = "".join(part["text"] for part in known["content"])
+            kept[-1]["content"] = continued(kept[-1]["content"], text)
+            continue
+        kept.append(known)
+        if unanswered and habits.answers == "behind the call":
             kept.append(aborted(item))
-    return [plain(item) for item in kept]
+    return [plain(item) for item in [*front, *kept]]
+
+
+def known_of(release: Release, item: Item) -> Item | None:
+    """Return *item* with the keys that *release* knows of its kind; `None` where it does not know or send that."""
+    if item.get("role") == "system":
+        return None
+    if release.habits.keys is None:
+        return {key: value for key, value in item.items() if key != NOT_KEPT.get(item["type"])}
+    if item["type"] not in release.habits.keys:
+        return None
+    known = {key: item[key] for key in release.habits.keys[item["type"]] if key in item}
+    if "content" in known and "role" in known:
+        known["content"] = [without_extras(part) for part in item["content"]]
+    return known
+
+
+def as_told(release: Release, items: list[Item]) -> list[Item]:
+    """Return *items* with the outputs of shells as *release* sends them, where in the file they stand as JSON."""
+    if release.habits.retells == "nothing":
+        return items
+    by_shell = {item["call_id"] for item in items if item["type"] == "local_shell_call" or item.get("name") == "shell"}
+    above = release.habits.retells == "lines above"
+    return [
+        {**item, "output": retold(item["output"], above)}
+        if item["type"] == "function_call_output" and item["call_id"] in by_shell
+        else item
+        for item in items
+    ]
+
+
+def retold(output: str, above: bool) -> str:
+    """Return the *output* of a shell as text, with the count of its lines *above* it or in it; if it is JSON."""
+    try:
+        told = json.loads(output)
+        code, seconds = told["metadata"]["exit_code"], told["metadata"]["duration_seconds"]
+    except (TypeError, ValueError, KeyError):
+        return output
+    text, lines = told["output"], ""
+    if above and (counted := re.match(r"(Total output lines: \d+\n)\n", text)):
+        lines, text = counted[1], text[counted.end() :]
+    return f"Exit code: {code}\nWall time: {seconds:g} seconds\n{lines}Output:\n{text}"
 
 
 def plain(item: Item) -> Item:
@@ -125,7 +150,7 @@ def continued(parts: list[Item], text: str) -> list[Item]:
 
 
 def without_extras(part: Item) -> Item:
-    """Return a message's part with the keys that 0.20.0 knows."""
+    """Return a message's part with the keys that all know."""
     return {key: part[key] for key in ("type", "text", "image_url") if key in part}
 
 
@@ -148,7 +173,9 @@ def is_assistant(item: Item) -> bool:
 
 def is_context(item: Item) -> bool:
     """Whether *item* is the message in which Codex describes its surroundings to the model."""
-    return item.get("role") == "user" and text_of(item).startswith("<environment_context>")
+    return item.get("role") == "user" and text_of(item).startswith(
+        ("<environment_context>", "# AGENTS.md instructions")
+    )
 
 
 def text_of(item: Item) -> str:

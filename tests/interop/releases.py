@@ -11,20 +11,26 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from habits import V0_20, V0_169, Habits
 
 PACKAGE = "@openai/codex"
 FOLDER_VARIABLE = "ROLLOUTLOG_INTEROP_DIR"
 FETCH_SECONDS = 600.0
 # A desktop's voice engine: sixty megabytes that no session needs.
 NOT_NEEDED = "/codex-resources/voice/"
+# How the paths in an archive say for which platform something is.
+PLATFORM = re.compile(r"(?:aarch64|x86_64)-(?:unknown-linux-musl|apple-darwin|pc-windows-msvc)")
 
 
 class FetchError(Exception):
@@ -47,6 +53,7 @@ class Release:
     version: str
     writes: Literal["flat", "envelope"]
     archives: dict[str, Archive]
+    habits: Habits
 
     def __str__(self) -> str:
         return self.version
@@ -79,7 +86,7 @@ class Release:
             packed = download(f"{PACKAGE}@{archive.version}", Path(scratch))
             check_digest(packed, archive.sha512)
             unpacked = Path(scratch, "unpacked")
-            unpack(packed, unpacked)
+            unpack(packed, unpacked, archive.program)
             if not (unpacked / archive.program).is_file():
                 raise FetchError(f"{PACKAGE}@{archive.version} holds no {archive.program}")
             # Renamed last, so that a fetch that was cut short is never taken for a whole one.
@@ -128,12 +135,17 @@ def check_digest(packed: Path, sha512: str) -> None:
         raise FetchError(f"{packed.name} has the digest {found}, and {sha512} is pinned")
 
 
-def unpack(packed: Path, folder: Path) -> None:
-    """Write the archive's plain files below *folder*, less what no test needs; links and odd paths are left out."""
+def unpack(packed: Path, folder: Path, program: str) -> None:
+    """Write the archive's plain files below *folder*, less what no test needs; links and odd paths are left out.
+
+    What no test needs is what stands there for other platforms than that of *program*, and for other purposes.
+    """
     with tarfile.open(packed) as archive:
         for member in archive:
             parts = Path(member.name).parts
             if not member.isfile() or ".." in parts or member.name.startswith("/") or NOT_NEEDED in member.name:
+                continue
+            if not set(PLATFORM.findall(member.name)) <= set(PLATFORM.findall(program)):
                 continue
             target = folder.joinpath(*parts[1:])  # the first part is "package" in every archive
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +173,7 @@ def one_archive_each(version: str, pins: dict[str, tuple[str, str]]) -> dict[str
 FLAT = Release(
     version="0.20.0",
     writes="flat",
+    habits=V0_20,
     archives=one_archive_for_all(
         "0.20.0",
         "aFxTCOqsZxyk5IbDQulsuxo71qJnnorFD2oYJ9y/5Dq1NudKz0/AOwn/CagS9ABSPH+0kBIYdlv3+8kIzWo9HA==",
@@ -173,11 +186,11 @@ FLAT = Release(
     ),
 )
 
-# The newest when this was written. To move on: the version, and for each platform what
-# `npm view @openai/codex@VERSION-PLATFORM dist.integrity` says.
+# The newest when this was written; docs/interop.md says how to move on to a newer one.
 NEWEST = Release(
     version="0.169.0",
     writes="envelope",
+    habits=V0_169,
     archives=one_archive_each(
         "0.169.0",
         {
@@ -204,9 +217,9 @@ NEWEST = Release(
 RELEASES = (FLAT, NEWEST)
 
 
-def main() -> int:
-    """Fetch every release that is pinned; say each one's place, and end with status 1 at the first that fails."""
-    for release in RELEASES:
+def fetch_all(releases: Sequence[Release]) -> int:
+    """Fetch *releases*; say each one's place, and return 1 at the first that fails, else 0."""
+    for release in releases:
         try:
             release.fetch()
         except FetchError as error:
@@ -217,4 +230,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fetch_all(RELEASES))

@@ -19,6 +19,7 @@ for _ in range(int(sys.argv[1])):
     with urllib.request.urlopen(urllib.request.Request(open("config").read(), body)) as answer:
         print(answer.read().decode(), flush=True)
 """
+PROGRAM = "package/bin/x-x86_64-apple-darwin"
 ADDRESS = f"http://127.0.0.1:{cage.PORT}/v1/responses"
 
 
@@ -74,10 +75,10 @@ def test_what_is_not_the_pinned_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_unpacking_stays_in_its_folder(tmp_path: Path) -> None:
-    """Members that would leave the folder, and links, are not unpacked; plain files keep whether they can be run."""
+    """Members that would leave the folder, links, and what is for other platforms are not unpacked."""
     (tmp_path / "file").write_bytes(b"x")
     with tarfile.open(tmp_path / "package.tgz", "w:gz") as archive:
-        for name in ("package/../../escaped", "/package/absolute", "package/bin/program"):
+        for name in ("package/../../escaped", "/package/absolute", PROGRAM, "package/bin/x-aarch64-apple-darwin"):
             member = archive.gettarinfo(tmp_path / "file", name)
             member.name, member.mode = name, 0o755
             with (tmp_path / "file").open("rb") as stream:
@@ -86,10 +87,13 @@ def test_unpacking_stays_in_its_folder(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
 
-    unpack(tmp_path / "package.tgz", tmp_path / "unpacked")
+    unpack(tmp_path / "package.tgz", tmp_path / "unpacked", PROGRAM.removeprefix("package/"))
 
-    assert [path.name for path in (tmp_path / "unpacked").rglob("*")] == ["bin", "program"]
-    assert (tmp_path / "unpacked/bin/program").stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in (tmp_path / "unpacked").rglob("*")] == [
+        "bin",
+        "x-x86_64-apple-darwin",
+    ]
+    assert (tmp_path / "unpacked/bin/x-x86_64-apple-darwin").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_release_that_is_not_there_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ def test_every_kind_is_sent_in_order(writable: Codex) -> None:
 
     assert outcome.returncode == 0, outcome.stderr
     assert history(writable.release, outcome.requests[0], PROMPT) == expected_history(writable.release, EVERY_KIND)
-    assert writable.rollouts() == [recorder.path], "Codex began a session of its own instead"
+    assert writable.goes_on(recorder.path) in writable.rollouts()
+    assert len(writable.rollouts()) == 1 + writable.release.habits.copies, "Codex began a session of its own instead"
 
 
 def test_items_of_our_classes_are_sent_in_order(writable: Codex) -> None:
@@ -42,6 +43,19 @@ def test_items_of_our_classes_are_sent_in_order(writable: Codex) -> None:
     outcome = writable.resume(second.path, PROMPT)
 
     assert history(writable.release, outcome.requests[0], PROMPT) == expected_history(writable.release, EVERY_KIND)
+
+
+def test_reasoning_without_an_id_is_sent(envelope: Codex) -> None:
+    """Reasoning that has no id, as some releases write it, reaches the model; flat ones know none without."""
+    items = [user("hi"), {**reasoning("", "hm", encrypted_content="c2Vh"), "id": None}, assistant("ho")]
+    with create(envelope) as recorder:
+        recorder.record(*items)
+
+    outcome = envelope.resume(recorder.path, PROMPT)
+
+    sent = history(envelope.release, outcome.requests[0], PROMPT)
+    assert [item["type"] for item in sent] == ["message", "reasoning", "message"]
+    assert sent == expected_history(envelope.release, items)
 
 
 def test_the_short_forms_are_sent(writable: Codex) -> None:
@@ -167,25 +181,25 @@ def test_calls_that_a_kill_left_unanswered_are_sent(writable: Codex) -> None:
     assert history(writable.release, outcome.requests[0], PROMPT) == expected_history(writable.release, items)
 
 
-def test_a_session_by_name_goes_on_in_codex_and_comes_back(writable: Codex) -> None:
+def test_a_session_by_name_goes_on_in_codex_and_comes_back(in_place: Codex) -> None:
     """What Codex says in a session of `rolloutlog.session` is there when the program runs again with the same name."""
-    with rolloutlog.session("trip", home=writable.home, format=writable.release.writes) as session:
+    with rolloutlog.session("trip", home=in_place.home, format=in_place.release.writes) as session:
         session.record({"role": "user", "content": "Plan a day in Rome"}, assistant("The Forum."))
-    (rollout,) = writable.rollouts()
+    (rollout,) = in_place.rollouts()
 
-    writable.resume(rollout, PROMPT, [[says("Then the Pantheon.")]])
-    with rolloutlog.session("trip", home=writable.home, format=writable.release.writes) as session:
+    in_place.resume(rollout, PROMPT, [[says("Then the Pantheon.")]])
+    with rolloutlog.session("trip", home=in_place.home, format=in_place.release.writes) as session:
         texts = said(list(map(wire, session.items)))
 
     assert texts == ["Plan a day in Rome", "The Forum.", PROMPT, "Then the Pantheon."]
 
 
-def test_codex_may_append_while_we_have_the_session_open(writable: Codex) -> None:
+def test_codex_may_append_while_we_have_the_session_open(in_place: Codex) -> None:
     """Codex takes no lock: what it appends while we have the file open stands between what we recorded then."""
-    with create(writable) as recorder:
+    with create(in_place) as recorder:
         recorder.record(user("before"))
         recorder.flush()
-        writable.resume(recorder.path, PROMPT, [[says("meanwhile")]])
+        in_place.resume(recorder.path, PROMPT, [[says("meanwhile")]])
         recorder.record(user("after"))
 
     saved = load_session(recorder.path)
@@ -213,3 +227,16 @@ def test_the_newest_shows_what_was_said_in_a_session_of_ours(newest: Codex) -> N
 
     assert thread["preview"] == "before"
     assert [item["type"] for turn in thread["turns"] for item in turn["items"]] == ["userMessage", "agentMessage"]
+
+
+def test_a_session_of_ours_is_listed(listing: Codex) -> None:
+    """Its own programs, which ask its server for the sessions in its home, are told of ours by what was said first."""
+    logger = logging.getLogger("interop.listed")
+    with create(listing) as recorder, rolloutlog.attach(logger, recorder=recorder):
+        for number in range(20):
+            logger.info("starting %d", number)
+        recorder.record(user("before"), assistant("said"))
+
+    answer = listing.ask(str(listing.release.habits.lists), {})
+
+    assert [listed["preview"] for listed in answer.get("data") or answer["items"]] == ["before"]

@@ -38,14 +38,18 @@ def marked(text: str) -> list[str]:
 @pytest.mark.interop
 @pytest.mark.timeout(300)
 def test_the_real_reader_keeps_what_the_table_says(codex: Codex) -> None:
-    """The marks in what the real one sends are those of the lines that it keeps according to the table."""
+    """The marks in what the real one sends are those of the lines that it keeps according to the table.
+
+    The table's columns are those of 0.20.0 and of the newest; where another release differs, its habits say it.
+    """
     rollout = odd_rollout(codex)
 
     outcome = codex.resume(rollout, PROMPT)
 
     sent = json.dumps(outcome.requests[0]["input"], ensure_ascii=False)
     reader = FLAT if codex.release.writes == "flat" else NEWEST
-    assert marked(sent) == [odd.name for odd in LINES if reader in odd.kept_by]
+    kept = {odd.name for odd in LINES if reader in odd.kept_by} - codex.release.habits.skips
+    assert set(marked(sent)) == kept | codex.release.habits.keeps
     assert '"first"' in sent
     assert '"last"' in sent
 
