@@ -33,11 +33,12 @@ REFUSED = frozenset({("reasoning", "status")})
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the API answers with status 400."""
+    """What the API answers with status 400, or another."""
 
     message: str
     param: str
     code: str | None = None
+    status: int = 400
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""

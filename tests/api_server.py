@@ -80,7 +80,7 @@ class ResponsesServer:
         given = request.get("input")
         items: list[Item] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given or ())
         with self._lock:
-            refusal = refused(items, self.followers)
+            refusal = refused(items, self.followers) or (_not_kept(items) if request.get("store") is False else None)
             if refusal is not None:
                 self.refusals.append(refusal)
                 return refusal
@@ -103,6 +103,16 @@ def refused(items: Sequence[Item], followers: Followers) -> Refusal | None:
     looks = (refused_item(item, f"input[{index}]") for index, item in enumerate(items))
     refusal = next(filter(None, looks), None)
     return refusal or _refused_ids(items) or _refused_calls(items) or _refused_reasoning(items, followers)
+
+
+def _not_kept(items: Sequence[Item]) -> Refusal | None:
+    """Return why an API that keeps nothing (``store=False``) refuses reasoning: it would have to look up its text."""
+    for item in items:
+        if item.get("type") == "reasoning" and "id" in item and not item.get("encrypted_content"):
+            problem = f"Item with id '{item['id']}' not found. Items are not persisted when `store` is set to false."
+            hint = "Try again with `store` set to true, or remove this item from your input."
+            return Refusal(f"{problem} {hint}", "input", status=404)
+    return None
 
 
 def _refused_ids(items: Sequence[Item]) -> Refusal | None:
@@ -179,17 +189,18 @@ def _is_models(item: Item) -> bool:
 
 
 def _followers(output: list[Item]) -> Followers:
-    """Return for each reasoning in *output* the ids of what it led to: of all up to the next."""
+    """Return for each reasoning in *output* the ids of what it led to: of all up to the next, or else of that one."""
     found: Followers = {}
+    following = ""
     led_to: list[str] = []
-    for item, before in zip(output, [{}, *output], strict=False):
-        if item["type"] != "reasoning":
-            led_to += [item["id"]] if "id" in item else []
-        elif before.get("type") == "reasoning":  # several think as one
-            found[item["id"]] = led_to
-        else:
-            found[item["id"]] = led_to = []
-    return {thought: ids for thought, ids in found.items() if ids}
+    for item in reversed(output):
+        if item["type"] == "reasoning":
+            found[item["id"]] = led_to or [following]
+            led_to = []
+        elif "id" in item:
+            led_to = [item["id"], *led_to]
+        following = item.get("id", "")
+    return {thought: ids for thought, ids in found.items() if ids != [""]}
 
 
 # --- the wire ---------------------------------------------------------------------------------------------------------
@@ -280,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         made = self.server.api.respond(request)
         if isinstance(made, Refusal):
-            self._answer(400, made.body())
+            self._answer(made.status, made.body())
         elif request.get("stream"):
             self._stream(made)
         else:

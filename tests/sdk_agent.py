@@ -17,21 +17,23 @@ from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other
 FINAL = "Colosseum at 08:30, Pantheon at noon."
 Item = dict[str, Any]
 
+_THOUGHT = {"type": "reasoning", "id": "rs", "encrypted_content": "gAAAAB0"}
+
 # What the model does, turn by turn: each reply is sent whole when the input shows none of it, and else what is missing.
 _TURNS: list[list[Item]] = [
     [
-        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAAAAB0"},
+        {**_THOUGHT, "summary": []},
         {"type": "function_call", "name": "hours", "arguments": '{"of":"Pantheon"}', "call_id": "call_1"},
         {"type": "function_call", "name": "hours", "arguments": '{"of":"Colosseum"}', "call_id": "call_2"},
     ],
     [
-        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "Look at tickets."}]},
+        {**_THOUGHT, "summary": [{"type": "summary_text", "text": "Look at tickets."}]},
         {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "tickets"}},
         {"type": "custom_tool_call", "name": "note", "input": "09:00–19:00 ☀", "call_id": "call_3"},
     ],
     [
         {"type": "code_interpreter_call", "status": "completed", "container_id": "c", "code": None, "outputs": None},
-        {"type": "reasoning", "id": "rs", "summary": []},
+        {**_THOUGHT, "summary": []},
         {
             "type": "message",
             "role": "assistant",

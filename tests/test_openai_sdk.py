@@ -360,6 +360,26 @@ def test_the_server_remembers_what_it_said():
             api.responses.create(model="m", input=[THOUGHT, {"role": "assistant", "content": "Well"}])
 
 
+def test_what_an_api_did_not_keep_is_refused_by_its_id_and_taken_without(home):
+    """With ``store=False`` it knows reasoning by its encrypted text alone; by an id it would have to look it up."""
+    thoughts = [THOUGHT, {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAB"}]
+    said = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
+    with (
+        ResponsesServer(lambda history: [*thoughts, said]) as server,
+        client(server) as api,
+        rolloutlog.session("kept") as session,
+    ):
+        session.record(USER, *api.responses.create(model="m", input=[USER], store=False).output)
+
+        with pytest.raises(openai.NotFoundError, match="Item with id 'rs_1' not found"):
+            api.responses.create(model="m", input=session.to_input(), store=False)
+        api.responses.create(model="m", input=session.to_input(ids=False), store=False)
+
+    assert [item["type"] for item in server.accepted[-1]] == ["message", "reasoning", "message"]
+    assert not any("id" in item for item in server.accepted[-1])
+    assert rolloutlog.load_session(session.path).to_input(ids=False) == server.accepted[-1]
+
+
 # --- killed anywhere --------------------------------------------------------------------------------------------------
 
 
