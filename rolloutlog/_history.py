@@ -18,6 +18,10 @@ from .items import Message, Other, Reasoning, ResponseItem
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
 Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
 
+# With this begins, in a file of 0.60 or later, the summary of a compaction; one that was made before is not seen again.
+_SUMMARY = "Another language model started to solve this problem and produced a summary of its thinking process."
+_NO_SUMMARY = "(no summary available)"
+
 # The type of the line with which older versions said what one agent told another; today that is an item.
 _BETWEEN_AGENTS = "inter_agent_communication"
 
@@ -161,4 +165,5 @@ def _compacted(seen: list[ResponseItem], payload: dict[str, Any]) -> list[Respon
         for item in seen
         if isinstance(item, Message) and item.role == "user" and not _is_surroundings(item)
     ]
-    return [*asked, Message.user(summary)]
+    asked = [message for message in asked if not message.text.startswith(_SUMMARY)]
+    return [*asked, Message.user(summary or _NO_SUMMARY)]

@@ -51,6 +51,10 @@ def logged(message):
     return line("rolloutlog", entry)
 
 
+# How each summary begins that Codex has made since 0.60.
+SUMMARY = "Another language model started to solve this problem and produced a summary of its thinking process."
+
+
 def compacted(summary, *instead, **keys):
     """Return the line of a compaction with the items that stand for everything before."""
     return line("compacted", {"message": summary, "replacement_history": [wire(item) for item in instead], **keys})
@@ -92,6 +96,11 @@ def texts(items):
         ([user("a"), model("b"), line("compacted", {"message": "s"}), user("c")], ["a", "s", "c"]),
         ([user("a"), line("compacted", {"message": "s", "replacement_history": None}), user("c")], ["a", "s", "c"]),
         ([user(ENVIRONMENT), user("a"), line("compacted", {"message": "s"})], ["a", "s"]),
+        ([user("a"), line("compacted", {"message": ""}), user("c")], ["a", "(no summary available)", "c"]),
+        (
+            [user("a"), *(line("compacted", {"message": f"{SUMMARY}\n{text}"}) for text in "st"), user("c")],
+            ["a", f"{SUMMARY}\nt", "c"],
+        ),
         (
             [user("a"), compacted("s", Message.user("S")), user("b"), line("compacted", {"message": "t"})],
             ["S", "b", "t"],
