@@ -29,6 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "whole": [release for release in chosen if release.habits.whole],
         "in_place": [release for release in chosen if release.habits.whole and not release.habits.copies],
         "envelope": [release for release in chosen if release.writes == "envelope"],
+        "summing": [release for release in chosen if release.habits.sums_up],
+        "rewriting": [release for release in chosen if release.habits.rewrites],
         "listing": [release for release in chosen if release.habits.lists],
     }
     for name in about.keys() & set(metafunc.fixturenames):
@@ -86,6 +88,18 @@ def in_place(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
 @pytest.fixture
 def envelope(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
     """A real Codex of each release that writes the envelope format."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def summing(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release that takes a summary for what was said before it."""
+    return real(request.param, tmp_path)
+
+
+@pytest.fixture
+def rewriting(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+    """A real Codex of each release that can be made to compact a session, and takes turns back."""
     return real(request.param, tmp_path)
 
 

@@ -58,6 +58,8 @@ class Habits:
         copies: whether it leaves the file as it is, and goes on in a new one that begins with a copy.
         refuses: whether it ends with status 1 when it can make nothing of a file, and does not begin a new session.
         whole: whether all that it recorded is in its file when it ends.
+        sums_up: whether what a model sees of a compacted session is what the user said, and the last summary.
+        rewrites: whether it compacts a session when it is told to, and can take turns back.
         lists: how its server is asked for the sessions in its home, if it can be.
         keeps, skips: the odd lines that it treats otherwise than the release of its format that the table names.
     """
@@ -75,6 +77,8 @@ class Habits:
     copies: bool = False
     refuses: bool = True
     whole: bool = True
+    sums_up: bool = False
+    rewrites: bool = False
     lists: Literal["listConversations", "thread/list"] | None = None
     keeps: frozenset[str] = frozenset()
     skips: frozenset[str] = frozenset()
@@ -135,11 +139,12 @@ V0_60 = replace(
     V0_50,
     shell="shell_command",
     retells="lines above",
+    sums_up=True,
     lists="thread/list",
     skips=V0_50.skips - {"output a list"},
 )
-V0_90 = replace(V0_60, config="features.remote_models = false\n")
-V0_104 = replace(V0_60, shell="exec_command", keys=KEYS_104)
+V0_90 = replace(V0_60, config="features.remote_models = false\n", rewrites=True)
+V0_104 = replace(V0_90, config="", shell="exec_command", keys=KEYS_104)
 V0_120 = replace(
     V0_104,
     # Without this, each run waits five seconds for a host that it cannot reach.

@@ -1,0 +1,83 @@
+"""Sessions whose history was rewritten as older releases do it: what we say that the model sees, each of them sends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from codex import Codex, says, session_id
+from expected import history, said
+from samples import WHEN, assistant, place, user
+
+from rolloutlog import load_session
+
+pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+
+PROMPT = "And then?"
+# How each summary begins that Codex has made since 0.60; it knows by the whole of it which messages are summaries.
+SUMMARY = (
+    "Another language model started to solve this problem and produced a summary of its thinking process. You also have"
+    " access to the state of the tools that were used by that language model. Use this to build on the work that has"
+    " already been done and avoid duplicating work. Here is the summary produced by the other language model, use the"
+    " information in this summary to assist with your own analysis:\n"
+)
+
+
+def sent(codex: Codex, rollout: Path) -> list[str]:
+    """Resume *rollout* and return what was said, as the model gets it; some put their surroundings in front anew."""
+    outcome = codex.resume(rollout, PROMPT)
+    assert outcome.returncode == 0, outcome.stderr
+    return said(history(codex.release, outcome.requests[0], PROMPT))
+
+
+def seen(rollout: Path) -> list[str]:
+    """Return what was said, as our reader says that the model gets it."""
+    return said(load_session(rollout).to_input())
+
+
+def append(rollout: Path, *lines: tuple[str, dict[str, Any]]) -> None:
+    """Append lines of those types with those payloads to *rollout*, as a real one does."""
+    with rollout.open("a") as stream:
+        for kind, payload in lines:
+            stream.write(json.dumps({"timestamp": WHEN, "type": kind, "payload": payload}) + "\n")
+
+
+def test_of_two_summaries_the_last_is_sent(summing: Codex) -> None:
+    """Compacted twice without a list of items, a session is what the user said and the last summary."""
+    rollout = place(summing, [user("a"), assistant("b")])
+    for number in (1, 2):
+        summary = {"message": f"{SUMMARY}summary {number}"}
+        append(rollout, ("compacted", summary), ("response_item", user(f"c{number}")))
+
+    ours = seen(rollout)
+
+    assert ours == ["a", "c1", f"{SUMMARY}summary 2", "c2"]
+    assert ours == sent(summing, rollout)
+
+
+def test_of_a_session_that_it_compacted_we_see_what_it_sends(rewriting: Codex) -> None:
+    """Whether with a list of items or with a summary alone."""
+    rollout, _ = rewriting.begin("hi", [[says("ho")]])
+    limit = ["-c", "model_auto_compact_token_limit=50"]
+    rewriting.run([*limit, "resume", session_id(rollout)], "more", [[says("in short: ho")], [says("after")]])
+    saved = load_session(rollout)
+
+    ours = seen(rollout)
+
+    assert [entry.type for _, entry in saved.rewrites] == ["compacted"]
+    assert saved.skipped == []
+    assert any(text.endswith("in short: ho") for text in ours)
+    assert ours == sent(rewriting, rollout)
+
+
+def test_turns_that_were_taken_back_are_not_sent(rewriting: Codex) -> None:
+    """A line in the file says how many turns are gone."""
+    rollout = place(rewriting, [user("a"), assistant("b"), user("c"), assistant("d"), user("e")])
+    append(rollout, ("event_msg", {"type": "thread_rolled_back", "num_turns": 2}), ("response_item", user("f")))
+
+    ours = seen(rollout)
+
+    assert ours == ["a", "b", "f"]
+    assert ours == sent(rewriting, rollout)
