@@ -12,20 +12,20 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 `rolloutlog.exceptions`.
 """
 
-from ._ack import Ack
 from ._attach import attach
-from ._codec import ItemLike
 from ._convert import convert
+from ._disk.ack import Ack
 from ._handler import RolloutHandler
-from ._input import to_input
 from ._layout import find_sessions
-from ._lineage import load_session
 from ._models import LogEntry, SessionMeta, SessionStateSnapshot
-from ._reader import iter_entries
+from ._reading.lineage import load_session
+from ._reading.reader import iter_entries
+from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
-from ._saved import SavedSession
 from ._session import Session, session
 from ._version import __version__ as __version__
+from ._wire.codec import ItemLike
+from ._wire.model_input import to_input
 from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 __all__ = [

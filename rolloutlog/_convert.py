@@ -13,15 +13,15 @@ from typing import TypeAlias
 
 import attrs
 
-from ._blocks import StrPath
-from ._codec import Format, LineEncoder, wire
-from ._envelope import event_of
-from ._journal import Journal
+from ._disk.journal import Journal
+from ._disk.lines import MAX_LINE, longest
 from ._layout import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
-from ._lineage import INHERITED, NO_BASE, iter_history, load_session
-from ._lines import MAX_LINE, longest
 from ._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
-from ._reader import load_head
+from ._reading.blocks import StrPath
+from ._reading.lineage import INHERITED, NO_BASE, iter_history, load_session
+from ._reading.reader import load_head
+from ._wire.codec import Format, LineEncoder, wire
+from ._wire.envelope import event_of
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
 

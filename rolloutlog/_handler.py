@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, Self, Unpack
 
-from ._ack import Ack
+from ._disk.ack import Ack
 from ._layout import resolve_home
 from ._locks import fork_safe_lock
 from ._logged import entry_of, item_of

@@ -8,16 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from ._checks import (
-    EMPTY,
-    has_free_keys,
-    is_text,
-    is_text_or_none,
-    is_whole_object,
-    read_only,
-    shortened,
-    sized,
-)
+from ._values.checks import EMPTY, has_free_keys, is_text, is_text_or_none, is_whole_object, read_only, shortened, sized
 from .exceptions import InvalidItemError
 from .items import ResponseItem
 

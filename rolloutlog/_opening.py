@@ -13,19 +13,19 @@ from typing import Any
 
 import attrs
 
-from . import _process
-from ._blocks import is_compressed
-from ._codec import LineEncoder
-from ._commands import WriterOptions
-from ._envelope import Numbering
-from ._journal import Journal
+from ._disk import process
+from ._disk.commands import WriterOptions
+from ._disk.journal import Journal
+from ._disk.system import System, locked_folder
+from ._disk.writer import Writer
 from ._layout import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
-from ._lineage import load_session
 from ._locks import fork_safe_lock
 from ._models import SessionMeta, utc_timestamp
-from ._saved import SavedSession
-from ._system import System, locked_folder
-from ._writer import Writer
+from ._reading.blocks import is_compressed
+from ._reading.lineage import load_session
+from ._reading.saved import SavedSession
+from ._wire.codec import LineEncoder
+from ._wire.envelope import Numbering
 from .exceptions import InvalidRolloutError, SessionExistsError
 
 # How long the look for a session and its making may hold up others who do the same, in seconds.
@@ -57,7 +57,7 @@ class Opened:
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Not where it never came to be; nor while the interpreter takes modules apart, for all is on disk by then.
         if hasattr(self, "user") and not _is_finalizing():
-            _process.leave(self.writer, self.user)
+            process.leave(self.writer, self.user)
 
 
 def make(
@@ -103,14 +103,14 @@ def take_up(
 def _shared(path: Path, writing: WriterOptions, encoding: dict[str, Any]) -> tuple[Opened, SavedSession] | None:
     """Share the writer that this process has on the file, if it has one."""
     user = object()
-    writer = _process.join(path, writing, user, timeout=_JOIN_TIMEOUT)
+    writer = process.join(path, writing, user, timeout=_JOIN_TIMEOUT)
     if writer is None:
         return None
     try:
         saved = load_session(path)
         return Opened(writer, user, _encoder_for(saved, encoding), saved.session), saved
     except BaseException:
-        _process.leave(writer, user)
+        process.leave(writer, user)
         raise
 
 
@@ -150,7 +150,7 @@ def _closing_if_it_fails(journal: Journal) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        writer = _process.writer_of(journal)
+        writer = process.writer_of(journal)
         if writer is None:
             journal.close()
         else:
@@ -171,7 +171,7 @@ def begin(
     def gap_line(count: int) -> bytes:
         return encoder.gap(count, "the queue was full")
 
-    return Opened(_process.begin(journal, writing, gap_line, user, numbering), user, encoder, session)
+    return Opened(process.begin(journal, writing, gap_line, user, numbering), user, encoder, session)
 
 
 _guard = fork_safe_lock()

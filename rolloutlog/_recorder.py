@@ -17,15 +17,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from . import _opening, _process
-from ._ack import Ack
-from ._codec import ItemLike
-from ._commands import RecorderStats, State
+from . import _opening
+from ._disk import process
+from ._disk.ack import Ack
+from ._disk.commands import RecorderStats, State
+from ._disk.system import REAL_SYSTEM, System
 from ._layout import find_session
 from ._models import LogEntry, SessionMeta, SessionStateSnapshot
 from ._options import RecorderOptions, checked
-from ._saved import SavedSession
-from ._system import REAL_SYSTEM, System
+from ._reading.saved import SavedSession
+from ._wire.codec import ItemLike
 from .exceptions import RecorderClosedError
 
 # Where records of this context go, if not to their handler's own recorder: see `RolloutRecorder.bound`.
@@ -226,7 +227,7 @@ class RolloutRecorder:
         the session open; the ack tells that everything recorded through this one is on disk.
         """
         if self._left is None:
-            self._left = _process.leave(self._writer, self._opened.user)
+            self._left = process.leave(self._writer, self._opened.user)
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:

@@ -13,18 +13,9 @@ from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import attrs
 
-from ._carrier import Textual
-from ._checks import (
-    extra_field,
-    is_text,
-    is_text_or_none,
-    joined,
-    shape_field,
-    shortened,
-    sized,
-    to_tuple,
-)
-from ._kinds import (
+from ._values.carrier import Textual
+from ._values.checks import extra_field, is_text, is_text_or_none, joined, shape_field, shortened, sized, to_tuple
+from ._values.kinds import (
     KINDS,
     AdditionalTools,
     ApplyPatchCall,
@@ -54,7 +45,7 @@ from ._kinds import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from ._parts import (
+from ._values.parts import (
     Action,
     ContentPart,
     ExecAction,

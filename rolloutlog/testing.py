@@ -29,7 +29,7 @@ from . import (
     load_session,
     to_input,
 )
-from ._process import flushes
+from ._disk.process import flushes
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
 SessionLike: TypeAlias = (

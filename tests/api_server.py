@@ -137,7 +137,7 @@ def _refused_calls(items: Sequence[Item]) -> Refusal | None:
         elif kind in OUTPUTS:
             call_id = item.get(_ANSWERED_BY.get(kind, "call_id"))
             if call_id is None and kind == "tool_search_output":  # of what the API searched by itself
-                call_id = next((key for key, call in waiting.items() if _is_nameless_search(call)), None)
+                call_id = next((key for key, call in reversed(waiting.items()) if _is_nameless_search(call)), None)
             if call_id is None:
                 continue  # the output of a tool that no model asked for
             if kind not in ANSWERS.get(asked.get(call_id, ""), ()):

@@ -36,7 +36,7 @@ SYSTEM = (
     "test_lines.py",
     "test_process.py",
     "test_processes.py",
-    "test_queue.py",
+    "test_handoff.py",
     "test_session.py::test_an_agent_that_is_killed",
     "test_session.py::test_an_interrupt",
     "test_turn.py",

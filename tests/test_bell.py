@@ -6,7 +6,7 @@ import threading
 
 from helpers import DEADLINE
 
-from rolloutlog._bell import Bell
+from rolloutlog._disk.bell import Bell
 
 
 def test_nobody_waits_for_what_is_over():

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import items, json_values, kinds, log_entries, metas, objects, states, texts
 
-from rolloutlog._codec import InvalidLine, LineDecoder, LineEncoder, decode_line, to_item, wire
-from rolloutlog._decode import HOT, HOT_LINES
-from rolloutlog._json import FAST, MAX_DEPTH, STANDARD
 from rolloutlog._models import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
+from rolloutlog._wire.codec import InvalidLine, LineDecoder, LineEncoder, decode_line, to_item, wire
+from rolloutlog._wire.decode import HOT, HOT_LINES
+from rolloutlog._wire.plain_json import FAST, MAX_DEPTH, STANDARD
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import (
     ExecAction,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from test_taken_back import texts
 
 from rolloutlog import Message, Reasoning, RolloutRecorder, SessionMeta, load_session
-from rolloutlog import _following as following_module
-from rolloutlog._codec import LineEncoder, wire
-from rolloutlog._following import Following
+from rolloutlog._reading import following as following_module
+from rolloutlog._reading.following import Following
+from rolloutlog._wire.codec import LineEncoder, wire
 from rolloutlog.exceptions import SessionNotFoundError
 
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
-from rolloutlog._blocks import _zstd
-from rolloutlog._codec import wire
 from rolloutlog._layout import find_session
+from rolloutlog._reading.blocks import _zstd
+from rolloutlog._wire.codec import wire
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
 from rolloutlog.items import InputText
 

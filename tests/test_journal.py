@@ -14,8 +14,8 @@ import pytest
 from fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, lines_in, start, tell
 
-from rolloutlog._journal import Journal
-from rolloutlog._system import REAL_SYSTEM
+from rolloutlog._disk.journal import Journal
+from rolloutlog._disk.system import REAL_SYSTEM
 from rolloutlog.exceptions import SessionLockedError
 
 HEADER = b'{"the":"header"}\n'

@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_journal import HEADER, LARGE, MODES, A, B, C, append_foreign, reopened
 
-from rolloutlog._journal import Journal
+from rolloutlog._disk.journal import Journal
 
 ERRNOS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR, errno.EFBIG, errno.ENOENT]
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,73 +18,58 @@ PACKAGE = Path(rolloutlog.__file__).parent
 
 # Lowest first. A module imports only from floors below its own. Every module stands here, once.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "_api", "_bell", "_carrier", "_lines", "_locks", "_version"}),
-    frozenset({"_ack", "_blocks", "_checks", "_layout", "_queue", "_system"}),
-    frozenset({"_json", "_kinds", "_parts", "_tail"}),
-    frozenset({"_commands", "_journal", "items"}),
-    frozenset({"_calls", "_models", "_turn"}),
-    frozenset({"_encode", "_envelope", "_structure", "_writer"}),
-    frozenset({"_decode", "_process", "_templates"}),
-    frozenset({"_accept"}),
-    frozenset({"_codec"}),
-    frozenset({"_history", "_input", "_logged", "_options"}),
-    frozenset({"_saved"}),
-    frozenset({"_reader"}),
-    frozenset({"_lineage"}),
-    frozenset({"_convert", "_following", "_opening"}),
+    frozenset({"exceptions", "_wire.api", "_disk.bell", "_values.carrier", "_disk.lines", "_locks", "_version"}),
+    frozenset({"_disk.ack", "_reading.blocks", "_values.checks", "_layout", "_disk.handoff", "_disk.system"}),
+    frozenset({"_wire.plain_json", "_values.kinds", "_values.parts", "_disk.tail"}),
+    frozenset({"_disk.commands", "_disk.journal", "items"}),
+    frozenset({"_wire.calls", "_models", "_disk.turn"}),
+    frozenset({"_wire.encode", "_wire.envelope", "_wire.structure", "_disk.writer"}),
+    frozenset({"_wire.decode", "_disk.process", "_wire.templates"}),
+    frozenset({"_wire.accept"}),
+    frozenset({"_wire.codec"}),
+    frozenset({"_reading.history", "_wire.model_input", "_logged", "_options"}),
+    frozenset({"_reading.saved"}),
+    frozenset({"_reading.reader"}),
+    frozenset({"_reading.lineage"}),
+    frozenset({"_convert", "_reading.following", "_opening"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
     frozenset({"_attach"}),
     frozenset({"__init__"}),
-    frozenset({"adapters", "adapters._conversation", "testing"}),
+    frozenset({"adapters._conversation", "testing"}),
     frozenset({"adapters.agents"}),
 )
 
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
-    "cattrs": frozenset({"_structure"}),
-    "filelock": frozenset({"_system"}),
-    "orjson": frozenset({"_json"}),
+    "cattrs": frozenset({"_wire.structure"}),
+    "filelock": frozenset({"_disk.system"}),
+    "orjson": frozenset({"_wire.plain_json"}),
     # not third, but as telling; items: a call's arguments are JSON inside JSON; the others: for people and loggers
-    "json": frozenset({"_json", "items", "_carrier", "testing"}),
+    "json": frozenset({"_wire.plain_json", "items", "_values.carrier", "testing"}),
     "agents": frozenset({"adapters.agents"}),
 }
 
-# Beyond the hand-off there are only bytes: what these do must not depend on what a line means.
-BYTES_ONLY = frozenset(
-    {"_bell", "_lines", "_queue", "_ack", "_system", "_tail", "_journal", "_commands", "_turn", "_writer", "_process"}
-)
-MEANING = frozenset(
-    {
-        "items",
-        "_checks",
-        "_parts",
-        "_models",
-        "_json",
-        "_structure",
-        "_encode",
-        "_templates",
-        "_decode",
-        "_accept",
-        "_codec",
-    }
-)
+# A line's way to disk: what happens there must not depend on what a line means.
+BYTES_ONLY = "_disk"
+# What it may know beside itself.
+OF_ALL = frozenset({"exceptions"})
 
 
-def _name(path: Path) -> str:
-    """Return the module in the file at *path*, such as ``_codec`` or ``adapters.agents``."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
-
-
-FILES = {_name(path): path for path in PACKAGE.rglob("*.py")}
+# By name, such as ``_wire.codec``; a folder's ``__init__`` holds a docstring, see below.
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__init__.py" or path.parent == PACKAGE
+}
 MODULES = sorted(FILES)
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
 def imports(module: str) -> Iterator[tuple[int, str]]:
     """Yield line number and dotted name of all that *module* imports, anywhere in its text, also for types only.
 
-    Of our own modules the name is as in ``rolloutlog._codec``; ``rolloutlog`` alone is the front door.
+    Of our own modules the name is as in ``rolloutlog._wire.codec``; ``rolloutlog`` alone is the front door.
     """
     path = FILES[module]
     packages = ("rolloutlog", *path.relative_to(PACKAGE).parts[:-1])
@@ -94,11 +80,9 @@ def imports(module: str) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             package = packages[: len(packages) - node.level + 1] if node.level else ()
             source = ".".join(filter(None, [*package, node.module]))
-            if source != "rolloutlog":
-                yield node.lineno, source
-                continue
-            for alias in node.names:  # a module of ours, or a name that only the front door has
-                yield node.lineno, f"rolloutlog.{alias.name}" if alias.name in MODULES else "rolloutlog"
+            for alias in node.names:  # of a folder of ours: a module; of the front door: that, or a name that it has
+                is_module = f"{source}.{alias.name}".removeprefix("rolloutlog.") in FILES
+                yield node.lineno, f"{source}.{alias.name}" if is_module else source
 
 
 def own_imports(module: str) -> Iterator[tuple[int, str]]:
@@ -106,7 +90,7 @@ def own_imports(module: str) -> Iterator[tuple[int, str]]:
     for line, name in imports(module):
         top, _, rest = name.partition(".")
         if top == "rolloutlog":
-            yield line, rest if rest in FILES else rest.partition(".")[0] or "__init__"
+            yield line, rest or "__init__"
 
 
 def floor_of(module: str) -> int:
@@ -114,7 +98,7 @@ def floor_of(module: str) -> int:
     for number, floor in enumerate(FLOORS):
         if module in floor:
             return number
-    pytest.fail(f"rolloutlog/{module}.py is on no floor: add it to FLOORS in {__file__}, and to docs/architecture.md")
+    pytest.fail(f"rolloutlog.{module} is on no floor: add it to FLOORS in {__file__}, and to docs/architecture.md")
 
 
 def run_fresh(code: str) -> str:
@@ -159,12 +143,35 @@ def test_a_third_party_is_imported_only_at_its_home(module):
     assert not wrong
 
 
-@pytest.mark.parametrize("module", sorted(BYTES_ONLY))
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(f"{BYTES_ONLY}.")])
 def test_the_writer_and_what_it_stands_on_know_bytes_only(module):
     """Neither a value nor its encoding is known to the rooms that write."""
-    wrong = [f"{module}.py:{line} imports {name}" for line, name in own_imports(module) if name in MEANING]
+    wrong = [
+        f"{module}.py:{line} imports {name}"
+        for line, name in own_imports(module)
+        if not name.startswith(f"{BYTES_ONLY}.") and name not in OF_ALL
+    ]
 
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_is_no_door(folder):
+    """Whoever needs a module in a folder says which; importing the folder runs nothing."""
+    body = ast.parse((PACKAGE / folder / "__init__.py").read_bytes()).body
+
+    assert [type(node) for node in body] == [ast.Expr]
+
+
+def test_of_two_folders_only_one_knows_the_other():
+    """Seen from outside, where a folder is one room, there are no circles either."""
+    known: dict[str, set[str]] = {}
+    for module in MODULES:
+        own = module.partition(".")[0]
+        known.setdefault(own, set()).update(name.partition(".")[0] for _, name in own_imports(module))
+        known[own].discard(own)
+
+    assert {"_disk", "_wire", "items"} <= set(TopologicalSorter(known).static_order())  # a circle raises
 
 
 @pytest.mark.parametrize("absent", ["filelock", "asyncio", "rolloutlog.adapters", "rolloutlog.testing"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolloutlog._lines import after, chunks, longest, rest_of_character, standing
+from rolloutlog._disk.lines import after, chunks, longest, rest_of_character, standing
 
 SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
 

@@ -18,10 +18,10 @@ import pytest
 from fakes import FakeSystem
 from helpers import DEADLINE, Disk, in_fresh_process, lines_in
 
-from rolloutlog import _process
-from rolloutlog._commands import State, WriterOptions
-from rolloutlog._journal import Journal
-from rolloutlog._writer import Writer
+from rolloutlog._disk import process
+from rolloutlog._disk.commands import State, WriterOptions
+from rolloutlog._disk.journal import Journal
+from rolloutlog._disk.writer import Writer
 from rolloutlog.exceptions import (
     ForkedRecorderError,
     RecorderClosedError,
@@ -39,11 +39,11 @@ def begun(path: Path, user: object, system: Any = None, **options: Any) -> Write
     kind = {} if system is None else {"system": system}
     journal = Journal(path, header=HEADER, shared=given.shared, fsync=given.fsync, **kind)
     journal.open() if path.exists() else journal.create()
-    return _process.begin(journal, given, b"%d dropped\n".__mod__, user)
+    return process.begin(journal, given, b"%d dropped\n".__mod__, user)
 
 
 def joined(path: Path, user: object, **options: Any) -> Writer | None:
-    return _process.join(path, WriterOptions(**options), user, timeout=DEADLINE)
+    return process.join(path, WriterOptions(**options), user, timeout=DEADLINE)
 
 
 def put(writer: Writer, *texts: object) -> None:
@@ -114,7 +114,7 @@ def test_who_joins_hears_that_something_could_not_be_written(path):
         joined(path, "two")
     disk.is_full = False
     assert writer.users == ["one"]
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
 
 def test_other_options_are_refused(writer, path):
@@ -131,10 +131,10 @@ def test_the_last_to_leave_closes(writer, path):
     """As long as one user is left the writer goes on; each one's ack tells that what he recorded is on disk."""
     joined(path, "two")
     put(writer, "a")
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
     between = written(path), writer.state
     put(writer, "b")
-    _process.leave(writer, "two").result(DEADLINE)
+    process.leave(writer, "two").result(DEADLINE)
 
     assert between == (["a"], State.OPEN)
     assert written(path) == ["a", "b"]
@@ -145,7 +145,7 @@ def test_who_left_can_leave_again(writer, path):
     """It changes nothing for those who stay."""
     joined(path, "two")
     for _ in range(3):
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
 
     assert writer.state is State.OPEN
     assert writer.users == ["two"]
@@ -154,11 +154,11 @@ def test_who_left_can_leave_again(writer, path):
 def test_a_closed_file_can_be_opened_anew(writer, path):
     """After the last one left there is nothing to join, and the lock is free."""
     put(writer, "a")
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
     nothing = joined(path, "two")
     anew = begun(path, "two")
     put(anew, "b")
-    _process.leave(anew, "two").result(DEADLINE)
+    process.leave(anew, "two").result(DEADLINE)
 
     assert nothing is None
     assert written(path) == ["a", "b"]
@@ -171,7 +171,7 @@ def test_a_writer_that_is_ending_is_waited_for(path):
     disk.hold()
     put(writer, "a")
     assert disk.reached.wait(DEADLINE)
-    _process.leave(writer, "one")
+    process.leave(writer, "one")
     found: list[Writer | None] = []
     joiner = threading.Thread(target=lambda: found.append(joined(path, "two")))
     joiner.start()
@@ -192,7 +192,7 @@ def test_a_failed_writer_is_not_joined(path):
     writer._thread.join(DEADLINE)
     nothing = joined(path, "two")
     anew = begun(path, "two")
-    _process.leave(anew, "two").result(DEADLINE)
+    process.leave(anew, "two").result(DEADLINE)
 
     assert nothing is None
     assert writer.state is State.FAILED
@@ -209,9 +209,9 @@ def test_a_failed_writer_can_be_left(path):
     writer._thread.join(DEADLINE)
 
     with pytest.raises(RecorderClosedError, match="ZeroDivisionError"):
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
     with pytest.raises(ZeroDivisionError):
-        _process.leave(writer, "two").result(DEADLINE)
+        process.leave(writer, "two").result(DEADLINE)
 
 
 def test_users_who_come_and_go_lose_nothing(path):
@@ -224,7 +224,7 @@ def test_users_who_come_and_go_lose_nothing(path):
             with opening:
                 writer = joined(path, user) or begun(path, user)
             put(writer, f"{name} {number}")
-            _process.leave(writer, user).result(DEADLINE)
+            process.leave(writer, user).result(DEADLINE)
 
     first = begun(path, "first")
     errors: list[object] = []
@@ -232,7 +232,7 @@ def test_users_who_come_and_go_lose_nothing(path):
     threads = [threading.Thread(target=come_and_go, args=(name,)) for name in range(6)]
     for thread in threads:
         thread.start()
-    _process.leave(first, "first").result(DEADLINE)
+    process.leave(first, "first").result(DEADLINE)
     for thread in threads:
         thread.join(DEADLINE)
     threading.excepthook = before
@@ -248,13 +248,13 @@ def test_a_writer_that_nobody_holds_is_forgotten(path):
     """The list of writers keeps none alive, and does not grow."""
     for number in range(20):
         writer = begun(path.with_name(str(number)), "one")
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
         writer._thread.join(DEADLINE)
     del writer
     gc.collect()
     last = begun(path, "one")
-    known = len(_process._writers)
-    _process.leave(last, "one").result(DEADLINE)
+    known = len(process._writers)
+    process.leave(last, "one").result(DEADLINE)
 
     assert known < 20
 
@@ -303,9 +303,9 @@ def test_a_child_is_refused(writer):
 
 def test_a_child_can_leave(writer):
     """Closing what it inherited is no error in a child, and touches nothing of the parent's."""
-    said = in_fork(lambda: (_process.leave(writer, "one").result(DEADLINE), writer.state.name))
+    said = in_fork(lambda: (process.leave(writer, "one").result(DEADLINE), writer.state.name))
     put(writer, "a")
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
     assert said == "(None, 'CLOSED')"
     assert written(writer.journal.path) == ["a"]
@@ -321,7 +321,7 @@ def test_the_parent_notices_nothing_of_a_child(path):
     said = [in_fork(lambda: outcome(put, writer, "x")) for _ in range(5)]
     disk.go_on()
     put(writer, "last")
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
     assert said == ["ForkedRecorderError"] * 5
     assert written(path) == ["first", *map(str, range(10)), "last"]
@@ -331,7 +331,7 @@ def test_the_parents_lock_stays_when_a_child_ends(writer, path):
     """Neither what a child does with its copy, nor its end, frees the parent's lock."""
 
     def act() -> object:
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
         return outcome(Journal(path).open)
 
     said = in_fork(act)
@@ -349,7 +349,7 @@ def test_a_child_that_lives_on_does_not_keep_the_lock(writer, path):
         os.close(end)
         os.read(reader, 1)
         os._exit(0)
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
     other = Journal(path)
     other.open()
     other.close()
@@ -386,12 +386,12 @@ def test_a_child_goes_on_with_what_is_shared(path):
     def act() -> object:
         state = writer.state.name
         put(writer, "child")
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
         return state, writer.state.name, writer.stats.written
 
     said = in_fork(act)
     put(writer, "parent again")
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
     assert said == "('NEW', 'CLOSED', 1)"
     assert sorted(written(path)) == ["child", "parent", "parent again"]
@@ -408,7 +408,7 @@ def test_a_childs_child_goes_on_too(path):
         return said
 
     said = in_fork(act)
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
     assert said == "(None, None)"
     assert written(path) == ["grandchild", "child"]
@@ -424,11 +424,11 @@ def test_many_threads_of_a_child_open_what_is_shared_once(path):
             thread.start()
         for thread in threads:
             thread.join(DEADLINE)
-        _process.leave(writer, "one").result(DEADLINE)
+        process.leave(writer, "one").result(DEADLINE)
         return threading.active_count()
 
     said = in_fork(act)
-    _process.leave(writer, "one").result(DEADLINE)
+    process.leave(writer, "one").result(DEADLINE)
 
     assert int(said) <= 2  # the writer's own may be about to end
     assert sorted(written(path)) == list("01234567")
@@ -445,8 +445,8 @@ def test_a_child_of_an_ended_writer_is_refused(path):
 def test_a_shared_writer_that_a_child_never_used_ends_without_a_word(path):
     """Leaving it opens no file."""
     writer = begun(path, "one", shared=True)
-    said = in_fork(lambda: (_process.leave(writer, "one").result(DEADLINE), writer.journal.identity))
-    _process.leave(writer, "one").result(DEADLINE)
+    said = in_fork(lambda: (process.leave(writer, "one").result(DEADLINE), writer.journal.identity))
+    process.leave(writer, "one").result(DEADLINE)
 
     assert said == "(None, None)"
 
@@ -456,7 +456,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
     held, end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with _process._lock:
+        with process._lock:
             held.set()
             end.wait(DEADLINE)
 
@@ -467,7 +467,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
     def act() -> object:
         writer = begun(path, "one")
         put(writer, "a")
-        return _process.leave(writer, "one").result(DEADLINE)
+        return process.leave(writer, "one").result(DEADLINE)
 
     said = in_fork(act)
     end.set()
@@ -484,7 +484,7 @@ def test_a_child_may_begin_what_its_parent_has_not(writer, path):
     def act() -> object:
         mine = begun(other, "child")
         put(mine, "a")
-        return _process.leave(mine, "child").result(DEADLINE)
+        return process.leave(mine, "child").result(DEADLINE)
 
     said = in_fork(act)
     put(writer, "b")
@@ -527,7 +527,7 @@ def test_one_file_that_cannot_be_written_hinders_no_other_at_the_exit(tmp_path):
 
 def stuck_at_the_end(path: str) -> None:
     """Come to the end while the writer is stuck in a call."""
-    _process._EXIT_TIMEOUT = 0.1
+    process._EXIT_TIMEOUT = 0.1
     disk = Disk()
     writer = begun(Path(path), "one", disk)
     disk.hold()

@@ -26,7 +26,8 @@ from helpers import (
     values_in,
 )
 
-from rolloutlog import Message, RolloutRecorder, _process, find_sessions, load_session, session
+from rolloutlog import Message, RolloutRecorder, find_sessions, load_session, session
+from rolloutlog._disk import process
 from rolloutlog.exceptions import ForkedRecorderError
 
 NUMBERS = [str(number) for number in range(1_000)]
@@ -168,9 +169,9 @@ def end_before_a_thread() -> None:
 
 def end_and_record_at_exit() -> None:
     """Record from a hook that runs after ours, as one does that was registered before rolloutlog was imported."""
-    atexit.unregister(_process._at_exit)
+    atexit.unregister(process._at_exit)
     atexit.register(_KEPT[-1].record, message("late"))
-    atexit.register(_process._at_exit)
+    atexit.register(process._at_exit)
 
 
 _KEPT: list[RolloutRecorder] = []

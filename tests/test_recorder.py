@@ -33,8 +33,8 @@ from helpers import (
 
 import rolloutlog
 from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _opening
-from rolloutlog._commands import State
-from rolloutlog._lines import MAX_RECORDED
+from rolloutlog._disk.commands import State
+from rolloutlog._disk.lines import MAX_RECORDED
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,

@@ -18,7 +18,7 @@ import pytest
 from fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, start, tell
 
-from rolloutlog._system import REAL_SYSTEM, lock, locked_folder, make_folders
+from rolloutlog._disk.system import REAL_SYSTEM, lock, locked_folder, make_folders
 from rolloutlog.exceptions import SessionLockedError
 
 UMASKS = [0o000, 0o022, 0o027, 0o077, 0o777]

@@ -18,11 +18,11 @@ from helpers import DEADLINE, interrupted, lines_in
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from rolloutlog._ack import Ack
-from rolloutlog._commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
-from rolloutlog._journal import Journal
-from rolloutlog._queue import HandoffQueue
-from rolloutlog._turn import Turn
+from rolloutlog._disk.ack import Ack
+from rolloutlog._disk.commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
+from rolloutlog._disk.handoff import HandoffQueue
+from rolloutlog._disk.journal import Journal
+from rolloutlog._disk.turn import Turn
 from rolloutlog.exceptions import WriteError
 
 HEADER = b"header\n"
@@ -130,7 +130,7 @@ def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(ma
 
 def waiting_for_room(bench, monkeypatch):
     """Return a thread that waits until it is told of room, however long that takes."""
-    monkeypatch.setattr("rolloutlog._queue.LOOK_AGAIN", DEADLINE)
+    monkeypatch.setattr("rolloutlog._disk.handoff.LOOK_AGAIN", DEADLINE)
     waiter = threading.Thread(target=bench.queue.wait_for_room, args=(0,))
     waiter.start()
     while not bench.queue._room._waiters:
@@ -355,7 +355,7 @@ def test_a_turn_with_something_kept_has_work(bench):
 
 def test_the_pauses_between_tries_grow_to_a_second(bench, monkeypatch):
     """At first it is tried again soon, then less often, but at least once a second; a new fault begins anew."""
-    monkeypatch.setattr("rolloutlog._turn.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr("rolloutlog._disk.turn.monotonic", lambda: 1_000.0)
     bench.system.fail("write", errno.EIO, times=7)
     bench.put("a")
     pauses = []

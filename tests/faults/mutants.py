@@ -28,116 +28,122 @@ class Mutant:
     new: str
     rows: tuple[str, ...]
 
+    def file_in(self, package: Path) -> Path:
+        """Return the file of the module in *package*."""
+        return package.joinpath(*self.module.split(".")).with_suffix(".py")
+
 
 EACH = ("failing.each_call",)
 
 MUTANTS = (
     # -- the journal
-    Mutant("no cut back", "_tail", "self._system.ftruncate(self._fd, run.begin)", "pass", EACH),
+    Mutant("no cut back", "_disk.tail", "self._system.ftruncate(self._fd, run.begin)", "pass", EACH),
     Mutant(
         "cut back without a look who wrote last",
-        "_tail",
+        "_disk.tail",
         "ours = self._system.fstat(self._fd).st_size == run.end",
         "ours = True",
         ("moved.stranger",),
     ),
     Mutant(
         "no heal of a torn tail",
-        "_tail",
+        "_disk.tail",
         'b"" if tail.endswith(b"\\n") else',
         'b"" if tail else',
         ("failing.each_call", "moved.between"),
     ),
     Mutant(
         "a short write taken for a whole one",
-        "_tail",
+        "_disk.tail",
         "run.in_line = size < sum(map(len, part))",
         "run.in_line = False",
         EACH,
     ),
     Mutant(
         "what stays of a failed append is forgotten",
-        "_tail",
+        "_disk.tail",
         "self._kept, self._kept_end = max(0, run.written - prefix) + skip,",
         "self._kept, self._kept_end = 0,",
         EACH,
     ),
-    Mutant("a failed sync simply repeated", "_tail", "if sync_failed:", "if False:", ("failing.sync",)),
+    Mutant("a failed sync simply repeated", "_disk.tail", "if sync_failed:", "if False:", ("failing.sync",)),
     Mutant(
         "flush: a failed sync simply repeated",
-        "_tail",
+        "_disk.tail",
         "self._cut_to, self._kept, self._kept_end = begin, 0, self._end",
         "pass",
         ("failing.sync",),
     ),
     Mutant(
         "always means never",
-        "_tail",
+        "_disk.tail",
         'if self._fsync == "always":\n                syncing',
         'if self._fsync == "on sundays":\n                syncing',
         ("power.simulated",),
     ),
     Mutant(
         "folders are not synced",
-        "_journal",
+        "_disk.journal",
         'if self.fsync != "never":\n                self._sync_folders',
         'if self.fsync == "on sundays":\n                self._sync_folders',
         ("power.simulated",),
     ),
     Mutant(
         "a moved file goes unnoticed",
-        "_journal",
+        "_disk.journal",
         "here is not None and (here.st_dev, here.st_ino) == self._identity",
         "here is not None",
         ("moved.between",),
     ),
     Mutant(
         "removed amid a write goes unnoticed",
-        "_tail",
+        "_disk.tail",
         "self._system.fstat(self._fd).st_nlink == 0",
         "False",
         ("moved.within",),
     ),
-    Mutant("a new file without its header", "_tail", "return header[size:], 0", 'return b"", 0', EACH),
-    Mutant("links are followed", "_journal", "os.O_CLOEXEC | os.O_NOFOLLOW |", "os.O_CLOEXEC |", ("moved.between",)),
+    Mutant("a new file without its header", "_disk.tail", "return header[size:], 0", 'return b"", 0', EACH),
+    Mutant(
+        "links are followed", "_disk.journal", "os.O_CLOEXEC | os.O_NOFOLLOW |", "os.O_CLOEXEC |", ("moved.between",)
+    ),
     Mutant(
         "shared: the lock is not taken",
-        "_journal",
+        "_disk.journal",
         "        if self._fd < 0:\n            return  # `_ready` opens it",
         "        if True:\n            return  # `_ready` opens it",
         ("many.lock",),
     ),
     Mutant(
         "exclusive: the lock is not taken",
-        "_journal",
+        "_disk.journal",
         "                if not self.shared:\n                    lock(",
         "                if False:\n                    lock(",
         ("many.exclusive",),
     ),
     Mutant(
         "a fork frees its parent's lock",
-        "_writer",
+        "_disk.writer",
         "self.journal.abandon()",
         "self.journal.close()",
         ("many.exclusive",),
     ),
     Mutant(
         "the mode of files is left to the umask",
-        "_journal",
+        "_disk.journal",
         "stat.S_IMODE(status.st_mode) != 0o600",
         "False",
         ("private.modes",),
     ),
     Mutant(
         "the mode of folders is left to the umask",
-        "_system",
+        "_disk.system",
         "if stat.S_IMODE(system.lstat(new).st_mode) != 0o700:",
         "if False:",
         ("private.modes",),
     ),
     Mutant(
         "a create that fails leaves its file",
-        "_journal",
+        "_disk.journal",
         "            if is_named:",
         "            if False:",
         ("failing.create",),
@@ -145,46 +151,48 @@ MUTANTS = (
     # -- the turn
     Mutant(
         "ack before write",
-        "_turn",
+        "_disk.turn",
         "                self._commit()\n                self._answer(command)",
         "                command.ack.set()\n                self._commit()\n                self._answer(command)",
         ("accounting.acks",),
     ),
-    Mutant("the ack says nothing of the error", "_turn", "ack.error = self._unwritten()", "pass", EACH),
+    Mutant("the ack says nothing of the error", "_disk.turn", "ack.error = self._unwritten()", "pass", EACH),
     Mutant(
         "what cannot be written is dropped",
-        "_turn",
+        "_disk.turn",
         "        self._failures += 1\n",
         "        self._failures += 1\n        self._backlog.clear()\n",
         EACH,
     ),
-    Mutant("drops leave no line", "_turn", "self._backlog.append(self._last_gap[0])", "pass", ("accounting.machine",)),
-    Mutant("drops are not counted", "_turn", "self._dropped += count", "pass", ("accounting.machine",)),
-    Mutant("records are counted as one", "_turn", "self._written += written", "self._written += 1", EACH),
+    Mutant(
+        "drops leave no line", "_disk.turn", "self._backlog.append(self._last_gap[0])", "pass", ("accounting.machine",)
+    ),
+    Mutant("drops are not counted", "_disk.turn", "self._dropped += count", "pass", ("accounting.machine",)),
+    Mutant("records are counted as one", "_disk.turn", "self._written += written", "self._written += 1", EACH),
     Mutant(
         "a failed sync still counts as written",
-        "_turn",
+        "_disk.turn",
         "self._written -= self._unsynced_records",
         "pass",
         ("accounting.machine", "failing.each_call"),
     ),
     Mutant(
         "what a failed sync lost is not kept",
-        "_turn",
+        "_disk.turn",
         "self._backlog[:0] = self._unsynced",
         "pass",
         ("failing.sync", "accounting.machine"),
     ),
     Mutant(
         "no retry by itself",
-        "_turn",
+        "_disk.turn",
         "return bool(self._taken or self._backlog or self.closing)",
         "return bool(self._taken or self.closing)",
         ("failing.thread",),
     ),
     Mutant(
         "flush does not sync",
-        "_turn",
+        "_disk.turn",
         "        if not self._backlog:\n            self._sync()\n        if self._backlog:",
         "        if self._backlog:",
         ("power.simulated",),
@@ -192,57 +200,61 @@ MUTANTS = (
     # -- the writer
     Mutant(
         "the writer does not look twice",
-        "_writer",
+        "_disk.writer",
         "        self._turn.serve()  # the second look",
         "        # the second look",
         ("accounting.looks",),
     ),
     Mutant(
         "callers do not look again",
-        "_writer",
+        "_disk.writer",
         "if self._reached is not _OPEN or self._inline:",
         "if self._inline:",
         ("accounting.looks",),
     ),
     Mutant(
         "closed is said after the second look",
-        "_writer",
+        "_disk.writer",
         "        self._reached = State.CLOSED\n        self._turn.serve()",
         "        self._turn.serve()\n        self._reached = State.CLOSED\n        ",
         ("accounting.looks",),
     ),
     Mutant(
         "the queue has no bound",
-        "_queue",
+        "_disk.handoff",
         "if self._commands.qsize() >= self.limit:\n            return False",
         "if False:\n            return False",
         ("hangs.stuck", "accounting.machine"),
     ),
-    Mutant("the queue is a stack", "_queue", "into.extend(map(", "into.extendleft(map(", ("accounting.acks",)),
+    Mutant("the queue is a stack", "_disk.handoff", "into.extend(map(", "into.extendleft(map(", ("accounting.acks",)),
     Mutant(
         "nothing is flushed at exit",
-        "_process",
+        "_disk.process",
         "writers = _living()",
         "writers: list[Writer] = []",
         ("hangs.exits",),
     ),
     Mutant(
         "taking up a session again does not flush",
-        "_process",
+        "_disk.process",
         "writer.request_flush().result(max(0.0, deadline - monotonic()))",
         "pass",
         ("many.same_process",),
     ),
     Mutant(
-        "the result of an ack is always good", "_ack", "            raise self.error", "            return  # ", EACH
+        "the result of an ack is always good",
+        "_disk.ack",
+        "            raise self.error",
+        "            return  # ",
+        EACH,
     ),
-    Mutant("a timeout is no error", "_ack", "        if not over:", "        if False:", ("hangs.stuck",)),
+    Mutant("a timeout is no error", "_disk.ack", "        if not over:", "        if False:", ("hangs.stuck",)),
 )
 
 
 def apply(mutant: Mutant, package: Path) -> bool:
     """Put *mutant* into the *package*; false if what it changes does not stand there, once."""
-    module = package / f"{mutant.module}.py"
+    module = mutant.file_in(package)
     source = module.read_text()
     if source.count(mutant.old) != 1:
         return False
@@ -281,11 +293,11 @@ def killed(report: Report, size: int, dice: random.Random) -> None:
     assert spec is not None
     assert spec.origin is not None
     for mutant in MUTANTS:
-        count = (Path(spec.origin).parent / f"{mutant.module}.py").read_text().count(mutant.old)
-        report.expect(count == 1, f"{mutant.name}: its place stands {count} times in {mutant.module}.py: move it along")
+        count = mutant.file_in(Path(spec.origin).parent).read_text().count(mutant.old)
+        report.expect(count == 1, f"{mutant.name}: its place stands {count} times in {mutant.module}: move it along")
     for mutant in MUTANTS if size >= len(MUTANTS) else dice.sample(MUTANTS, size):
         noticed = notices(mutant)
         sys.stderr.write(f"  {'killed   ' if noticed else 'SURVIVING'} {mutant.name}: {noticed or mutant.rows}\n")
         if noticed is None:  # and on to the next: all survivors are to be known
-            report.violations.append(f"SURVIVING: {mutant.name} ({mutant.module}.py), not noticed by {mutant.rows}")
+            report.violations.append(f"SURVIVING: {mutant.name} ({mutant.module}), not noticed by {mutant.rows}")
         report.trial()

@@ -15,12 +15,12 @@ from typing import Any
 import attrs
 
 from rolloutlog import RolloutRecorder, SessionMeta
-from rolloutlog._codec import LineEncoder
-from rolloutlog._journal import Journal
+from rolloutlog._disk.journal import Journal
+from rolloutlog._disk.system import REAL_SYSTEM
 from rolloutlog._layout import rollout_path
 from rolloutlog._opening import begin
 from rolloutlog._options import checked
-from rolloutlog._system import REAL_SYSTEM
+from rolloutlog._wire.codec import LineEncoder
 
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR, errno.EFBIG, errno.ENOENT)
 

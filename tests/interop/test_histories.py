@@ -13,8 +13,8 @@ from ours import create
 from samples import EVERY_KIND, assistant, place, user
 
 from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_session
-from rolloutlog._blocks import _zstd
-from rolloutlog._codec import wire
+from rolloutlog._reading.blocks import _zstd
+from rolloutlog._wire.codec import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from codex import Codex
 from expected import history, text_of
+from other_releases import OTHERS
 from releases import RELEASES
 
 import rolloutlog
@@ -33,6 +34,15 @@ def test_the_page_names_the_releases_that_are_pinned() -> None:
     columns = " | ".join(release.version for release in RELEASES)
 
     assert f"| | {columns} | by |" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_other_release() -> None:
+    """The rows of the second table are the releases that `make interop-all` runs besides, with their formats."""
+    rows = re.findall(r"^\| (0\.[\d., ]+) \| (flat|envelope) \| the ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    named = [(version, format) for versions, format in rows for version in versions.split(", ")]
+
+    assert named == [(release.version, release.writes) for release in OTHERS]
 
 
 @pytest.mark.interop

@@ -1,0 +1,203 @@
+"""The bytes of a rollout: the file opened, decompressed where it is compressed, and split into blocks of lines."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeAlias
+
+import attrs
+
+from ..exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+BLANK = b" \t\r\n"
+COMPRESSED = ".zst"
+
+# How much of what was decompressed a compressed file may refer back to, as a power of two: 128 MiB, which is what the
+# zstd program itself agrees to. Memory is bounded by it.
+_WINDOW = 27
+
+# How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
+# long: so a line that nobody will see takes no memory, however long it is, and one that is read is never in pieces.
+_HELD = 4 * 1024 * 1024
+
+
+class Source:
+    """The bytes of one rollout, decompressed where they are compressed. A context manager: leaving it closes the file.
+
+    Args:
+        path: the file.
+        end: how many bytes there are to be, if not all.
+
+    Attributes:
+        read: returns the next bytes, at most as many as it is told; none at the end.
+        problem: why there are no more bytes, where that is not for the end of the file.
+        can_reread: whether `reread` can be called; what was decompressed would have to be decompressed from the start.
+
+    Raises:
+        SessionNotFoundError: there is no such file.
+        InvalidRolloutError: it is no regular file.
+        MissingExtraError: it is compressed, and what decompresses it is not installed.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: StrPath, end: int | None = None) -> None:
+        self.problem: str | None = None
+        self.can_reread = not is_compressed(path)
+        self._file = _opened(path)
+        self.read: Callable[[int], bytes] = self._file.read
+        try:
+            if not self.can_reread:
+                self._decompress(path)
+        except BaseException:
+            self._file.close()
+            raise
+        if end is not None:
+            self._stop_at(end)
+
+    def _decompress(self, path: StrPath) -> None:
+        zstd = _zstd()
+        if zstd is None:
+            raise MissingExtraError(f"reading {os.fspath(path)}", "zstd")
+        unpacked = zstd.ZstdFile(self._file, options={zstd.DecompressionParameter.window_log_max: _WINDOW})
+
+        def read(size: int) -> bytes:
+            try:
+                return unpacked.read1(size)  # type: ignore[no-any-return]
+            except (EOFError, zstd.ZstdError):
+                self.problem = "the compressed file is damaged or incomplete from here on"
+                return b""
+
+        self.read = read
+
+    def _stop_at(self, end: int) -> None:
+        read, left = self.read, end
+
+        def read_before(size: int) -> bytes:
+            nonlocal left
+            chunk = read(min(size, left))
+            left -= len(chunk)
+            return chunk
+
+        self.read = read_before
+
+    def reread(self, offset: int, size: int) -> bytes:
+        """Return once more the *size* bytes at *offset*; fewer if somebody cut the file meanwhile."""
+        got = b""
+        while len(got) < size and (more := os.pread(self._file.fileno(), size - len(got), offset + len(got))):
+            got = got + more if got else more  # the system returns nearly 2 GiB at once: one piece, nearly always
+        return got
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._file.close()
+
+
+def is_compressed(path: StrPath) -> bool:
+    """Whether *path* is named like a file that zstd compressed."""
+    return os.fspath(path).endswith(COMPRESSED)
+
+
+def _zstd() -> Any:
+    """Return the library that decompresses, which newer Pythons bring along, or `None`."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _opened(path: StrPath) -> BinaryIO:
+    try:
+        file = open(path, "rb", buffering=0, opener=_descriptor)  # noqa: SIM115 (the caller closes it)
+    except FileNotFoundError as error:
+        raise SessionNotFoundError(os.fspath(path), Path(path).parent) from error
+    except IsADirectoryError as error:
+        raise InvalidRolloutError(path, "is not a regular file") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InvalidRolloutError(path, "is not a regular file")
+    return file
+
+
+def _descriptor(path: str, flags: int) -> int:
+    """Open *path* for `open`, which owns the descriptor from the start: an interrupt could close ours twice."""
+    # Without O_NONBLOCK a FIFO would make us wait for a writer.
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+@attrs.frozen
+class Block:
+    """Some lines that follow each other, with their newlines, and where they stand in the file."""
+
+    number: int  # of the first of them, from 1
+    offset: int  # of the first of them, in bytes
+    lines: list[bytes]
+    problem: str | None = None  # with the block's only line: too long to be held, or the last one and without newline
+
+    def place(self, after: int) -> tuple[int, int]:
+        """Return number and offset of the line that *after* lines of the block come after."""
+        index = len(self.lines) - after - 1
+        return self.number + index, self.offset + sum(map(len, self.lines[:index]))
+
+
+def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
+    """Yield the lines of *source*, about *at_once* bytes at a time, and none of more than *max_line* bytes.
+
+    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is
+    as fast as iterating over the file, which knows no limit.
+    """
+    number, offset, position = 1, 0, 0
+    most = max_line + 1  # with its newline
+    held = min(most, _HELD) if source.can_reread else most
+    begun: list[bytes] = []  # of the line whose newline has not come yet, unless that has become too long to be held
+    length = 0  # of the same line, with its newline once that has come
+    while chunk := source.read(at_once):
+        position += len(chunk)
+        # `chunk.split(b"\n")` looks at each byte by itself, in Python 3.11 to 3.13: this takes between a third and a
+        # tenth of its time, which for lines of 2 kB was an eighth of all that reading takes.
+        lines = BytesIO(chunk).readlines()
+        if chunk.endswith(b"\n"):
+            lines.append(b"")
+        length += len(lines[0])
+        if length <= held:
+            begun.append(lines[0])
+        else:
+            begun.clear()
+        if len(lines) == 1:
+            continue
+        rest = lines.pop()
+        lines[0] = source.reread(offset, length) if held < length <= most else b"".join(begun)
+        if length > most or (most <= at_once and max(map(len, lines)) > most):
+            yield from _singly(number, offset, lines, [length, *map(len, lines[1:])], most)
+        else:
+            yield Block(number, offset, lines)
+        number += len(lines)
+        offset = position - len(rest)
+        begun, length = [rest], len(rest)
+    last = source.reread(offset, length) if held < length <= max_line else b"".join(begun)
+    if length > max_line:
+        yield _too_long(number, offset, length)
+    elif last.strip(BLANK) or source.problem:
+        yield Block(number, offset, [last], source.problem or "the last line is incomplete")
+
+
+def _singly(number: int, offset: int, lines: list[bytes], lengths: list[int], most: int) -> Iterator[Block]:
+    """Yield a block for each line, where one of them is too long; what is counted here has its newline."""
+    for line, length in zip(lines, lengths, strict=True):
+        yield _too_long(number, offset, length - 1) if length > most else Block(number, offset, [line])
+        number += 1
+        offset += length
+
+
+def _too_long(number: int, offset: int, length: int) -> Block:
+    return Block(number, offset, [b""], f"is longer than may be: {length:,} bytes")
