@@ -38,7 +38,9 @@ def test_the_page_names_the_releases_that_are_pinned() -> None:
 
 def test_the_page_names_every_other_release() -> None:
     """The rows of the second table are the releases that `make interop-all` runs besides, with their formats."""
-    rows = re.findall(r"^\| (0\.[\d., ]+) \| (flat|envelope) \| the ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (0\.[\d., ]+) \| (flat|envelope) \| the (?:path|id) ", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
 
     named = [(version, format) for versions, format in rows for version in versions.split(", ")]
 
