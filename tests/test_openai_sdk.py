@@ -198,6 +198,15 @@ def test_the_output_of_a_tool_that_nobody_called_is_no_orphan(home):
     assert rolloutlog.to_input([sdk_object(sent)]) == [sent]
 
 
+@pytest.mark.parametrize("sent", [{}, {"summary": None}], ids=["missing", "null"])
+def test_reasoning_that_came_without_a_summary_has_an_empty_one(sent, home):
+    """Some providers send none, and it is required of what is sent back."""
+    with rolloutlog.session("no summary") as session:
+        session.record(sdk_object({"type": "reasoning", "id": "rs_1", **sent}))
+
+    assert rolloutlog.load_session(session.path).to_input(orphans="keep") == [THOUGHT]
+
+
 def test_what_only_answers_have_is_left_out_of_the_input_alone(home):
     """The rollout keeps who made an item and how far reasoning came; the input has neither."""
     output = {"type": "custom_tool_call_output", "id": "o", "call_id": "c", "output": "x"}

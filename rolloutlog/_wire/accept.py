@@ -79,6 +79,8 @@ def _from_mapping(mapping: Mapping[str, Any]) -> ResponseItem:
         raise InvalidItemError(kind, "may not hold 'record_type', which marks lines that are no items")
     if kind == "message":
         mapping = _long_message(mapping)
+    elif kind == "reasoning" and mapping.get("summary") is None:
+        mapping = {**mapping, "summary": []}  # some providers send none, and the API refuses what has none
     if kind in _ALL_TEXT and type(mapping) is dict:
         try:
             known: Any = HOT[kind](mapping, True)
