@@ -29,6 +29,7 @@ SYSTEM = (
     "faults/",
     "test_ack.py",
     "test_bell.py",
+    "test_examples.py::test_the_agent",
     "test_handler.py::test_a_fork",
     "test_handler.py::test_a_queue_between_processes",
     "test_handler.py::test_a_storm",

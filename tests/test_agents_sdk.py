@@ -394,6 +394,7 @@ def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypa
     assert not server.refusals
 
 
+@pytest.mark.once
 def test_a_conversation_goes_on_after_its_process_was_killed(home):
     """Killed with SIGKILL while the model thinks about a tool's output, the program asks again and gets its answer."""
     processes: list[Any] = []

@@ -13,6 +13,9 @@ from helpers import DEADLINE, start
 
 import rolloutlog
 
+# What a kill leaves, and that the API takes it, is the same with each SDK; what these define is met in more than one.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def unharmed(tmp_path_factory):

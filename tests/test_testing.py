@@ -158,6 +158,8 @@ def test_a_recorder_that_the_code_closed_has_what_came_before(rollout):
 
 # --- the plugin -------------------------------------------------------------------------------------------------------
 
+# Each of these starts a pytest, whose ways no Python changes; the first shows on each that the plugin is there.
+
 
 def test_a_failed_test_shows_where_its_rollouts_are(tmp_path):
     """The report of a failure names each file and how much is in it, and the files are still there."""
@@ -177,6 +179,7 @@ def test_a_failed_test_shows_where_its_rollouts_are(tmp_path):
     assert all(Path(line.partition(": ")[0]).exists() for line in shown)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("option", ["--show-capture=no", "-pno:logging", "--junitxml=x.xml"])
 def test_it_is_shown_in_setup_call_and_teardown_alike(tmp_path, option, monkeypatch):
     """Wherever it fails, and whatever becomes of captured output, which the path is not."""
@@ -201,6 +204,7 @@ def test_it_is_shown_in_setup_call_and_teardown_alike(tmp_path, option, monkeypa
         assert Path("x.xml").read_text().count(", 0 items)") == 3
 
 
+@pytest.mark.once
 def test_an_error_without_a_traceback_shows_it_too(tmp_path):
     """`pytest.fail(pytrace=False)` leaves a mere text."""
     code = "import pytest\ndef test_it(rollout): pytest.fail('no', pytrace=False)\n"
@@ -208,6 +212,7 @@ def test_an_error_without_a_traceback_shows_it_too(tmp_path):
     assert ", 0 items)" in run_pytest(tmp_path, code)
 
 
+@pytest.mark.once
 def test_a_home_that_cannot_be_read_is_told_in_the_report(tmp_path):
     """Code under test may leave anything; the test run goes on, and says what is wrong."""
     said = run_pytest(
@@ -226,6 +231,7 @@ def test_a_home_that_cannot_be_read_is_told_in_the_report(tmp_path):
     assert said.count("Too many levels of symbolic links") >= 2
 
 
+@pytest.mark.once
 def test_records_that_are_not_on_disk_are_no_empty_session(tmp_path):
     """A full disk is an error of its own, not a list of items that is shorter than it was."""
     said = run_pytest(
@@ -253,6 +259,7 @@ def test_the_plugin_asks_for_no_newer_pytest_than_the_fixture_needs():
     assert (options["hookwrapper"], options["wrapper"]) == (True, False)
 
 
+@pytest.mark.once
 def test_the_tests_in_the_readme_pass(tmp_path):
     """As a reader would run them: the page's blocks with a test in it, each a file of its own."""
     tests = [block.code for block in pages.blocks(ROOT / "README.md", "python") if "def test_" in block.code]
@@ -261,6 +268,7 @@ def test_the_tests_in_the_readme_pass(tmp_path):
     assert all("1 passed" in run_pytest(tmp_path, code) for code in tests)
 
 
+@pytest.mark.once
 def test_a_test_that_passes_shows_nothing(tmp_path):
     """Nobody is told of files that nobody needs."""
     code = "import logging\ndef test_agent(rollout):\n    logging.info('hi')\n    assert len(rollout.logs) == 1\n"
@@ -271,6 +279,7 @@ def test_a_test_that_passes_shows_nothing(tmp_path):
     assert "Rollouts" not in said
 
 
+@pytest.mark.once
 def test_a_run_without_the_fixture_does_not_import_rolloutlog(tmp_path):
     """The plugin costs the import of one small module; the package is imported for the fixture alone."""
     said = run_pytest(tmp_path, "import sys\ndef test_it(): assert 'rolloutlog' not in sys.modules\n")

@@ -413,7 +413,7 @@ def _last(err: bytes) -> str:
     return textwrap.indent(err.decode(errors="replace")[-3_000:], "      ")
 
 
-@row("hangs.signals", "signal handlers record, flush and wait amid all that", quick=3_000, full=20_000, long=100_000)
+@row("hangs.signals", "signal handlers record, flush and wait amid all that", quick=1_500, full=20_000, long=100_000)
 def signals(report: Report, size: int, dice: random.Random) -> None:
     """Thousands of signals a second, whose handler uses the recorder that the main thread is in."""
     _storm(report, "signals", _SIGNALS, size, dice.randrange(10**9), seconds=60 + size / 200)
