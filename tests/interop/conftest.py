@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from codex import Codex
 from other_releases import OTHERS
-from releases import FLAT, NEWEST, RELEASES, Release
+from releases import FLAT, NEWEST, RELEASES, REQUIRED, Release
 
-# With this variable set, as in CI, a program that is not there is a failure and not a reason to skip.
-REQUIRED = "ROLLOUTLOG_REQUIRE_INTEROP"
 # Which releases to run instead of the two that CI runs: versions with commas between, or "all".
 CHOSEN = "ROLLOUTLOG_INTEROP_RELEASES"
 
@@ -112,7 +110,7 @@ def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
 def real(release: Release, folder: Path) -> Codex:
     """Return *release* with its home below *folder*; a missing one skips the test, or fails it where it is required."""
     missing = release.missing()
-    if missing and os.environ.get(REQUIRED) == "1":
+    if missing and REQUIRED:
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)

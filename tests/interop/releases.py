@@ -27,6 +27,8 @@ from habits import V0_20, V0_169, Habits
 PACKAGE = "@openai/codex"
 FOLDER_VARIABLE = "ROLLOUTLOG_INTEROP_DIR"
 FETCH_SECONDS = 600.0
+# As in CI: whatever is not there is a failure, and not a reason to skip.
+REQUIRED = os.environ.get("ROLLOUTLOG_REQUIRE_INTEROP") == "1"
 # A desktop's voice engine: sixty megabytes that no session needs.
 NOT_NEEDED = "/codex-resources/voice/"
 # How the paths in an archive say for which platform something is.
