@@ -26,7 +26,7 @@ _MU, _SIGMA = 6.4, 1.3
 
 _TALK = """
 the file was read and 3 tests failed because of an import that is missing in src/app/main.py so we run pytest again
-def handle(request): return "ok" if request.user else None # TODO {"id": 17, "name": "x"} <div> \\n C:\\temp
+def handle(request): return "ok" if request.user else None # NOTE {"id": 17, "name": "x"} <div> \\n C:\\temp
 total 48 drwxr-xr-x 2 user group 4096 Jul 1 12:00 tests -> ../lib let me look at what the tool returned café naïve
 """
 _WORDS = _TALK.split()

@@ -6,16 +6,13 @@ With pytest there is nothing to set up: where rolloutlog is installed there is t
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import os
-import re
 import shlex
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from . import (
     ItemLike,
@@ -27,9 +24,9 @@ from . import (
     Session,
     find_sessions,
     load_session,
-    to_input,
 )
 from ._disk.process import flushes
+from ._likeness import comparable
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
 SessionLike: TypeAlias = (
@@ -40,12 +37,6 @@ _HOME = "ROLLOUTLOG_HOME"
 
 # How long a look at what was logged waits for the disk, in seconds.
 _TIMEOUT = 10.0
-
-# Keys that hold ids, and keys that hold times. An id that comes again is replaced by a number, the same for the same
-# id, so that a call and its output still belong together. One that does not come again says nothing, and a stand-in
-# for a model gives none: it is left out, and so is a time.
-_IDS = re.compile(r"(.*_)?id")
-_TIMES = re.compile(r"(.*_)?(at|time|timestamp)")
 
 
 class Rollout:
@@ -238,7 +229,7 @@ def differences(
     """
     opened = [_opened(session) for session in (expected, got)]
     bare = not all(isinstance(session, SavedSession) for session in opened)
-    before, after = (_lines(_contents(session, logs=logs, bare=bare), frozenset(ignore)) for session in opened)
+    before, after = (comparable(session, logs=logs, bare=bare, ignore=frozenset(ignore)) for session in opened)
     return list(difflib.unified_diff(before, after, "expected", "got", n=2, lineterm=""))
 
 
@@ -253,65 +244,3 @@ def _opened(session: SessionLike) -> SavedSession | list[ItemLike]:
     if isinstance(session, str | os.PathLike):
         return load_session(session)
     return session if isinstance(session, SavedSession) else list(session)  # type: ignore[arg-type]
-
-
-def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool) -> Iterator[Mapping[str, Any]]:
-    """Yield what is compared of *session*: items, and unless it is *bare* what a model sees, state and logs."""
-    items = session.items if isinstance(session, SavedSession) else session
-    yield from to_input(items, orphans="keep")
-    if bare or not isinstance(session, SavedSession):
-        return
-    seen = session.context
-    if seen != session.items:
-        yield {"context": to_input(seen, orphans="keep")}
-    if session.state:
-        yield {"state": dict(session.state)}
-    if logs:
-        yield from ({"level": entry.level, "logger": entry.logger, "message": entry.message} for entry in session.logs)
-
-
-def _lines(contents: Iterable[Mapping[str, Any]], ignore: frozenset[str]) -> list[str]:
-    made = list(contents)
-    seen = Counter(_ids(made, ignore))
-    numbers: dict[str, str] = {}
-    for found in _ids(made, ignore):
-        if seen[found] > 1:
-            numbers.setdefault(found, f"#{len(numbers) + 1}")
-    texts = [json.dumps(_neutral(content, numbers, ignore), indent=1, ensure_ascii=False) for content in made]
-    # Not splitlines(), for which U+2028 ends a line as well as U+0085: texts with the one and the other would be alike.
-    return [line for text in texts for line in text.split("\n")]
-
-
-def _ids(value: Any, ignore: frozenset[str]) -> Iterator[str]:
-    """Yield the ids in *value*, in the order in which they are shown."""
-    if isinstance(value, list):
-        for part in value:
-            yield from _ids(part, ignore)
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            if key not in ignore and _is_id(key, value[key]):
-                yield value[key]
-            elif key not in ignore and not _TIMES.fullmatch(key):
-                yield from _ids(value[key], ignore)
-
-
-def _is_id(key: str, held: object) -> bool:
-    return isinstance(held, str) and _IDS.fullmatch(key) is not None
-
-
-def _neutral(value: Any, numbers: Mapping[str, str], ignore: frozenset[str]) -> Any:
-    """Return *value* with its keys in order, without times, and with its ids by their *numbers* or not at all."""
-    if isinstance(value, list):
-        return [_neutral(part, numbers, ignore) for part in value]
-    if not isinstance(value, Mapping):
-        return value
-    neutral = {}
-    for key in sorted(value):
-        held = value[key]
-        if key in ignore or _TIMES.fullmatch(key):
-            continue
-        if not _is_id(key, held):
-            neutral[key] = _neutral(held, numbers, ignore)
-        elif held in numbers:
-            neutral[key] = numbers[held]
-    return neutral

@@ -31,7 +31,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_reading.saved"}),
     frozenset({"_reading.reader"}),
     frozenset({"_reading.lineage"}),
-    frozenset({"_convert", "_reading.following", "_opening"}),
+    frozenset({"_convert", "_likeness", "_reading.following", "_opening"}),
     frozenset({"_recorder"}),
     frozenset({"_handler", "_session"}),
     frozenset({"_attach"}),
@@ -46,7 +46,7 @@ HOMES: dict[str, frozenset[str]] = {
     "filelock": frozenset({"_disk.system"}),
     "orjson": frozenset({"_wire.plain_json"}),
     # not third, but as telling; items: a call's arguments are JSON inside JSON; the others: for people and loggers
-    "json": frozenset({"_wire.plain_json", "items", "_values.carrier", "testing"}),
+    "json": frozenset({"_wire.plain_json", "items", "_values.carrier", "_likeness"}),
     "agents": frozenset({"adapters.agents"}),
 }
 

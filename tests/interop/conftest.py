@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from codex import Codex
@@ -47,64 +48,27 @@ def chosen_releases() -> list[Release]:
     return [pinned[version] for version in wanted]
 
 
-@pytest.fixture
-def codex(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release, with a home of its own."""
-    return real(request.param, tmp_path)
+def _codex(what: str) -> Any:
+    """Return a fixture: *what*, with a home of its own. Which releases that are, `pytest_generate_tests` says."""
+
+    @pytest.fixture
+    def codex(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
+        return real(request.param, tmp_path)
+
+    codex.__doc__ = what
+    return codex
 
 
-@pytest.fixture
-def writable(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release, which goes on with what we wrote."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def flat(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """The real Codex of the flat format."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def newest(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """The newest real Codex."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release that has written all of a session when it ends."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def in_place(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release that goes on in the very file that it resumed, and writes all of it."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def envelope(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release that writes the envelope format."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def summing(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release that takes a summary for what was said before it."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def rewriting(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release that can be made to compact a session, and takes turns back."""
-    return real(request.param, tmp_path)
-
-
-@pytest.fixture
-def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
-    """A real Codex of each release whose server can be asked for the sessions in a home."""
-    return real(request.param, tmp_path)
+codex = _codex("A real Codex of each release.")
+writable = _codex("A real Codex of each release, which goes on with what we wrote.")
+flat = _codex("The real Codex of the flat format.")
+newest = _codex("The newest real Codex.")
+whole = _codex("A real Codex of each release that has written all of a session when it ends.")
+in_place = _codex("A real Codex of each release that goes on in the very file that it resumed, and writes all of it.")
+envelope = _codex("A real Codex of each release that writes the envelope format.")
+summing = _codex("A real Codex of each release that takes a summary for what was said before it.")
+rewriting = _codex("A real Codex of each release that can be made to compact a session, and takes turns back.")
+listing = _codex("A real Codex of each release whose server can be asked for the sessions in a home.")
 
 
 def real(release: Release, folder: Path) -> Codex:
