@@ -14,18 +14,18 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 
 from ._attach import attach
 from ._convert import convert
-from ._disk.ack import Ack
+from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from ._format.lines import ItemLike
 from ._handler import RolloutHandler
-from ._layout import find_sessions
-from ._models import LogEntry, SessionMeta, SessionStateSnapshot
-from ._reading.lineage import load_session
+from ._paths import find_sessions
+from ._reading.forks import load_session
 from ._reading.reader import iter_entries
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
+from ._responses.input import to_input
 from ._session import Session, session
 from ._version import __version__ as __version__
-from ._wire.codec import ItemLike
-from ._wire.model_input import to_input
+from ._writing.ack import Ack
 from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 __all__ = [

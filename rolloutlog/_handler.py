@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, Self, Unpack
 
-from ._disk.ack import Ack
-from ._layout import resolve_home
 from ._locks import fork_safe_lock
 from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
+from ._paths import resolve_home
 from ._recorder import RolloutRecorder, bound_recorder
+from ._writing.ack import Ack
 from .exceptions import ForkedRecorderError, RecorderClosedError
 
 # How long a handler's flush and close wait, in seconds: `logging.shutdown` calls both while the interpreter ends.

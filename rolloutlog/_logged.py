@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ._models import LogEntry, utc_timestamp
+from ._entries import LogEntry, utc_timestamp
+from ._format.lines import ItemLike
 from ._values.carrier import ItemText, Textual
-from ._wire.codec import ItemLike
 from .items import ResponseItem
 
 # What every LogRecord has, and is therefore no `extra`. `taskName` came with Python 3.12, `message` and `asctime` with

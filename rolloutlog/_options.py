@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, get_args
 
-from ._disk.commands import QUEUE_SIZE, OnFull, WriterOptions
-from ._disk.tail import Fsync
-from ._wire.codec import Format
+from ._format.lines import Format
+from ._writing.append import Fsync
+from ._writing.commands import QUEUE_SIZE, OnFull, WriterOptions
 
 # What an append to a shared file waits for the lock, in seconds: others hold it for one batch.
 _SHARED_LOCK_TIMEOUT = 10.0

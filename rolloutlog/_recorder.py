@@ -17,16 +17,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from . import _opening
-from ._disk import process
-from ._disk.ack import Ack
-from ._disk.commands import RecorderStats, State
-from ._disk.system import REAL_SYSTEM, System
-from ._layout import find_session
-from ._models import LogEntry, SessionMeta, SessionStateSnapshot
+from . import _open
+from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from ._format.lines import ItemLike
 from ._options import RecorderOptions, checked
+from ._paths import find_session
 from ._reading.saved import SavedSession
-from ._wire.codec import ItemLike
+from ._writing import registry
+from ._writing.ack import Ack
+from ._writing.commands import RecorderStats, State
+from ._writing.os_calls import REAL_SYSTEM, System
 from .exceptions import RecorderClosedError
 
 # Where records of this context go, if not to their handler's own recorder: see `RolloutRecorder.bound`.
@@ -45,7 +45,7 @@ class RolloutRecorder:
     # What its journal calls; a subclass in a test has another one, on which calls fail.
     _system: System = REAL_SYSTEM
 
-    def __init__(self, opened: _opening.Opened) -> None:
+    def __init__(self, opened: _open.Opened) -> None:
         """Use `create` or `resume` instead."""
         self._opened = opened  # first of all: from here on it is ours to close
         self._writer, self._encoder = opened.writer, opened.encoder
@@ -81,7 +81,7 @@ class RolloutRecorder:
         """
         writing, encoding = checked(options, "home", "session_id", "instructions", "meta")
         return cls(
-            _opening.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
+            _open.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
         )
 
     @classmethod
@@ -113,7 +113,7 @@ class RolloutRecorder:
         """
         writing, encoding = checked(options, "session", "home")
         path = find_session(session, home).absolute()
-        opened, saved = _opening.take_up(path, writing=writing, encoding=encoding, system=cls._system)
+        opened, saved = _open.take_up(path, writing=writing, encoding=encoding, system=cls._system)
         return cls(opened), saved
 
     # -- recording ----------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class RolloutRecorder:
         the session open; the ack tells that everything recorded through this one is on disk.
         """
         if self._left is None:
-            self._left = process.leave(self._writer, self._opened.user)
+            self._left = registry.leave(self._writer, self._opened.user)
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self, Unpack
 
-from ._layout import find_by_id, resolve_home
+from ._entries import LogEntry, SessionStateSnapshot
+from ._format.lines import ItemLike, decode_first
 from ._locks import fork_safe_lock
-from ._models import LogEntry, SessionStateSnapshot
 from ._options import RecorderOptions
-from ._reading.history import context
-from ._reading.lineage import load_session
+from ._paths import find_by_id, resolve_home
+from ._reading.forks import load_session
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
+from ._responses.input import Orphans, orphan_calls, to_input
+from ._responses.view import context
 from ._values.checks import shortened, sized
-from ._wire.codec import ItemLike, decode_first
-from ._wire.model_input import Orphans, orphan_calls, to_input
 from .exceptions import InvalidItemError, SessionExistsError
 from .items import Reasoning, ResponseItem, is_item
 

@@ -25,8 +25,8 @@ from . import (
     find_sessions,
     load_session,
 )
-from ._disk.process import flushes
-from ._likeness import comparable
+from ._comparison import comparable
+from ._writing.registry import flushes
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
 SessionLike: TypeAlias = (

@@ -28,23 +28,23 @@ hypothesis.settings.load_profile("steady")
 SYSTEM = (
     "faults/",
     "test_ack.py",
-    "test_bell.py",
+    "test_wakeup.py",
     "test_examples.py::test_the_agent",
     "test_handler.py::test_a_fork",
     "test_handler.py::test_a_queue_between_processes",
     "test_handler.py::test_a_storm",
-    "test_journal_faults.py",
-    "test_lines.py",
-    "test_process.py",
+    "test_file_faults.py",
+    "test_writing_lines.py",
+    "test_registry.py",
     "test_processes.py",
-    "test_handoff.py",
+    "test_queue.py",
     "test_session.py::test_an_agent_that_is_killed",
     "test_session.py::test_an_interrupt",
-    "test_turn.py",
+    "test_commit.py",
     "test_writer.py",
 )
 # More than a thousand tests on a simulated system: which call fails, how, and what follows. No Python changes that.
-ONCE = ("test_journal_faults.py",)
+ONCE = ("test_file_faults.py",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from rolloutlog._disk.system import REAL_SYSTEM
+from rolloutlog._writing.os_calls import REAL_SYSTEM
 
 
 @attrs.define

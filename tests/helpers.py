@@ -17,7 +17,7 @@ from typing import Any
 
 import rolloutlog
 from rolloutlog import RolloutRecorder
-from rolloutlog._disk.system import REAL_SYSTEM
+from rolloutlog._writing.os_calls import REAL_SYSTEM
 
 # Far beyond what anything here takes: whoever is still at it by then hangs.
 DEADLINE = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rolloutlog._models import LogEntry, SessionMeta, SessionStateSnapshot
+from rolloutlog._entries import LogEntry, SessionMeta, SessionStateSnapshot
 from rolloutlog.items import (
     ExecAction,
     FunctionCall,

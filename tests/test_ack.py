@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from helpers import DEADLINE, in_fresh_process, interrupted, storm
 
-from rolloutlog._disk.ack import Ack
+from rolloutlog._writing.ack import Ack
 from rolloutlog.exceptions import WriteError
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from strategies import items
 
 from rolloutlog import FunctionCall, Message, Other, Reasoning
+from rolloutlog._format.lines import LineEncoder, decode_line
 from rolloutlog._values.carrier import ItemText
-from rolloutlog._wire.codec import LineEncoder, decode_line
 
 HELLO = Message.user("héllo")
 

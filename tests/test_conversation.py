@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from test_taken_back import texts
 
 from rolloutlog import Message, RolloutRecorder, load_session
-from rolloutlog._reading import following as following_module
+from rolloutlog._reading import follow as following_module
 from rolloutlog.adapters import _conversation
 from rolloutlog.adapters._conversation import Conversation
 from rolloutlog.exceptions import ForkedRecorderError, InvalidItemError, RecorderClosedError

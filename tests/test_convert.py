@@ -21,9 +21,9 @@ from strategies import entries, metas
 
 import rolloutlog
 from rolloutlog import LogEntry, Message, RolloutRecorder, SessionMeta, SessionStateSnapshot, convert, load_session
-from rolloutlog._disk.lines import MAX_RECORDED
-from rolloutlog._layout import rollout_path
-from rolloutlog._wire.codec import LineEncoder, wire
+from rolloutlog._format.lines import LineEncoder, wire
+from rolloutlog._paths import rollout_path
+from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog.exceptions import InvalidItemError, InvalidRolloutError, SessionNotFoundError
 from rolloutlog.items import ResponseItem
 

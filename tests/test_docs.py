@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import itertools
 import os
 import re
 import shlex
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pages
 import pytest
-import test_layering
 from faults import harness
 
 import rolloutlog
@@ -109,19 +107,6 @@ def test_the_readme_names_every_option():
 
 
 # --- docs/architecture.md ---------------------------------------------------------------------------------------------
-
-
-def test_the_page_on_architecture_has_every_module_on_its_floor():
-    """The table of rooms is the one that the imports are held to."""
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", page, re.MULTILINE)
-
-    floors = [(int(floor), module) for floor, module in rows]
-    by_folder = [list(rooms) for _, rooms in itertools.groupby(floors, lambda row: row[1].rpartition(".")[0])]
-    assert by_folder == [sorted(rooms) for rooms in by_folder]
-    assert sorted(floors) == [
-        (number, module) for number, floor in enumerate(test_layering.FLOORS, 1) for module in sorted(floor)
-    ]
 
 
 # --- docs/file-format.md ----------------------------------------------------------------------------------------------

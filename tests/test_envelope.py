@@ -12,8 +12,8 @@ from strategies import entries, items
 
 import rolloutlog
 from rolloutlog import LogEntry, Message, Other, RolloutRecorder, SessionMeta, SessionStateSnapshot, load_session
-from rolloutlog._wire.codec import LineEncoder, decode_line, wire
-from rolloutlog._wire.envelope import Numbering
+from rolloutlog._format.envelope import Numbering
+from rolloutlog._format.lines import LineEncoder, decode_line, wire
 from rolloutlog.exceptions import InvalidItemError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"

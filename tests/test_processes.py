@@ -27,7 +27,7 @@ from helpers import (
 )
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, load_session, session
-from rolloutlog._disk import process
+from rolloutlog._writing import registry
 from rolloutlog.exceptions import ForkedRecorderError
 
 NUMBERS = [str(number) for number in range(1_000)]
@@ -169,9 +169,9 @@ def end_before_a_thread() -> None:
 
 def end_and_record_at_exit() -> None:
     """Record from a hook that runs after ours, as one does that was registered before rolloutlog was imported."""
-    atexit.unregister(process._at_exit)
+    atexit.unregister(registry._at_exit)
     atexit.register(_KEPT[-1].record, message("late"))
-    atexit.register(process._at_exit)
+    atexit.register(registry._at_exit)
 
 
 _KEPT: list[RolloutRecorder] = []

@@ -32,9 +32,9 @@ from helpers import (
 )
 
 import rolloutlog
-from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _opening
-from rolloutlog._disk.commands import State
-from rolloutlog._disk.lines import MAX_RECORDED
+from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _open
+from rolloutlog._writing.commands import State
+from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
@@ -174,7 +174,7 @@ class Slow(Disk):
 def test_an_id_is_taken_once_also_by_those_who_begin_in_different_seconds(home, monkeypatch):
     """The names of their files differ, so it is not the file system that keeps them apart."""
     seconds = itertools.count(1_750_000_000)
-    monkeypatch.setattr(_opening, "time", types.SimpleNamespace(time=lambda: next(seconds)))
+    monkeypatch.setattr(_open, "time", types.SimpleNamespace(time=lambda: next(seconds)))
     raised = []
 
     def create() -> None:

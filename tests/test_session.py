@@ -558,7 +558,7 @@ def die(how: str) -> None:
             threading.Event().wait(DEADLINE)
             return 0
 
-        rolloutlog._disk.system._OperatingSystem.write = staticmethod(write)
+        rolloutlog._writing.os_calls._OperatingSystem.write = staticmethod(write)
         return
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import rolloutlog
 from rolloutlog import Message, Reasoning, RolloutRecorder
-from rolloutlog._models import OtherEntry
-from rolloutlog._reading.history import context
-from rolloutlog._wire.codec import LineDecoder, LineEncoder
+from rolloutlog._entries import OtherEntry
+from rolloutlog._format.lines import LineDecoder, LineEncoder
+from rolloutlog._responses.view import context
 
 ONE, TWO, THREE = map(Message.user, ["one", "two", "three"])
 THOUGHT = Reasoning("rs_1")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import kinds
 
-from rolloutlog._wire.codec import LineEncoder
-from rolloutlog._wire.plain_json import FAST, STANDARD
-from rolloutlog._wire.templates import templates
+from rolloutlog._format.lines import LineEncoder
+from rolloutlog._format.templates import templates
+from rolloutlog._json import FAST, STANDARD
 from rolloutlog.items import (
     FunctionCall,
     FunctionCallOutput,

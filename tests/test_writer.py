@@ -19,13 +19,13 @@ import pytest
 from fakes import FakeSystem
 from helpers import DEADLINE, Disk, in_fresh_process, interrupted, lines_in, storm
 
-from rolloutlog._disk.ack import Ack
-from rolloutlog._disk.commands import State, WriterOptions
-from rolloutlog._disk.handoff import HEAVY
-from rolloutlog._disk.journal import Journal
-from rolloutlog._disk.lines import MAX_RECORDED
-from rolloutlog._disk.system import REAL_SYSTEM
-from rolloutlog._disk.writer import Writer
+from rolloutlog._writing.ack import Ack
+from rolloutlog._writing.commands import State, WriterOptions
+from rolloutlog._writing.file import Journal
+from rolloutlog._writing.lines import MAX_RECORDED
+from rolloutlog._writing.os_calls import REAL_SYSTEM
+from rolloutlog._writing.queue import HEAVY
+from rolloutlog._writing.writer import Writer
 from rolloutlog.exceptions import InvalidItemError, QueueFullError, RecorderClosedError, RolloutError, WriteError
 
 HEADER = b"header\n"
@@ -543,7 +543,7 @@ def test_who_writes_may_record(make, disk):
                 errors.append(error)
             super().set()
 
-    from rolloutlog._disk.commands import Barrier
+    from rolloutlog._writing.commands import Barrier
 
     ack = Recording()
     writer._submit(Barrier(ack))
@@ -843,7 +843,7 @@ def test_at_the_end_of_the_interpreter_callers_write_for_themselves(writer):
 
 def test_a_thread_that_is_stuck_delays_the_end_but_does_not_prevent_it(held, disk, monkeypatch):
     """Whoever writes inline waits for the thread, though not for ever; when it goes on, all is there in order."""
-    monkeypatch.setattr("rolloutlog._disk.writer._TURN_TIMEOUT", 0.01)
+    monkeypatch.setattr("rolloutlog._writing.writer._TURN_TIMEOUT", 0.01)
     writer = held()
     put(writer, "a")
     writer.go_inline()

@@ -12,12 +12,12 @@ from typing import Any
 
 import attrs
 
-from .._disk.lines import MAX_LINE
-from .._models import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._wire.codec import HOT_LINES, UNCOMMON, InvalidLine, decode_line, decode_values, is_envelope
+from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .._format.lines import HOT_LINES, UNCOMMON, InvalidLine, decode_line, decode_values, is_envelope
+from .._responses.view import is_rewrite
+from .._writing.lines import MAX_LINE
 from ..exceptions import InvalidRolloutError
 from .blocks import BLANK, Block, Source, StrPath, blocks
-from .history import is_rewrite
 from .saved import SavedSession
 
 # How many bytes are read at once: so few that what is made of them stays in the processor's caches and seldom calls the

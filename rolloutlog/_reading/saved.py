@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from .._models import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._wire.codec import Format
-from .._wire.model_input import Orphans, orphan_calls, to_input
+from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .._format.lines import Format
+from .._responses.input import Orphans, orphan_calls, to_input
+from .._responses.view import Rewrite, context
 from ..items import ResponseItem
-from .history import Rewrite, context
 
 
 @attrs.frozen(repr=False, eq=False)

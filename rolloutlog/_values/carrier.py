@@ -3,7 +3,7 @@
 `logging` turns messages into text long before a record reaches its last handler: a `QueueHandler` puts the formatted
 text in the message's place. Whoever logs an item through one would lose it, so ``str(item)`` is a string that remembers
 what it was made of, and says all of it where the string itself is not handed on. What is written to a rollout is made
-elsewhere, faster and checked (see `_wire.encode`); a test holds that both say the same.
+elsewhere, faster and checked (see `_format.encode`); a test holds that both say the same.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._layout import resolve_home
+from .._format.coerce import to_item
+from .._format.lines import ItemLike, TakenBack, wire
 from .._locks import fork_safe_lock
-from .._reading.following import Following
+from .._paths import resolve_home
+from .._reading.follow import Following
 from .._recorder import RolloutRecorder
+from .._responses.rules import GIVEN
 from .._session import session
-from .._wire.accept import to_item
-from .._wire.api import GIVEN
-from .._wire.codec import ItemLike, TakenBack, wire
 from ..exceptions import RecorderClosedError
 from ..items import ExecAction, LocalShellCall, Other, Reasoning, ResponseItem
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, cast
 
+from .._format.lines import ItemLike
 from .._options import RecorderOptions
-from .._wire.codec import ItemLike
 from ._conversation import Conversation
 
 if TYPE_CHECKING:

@@ -189,7 +189,7 @@ _FUZZ = """
 import sys, atheris
 with atheris.instrument_imports(include=["rolloutlog"]):
     import rolloutlog
-    from rolloutlog._wire.codec import InvalidLine, decode_line
+    from rolloutlog._format.lines import InvalidLine, decode_line
 def one(data):
     try:
         decode_line(data)

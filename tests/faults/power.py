@@ -34,7 +34,7 @@ _SIZES = {"ext4": 64 << 20, "xfs": 320 << 20}
 
 
 @contextmanager
-def _disk(kind: str) -> Iterator[Path]:
+def _writing(kind: str) -> Iterator[Path]:
     """Give a folder on which a fresh file system of *kind* is mounted and can be mounted again."""
     if os.geteuid() != 0:
         raise Skip("mounting a file system needs root")
@@ -86,7 +86,7 @@ def _again(mounted: Path) -> None:
 
 
 def _cuts(report: Report, size: int, dice: random.Random, kind: str) -> None:
-    with _disk(kind) as mounted:
+    with _writing(kind) as mounted:
         for trial in range(size):
             home = mounted / f"home{trial}"
             seed = dice.randrange(10**9)

@@ -15,12 +15,12 @@ from typing import Any
 import attrs
 
 from rolloutlog import RolloutRecorder, SessionMeta
-from rolloutlog._disk.journal import Journal
-from rolloutlog._disk.system import REAL_SYSTEM
-from rolloutlog._layout import rollout_path
-from rolloutlog._opening import begin
+from rolloutlog._format.lines import LineEncoder
+from rolloutlog._open import begin
 from rolloutlog._options import checked
-from rolloutlog._wire.codec import LineEncoder
+from rolloutlog._paths import rollout_path
+from rolloutlog._writing.file import Journal
+from rolloutlog._writing.os_calls import REAL_SYSTEM
 
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR, errno.EFBIG, errno.ENOENT)
 

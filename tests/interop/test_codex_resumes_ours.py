@@ -13,7 +13,7 @@ from samples import AWKWARD, EVERY_KIND, MEGABYTE, assistant, call, line, output
 
 import rolloutlog
 from rolloutlog import Message, RolloutRecorder, load_session
-from rolloutlog._wire.codec import wire
+from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

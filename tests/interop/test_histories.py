@@ -14,8 +14,8 @@ from releases import REQUIRED
 from samples import EVERY_KIND, assistant, place, user
 
 from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_session
+from rolloutlog._format.lines import wire
 from rolloutlog._reading.blocks import _zstd
-from rolloutlog._wire.codec import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

@@ -15,7 +15,7 @@ from ours import create
 from samples import assistant, call, output, picture, place, reasoning, user
 
 from rolloutlog import RolloutRecorder, load_session
-from rolloutlog._wire.codec import wire
+from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ from model_server import Item, agent_of
 from samples import assistant, user
 
 from rolloutlog import RolloutRecorder, find_sessions, load_session
-from rolloutlog._wire.codec import wire
+from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ from ours import create
 from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
 
 from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session
-from rolloutlog._wire.codec import wire
+from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 

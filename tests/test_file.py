@@ -1,0 +1,644 @@
+"""The journal on a system that works, and on ground that others move: whole lines, each where it belongs, once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeSystem
+from helpers import DEADLINE, finish, hear, lines_in, start, tell
+
+from rolloutlog._writing.file import Journal
+from rolloutlog._writing.os_calls import REAL_SYSTEM
+from rolloutlog.exceptions import SessionLockedError
+
+HEADER = b'{"the":"header"}\n'
+A, B, C = b'{"line":"a"}\n', b'{"line":"b"}\n', b'{"line":"c"}\n'
+LARGE = b'{"line":"%s"}\n' % (b"x" * 64 * 1024)
+
+# Each way to sync, and each way to lock; a shared file cannot be synced at a flush, for others write between.
+MODES = [
+    {"fsync": "never"},
+    {"fsync": "flush"},
+    {"fsync": "always"},
+    {"fsync": "never", "shared": True},
+    {"fsync": "always", "shared": True},
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is to be, in a folder that is not there yet."""
+    return tmp_path / "sessions" / "rollout.jsonl"
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: "-".join(map(str, mode.values())))
+def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each mode in turn."""
+    return request.param
+
+
+@pytest.fixture
+def system() -> FakeSystem:
+    return FakeSystem()
+
+
+@pytest.fixture
+def journal(path: Path, system: FakeSystem) -> Iterator[Journal]:
+    """A new journal on the fake system."""
+    made = Journal(path, header=HEADER, system=system)
+    made.create()
+    yield made
+    made.close()
+
+
+def reopened(path: Path, **options: Any) -> Journal:
+    """Return a journal of the file that is there."""
+    journal = Journal(path, **options)
+    journal.open()
+    return journal
+
+
+def append_foreign(path: Path, data: bytes) -> None:
+    """Append as a program does that knows nothing of locks."""
+    with open(path, "ab") as file:
+        file.write(data)
+
+
+# -- a new file --------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_file_holds_its_header(path, mode):
+    """Once create returns, the header is in the file, and nothing else is in its folder."""
+    Journal(path, header=HEADER, **mode).create()
+
+    assert path.read_bytes() == HEADER
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_file_has_its_name_when_its_header_is_in_it(path, mode, system):
+    """Whoever is killed before leaves no session without a header."""
+    seen = []
+    system.before("link", lambda: seen.append((path.exists(), [one.read_bytes() for one in path.parent.iterdir()])))
+    Journal(path, header=HEADER, system=system, **mode).create()
+
+    assert seen == [(False, [HEADER])]
+
+
+@pytest.mark.parametrize("fsync", ["flush", "always"])
+def test_a_new_file_survives_a_power_cut(path, system, fsync):
+    """The header is synced before the file has its name, and then the folders in which it is named."""
+    Journal(path, header=HEADER, fsync=fsync, system=system).create()
+    named = system.calls.index("link")
+
+    assert system.after_power_cut(path) == HEADER
+    assert "fsync" in system.calls[:named]
+    assert system.calls[named:].count("fsync") == 6
+
+
+def test_a_folder_that_is_not_ours_is_not_synced(path, system):
+    """What holds the home may not be ours to open: that keeps nobody from making a session."""
+    system.fail("open", errno.EACCES, nth=3)
+    Journal(path, header=HEADER, fsync="always", system=system).create()
+
+    assert system.hits == ["open"]
+    assert path.read_bytes() == HEADER
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o277, 0o777], ids=oct)
+def test_a_new_file_is_private(path, mask):
+    """The file has mode 0600 and its folder 0700, whatever the umask says."""
+    before = os.umask(mask)
+    try:
+        Journal(path, header=HEADER).create()
+    finally:
+        os.umask(before)
+
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)] == [0o600, 0o700]
+
+
+def test_a_file_that_exists_stays_as_it_is(path, mode):
+    """Create refuses it, and leaves nothing of its own behind."""
+    path.parent.mkdir()
+    path.write_bytes(b"precious")
+
+    with pytest.raises(FileExistsError):
+        Journal(path, header=HEADER, **mode).create()
+    assert path.read_bytes() == b"precious"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_without_hard_links_the_file_is_renamed(path, system, error):
+    """A file system that knows no second name for a file gets the file, too."""
+    system.fail("link", error)
+    Journal(path, header=HEADER, system=system).create()
+
+    assert path.read_bytes() == HEADER
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_without_hard_links_too_a_file_that_exists_stays(path, system):
+    """What stands at the path is looked for before the renaming, which would replace it."""
+    path.parent.mkdir()
+    path.write_bytes(b"precious")
+    system.fail("link", errno.EPERM)
+
+    with pytest.raises(FileExistsError):
+        Journal(path, header=HEADER, system=system).create()
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_new_file_takes_no_lock_of_its_name(path):
+    """What a process left behind that was killed while it made the same file is not in the way."""
+    path.parent.mkdir()
+    (path.parent / f".{path.name}.{os.getpid()}").touch()
+    Journal(path, header=HEADER).create()
+
+    assert path.read_bytes() == HEADER
+
+
+# -- an existing file --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_must_be_there(path):
+    """Open makes no file."""
+    with pytest.raises(FileNotFoundError):
+        reopened(path)
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def link(path: Path) -> None:
+    target = path.with_name("target")
+    target.write_bytes(HEADER)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("make", [fifo, folder, link])
+def test_only_a_regular_file_is_opened(path, make):
+    """A FIFO, a folder and a link are refused at once, without waiting and without following."""
+    path.parent.mkdir()
+    make(path)
+
+    with pytest.raises(OSError, match=r"regular|directory|symbolic"):
+        reopened(path)
+
+
+def hold(path: str) -> None:
+    """Hold a journal open until told to end; say then what could be appended."""
+    journal = reopened(Path(path))
+    tell("held")
+    sys.stdin.readline()
+    journal.append([B])
+    journal.close()
+
+
+def test_another_process_has_the_file(journal, path):
+    """The file is locked from open to close; who comes second hears who has it."""
+    journal.close()
+    process = start(hold, str(path))
+    hear(process)
+
+    with pytest.raises(SessionLockedError) as caught:
+        reopened(path)
+    finish(process)
+    assert caught.value.path == path
+    assert caught.value.pid == process.pid
+
+
+def test_the_lock_is_free_after_close(journal, path):
+    """Who closes gives up the lock, and closing again does nothing."""
+    journal.close()
+    journal.close()
+    other = reopened(path)
+    other.append([A])
+
+    assert path.read_bytes() == HEADER + A
+
+
+def test_a_file_that_was_replaced_while_its_lock_was_waited_for_is_let_go(journal, path, system):
+    """The lock of a file that has lost its name is worth nothing: what is there now is opened."""
+    journal.close()
+
+    def replace() -> None:
+        path.unlink()
+        path.write_bytes(HEADER + A)
+
+    system.before("lock", replace)
+    other = reopened(path, system=system)
+    other.append([B])
+
+    assert path.read_bytes() == HEADER + A + B
+
+
+def test_a_child_that_lives_on_holds_no_lock(journal, path):
+    """Who closes unlocks first, for a forked child may have the file open still."""
+    child = os.dup(journal._fd)  # what a child inherits: the same open file
+    journal.close()
+    other = reopened(path)
+    other.close()
+    os.close(child)
+
+    assert other.identity is None
+
+
+def test_a_child_does_not_free_its_parents_lock(journal, path):
+    """What a child abandons stays locked for its parent."""
+    child = Journal(path)
+    child._fd = os.dup(journal._fd)
+    child.abandon()
+
+    with pytest.raises(SessionLockedError):
+        reopened(path)
+    assert child.identity is None
+
+
+# -- appending ---------------------------------------------------------------------------------------------------------
+
+
+def test_lines_stand_in_order(path, mode):
+    """What is appended follows what was appended, byte for byte."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    journal.append([A, B + C])
+    journal.append([LARGE])
+    journal.append([])
+    journal.append([A])
+
+    assert path.read_bytes() == HEADER + A + B + C + LARGE + A
+
+
+def test_as_many_lines_go_into_one_write_as_the_system_takes(journal, path, system):
+    """They are not joined, and large ones are not written alone."""
+    system.writes.clear()
+    system.most_pieces = 3
+    journal.append([A, LARGE, B, C, A])
+
+    assert system.writes == [len(A + LARGE + B), len(C + A)]
+    assert path.read_bytes() == HEADER + A + LARGE + B + C + A
+
+
+def test_a_long_backlog_is_written_whole(path):
+    """More lines than the real system takes in one write."""
+    lines = [b"%d\n" % number for number in range(2 * REAL_SYSTEM.most_pieces + 1)]
+    journal = Journal(path, header=HEADER)
+    journal.create()
+    journal.append(lines)
+    journal.close()
+
+    assert path.read_bytes() == HEADER + b"".join(lines)
+
+
+def test_an_empty_file_gets_its_header_first(path, mode):
+    """A file that was found empty begins with the header."""
+    path.parent.mkdir()
+    path.touch()
+    journal = reopened(path, header=HEADER, **mode)
+    journal.append([A])
+
+    assert path.read_bytes() == HEADER + A
+
+
+@pytest.mark.parametrize("size", [1, len(HEADER) - 1])
+def test_a_torn_header_is_completed(path, size):
+    """A file that holds the beginning of the header gets the rest of it, and not a second one."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER[:size])
+    journal = reopened(path, header=HEADER)
+    journal.append([A])
+
+    assert path.read_bytes() == HEADER + A
+
+
+@pytest.mark.parametrize("tail", [b"{", b'{"line":"', b'{"line":"a"}', b"\0\0\0", b" "])
+def test_a_torn_tail_stays_as_a_line_of_its_own(path, mode, tail):
+    """What a killed program left is ended by a newline; no byte of it is removed, and nothing is glued to it."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER + tail)
+    journal = reopened(path, header=HEADER, **mode)
+    journal.append([A])
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + tail + b"\n" + A + B
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_torn_character_is_ended_as_text(path, cut):
+    """A tail that was torn within a character is text nevertheless, or strict readers would give up the whole file."""
+    path.parent.mkdir()
+    torn = '{"line":"\N{GRINNING FACE}'.encode()[:-cut]
+    path.write_bytes(HEADER + torn)
+    journal = reopened(path, header=HEADER)
+    journal.append([A])
+    content = path.read_bytes()
+
+    assert content.startswith(HEADER + torn)
+    assert content.endswith(b"\n" + A)
+    assert content.decode("utf-8").count("\n") == 3
+
+
+def test_a_foreign_tail_is_healed_too(journal, path):
+    """Also between two appends of ours somebody may leave a torn line."""
+    journal.append([A])
+    append_foreign(path, b"torn")
+    journal.append([B])
+    append_foreign(path, b"whole\n")
+    journal.append([C])
+
+    assert path.read_bytes() == HEADER + A + b"torn\n" + B + b"whole\n" + C
+
+
+def test_a_foreign_line_in_the_middle_of_an_append_stays(journal, path, system):
+    """Who writes without a lock between two of our writes loses nothing, and neither do we."""
+    system.before("write", lambda: append_foreign(path, b"foreign\n"), nth=2)
+    journal.append([A, LARGE, B])
+
+    assert path.read_bytes() == HEADER + A + b"foreign\n" + LARGE + B
+
+
+def test_a_foreign_torn_line_in_the_middle_of_an_append_spoils_none_of_ours(journal, path, system):
+    """What is torn between two of our writes stays a line of its own: ours is not glued to it."""
+    system.before("write", lambda: append_foreign(path, b"torn"), nth=2)
+    lines = [A, LARGE, B]
+    try:
+        journal.append(lines)
+    except OSError:  # noticed, heard, and mended by the next try
+        journal.append(lines)
+
+    assert lines_in(path) == [line.strip() for line in (HEADER, A, b"torn", LARGE, B)]
+
+
+def test_a_foreign_line_in_a_torn_one_of_ours_changes_no_order(journal, path, system):
+    """What follows the torn line is not written behind its useless rest, where it would stand before it for good."""
+    system.most_pieces = 3
+    system.write_short(4)
+    system.before("write", lambda: append_foreign(path, b"foreign\n"), nth=2)
+    system.fail("ftruncate", errno.EIO)
+    with pytest.raises(OSError, match="middle of a line"):
+        journal.append([A, B, C])
+    journal.append([A, B, C])
+
+    assert [line for line in lines_in(path) if line + b"\n" in (A, B, C)] == [line.strip() for line in (A, B, C)]
+    assert b"foreign\n" in path.read_bytes()
+
+
+# -- moved ground ------------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_file_is_made_anew(path, mode):
+    """After somebody deleted the file, a new one goes on, header first; what was deleted is gone by intent."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    journal.append([A])
+    path.unlink()
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + B
+
+
+def test_a_deleted_folder_is_made_anew(path, mode):
+    """The folders come back with the file."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    path.unlink()
+    path.parent.rmdir()
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + B
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_renamed_file_keeps_what_it_has(path, mode):
+    """Rotation: what was written stays in the renamed file, what comes goes to a new one."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    journal.append([A])
+    path.rename(path.with_suffix(".1"))
+    journal.append([B])
+
+    assert path.with_suffix(".1").read_bytes() == HEADER + A
+    assert path.read_bytes() == HEADER + B
+
+
+def test_a_renamed_file_is_synced(path, system):
+    """Lines that waited for a flush are synced where they are before the file is let go."""
+    journal = Journal(path, header=HEADER, fsync="flush", system=system)
+    journal.create()
+    journal.append([A])
+    path.rename(path.with_suffix(".1"))
+    journal.append([B])
+
+    assert system.after_power_cut(path.with_suffix(".1")) == HEADER + A
+
+
+def test_a_file_that_somebody_put_there_is_taken(journal, path):
+    """A file that replaced ours is appended to, and healed, as any other; the lock is on it then."""
+    journal.append([A])
+    other = path.with_name("other")
+    other.write_bytes(HEADER + b"torn")
+    other.replace(path)
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + b"torn\n" + B
+    with pytest.raises(SessionLockedError):
+        reopened(path)
+
+
+def test_a_file_that_somebody_made_is_synced_by_its_name_as_well(path, system):
+    """Whoever made the file that replaced ours may not have synced its folders: with fsync="always" we do."""
+    journal = Journal(path, header=HEADER, fsync="always", system=system)
+    journal.create()
+    other = path.with_name("other")
+    other.write_bytes(HEADER)
+    other.replace(path)
+    system.calls.clear()
+    journal.append([A])
+
+    assert system.calls.count("fsync") == 6 + 1
+
+
+def test_a_file_that_is_removed_during_an_append_is_no_place_for_a_line(path, mode, system):
+    """What went into a file without a name counts as unwritten, and goes to the new one."""
+    journal = Journal(path, header=HEADER, system=system, **mode)
+    journal.create()
+    system.before("write", path.unlink)
+
+    with pytest.raises(OSError, match="removed"):
+        journal.append([A])
+    journal.append([A])
+    assert path.read_bytes() == HEADER + A
+
+
+@pytest.mark.parametrize("make", [fifo, folder, link])
+def test_what_is_no_file_is_not_written_to(path, mode, make):
+    """While something else stands at the path, an append is an error; when it is gone, the file is made anew."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    path.unlink()
+    make(path)
+
+    with pytest.raises(OSError, match=r"regular|directory|symbolic"):
+        journal.append([A])
+    path.rmdir() if make is folder else path.unlink()
+    journal.append([A])
+    assert path.read_bytes() == HEADER + A
+
+
+def test_a_truncated_file_begins_anew(path, mode):
+    """What rotates by copying and truncating leaves an empty file, which gets its header first."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    journal.append([A, B])
+    os.truncate(path, 0)
+    journal.append([C])
+
+    assert path.read_bytes() == HEADER + C
+
+
+def test_a_file_that_was_cut_within_a_line_is_healed(path, mode):
+    """What somebody cut in the middle of a line is ended by a newline before the next one."""
+    journal = Journal(path, header=HEADER, **mode)
+    journal.create()
+    journal.append([A, B])
+    os.truncate(path, len(HEADER + A) + 5)
+    journal.append([C])
+
+    assert path.read_bytes() == HEADER + A + B[:5] + b"\n" + C
+
+
+def test_a_replacement_that_is_in_use_is_waited_for(journal, path):
+    """While another process has the file that replaced ours, an append says so; then it goes through."""
+    other = path.with_name("other")
+    other.write_bytes(HEADER)
+    process = start(hold, str(other))
+    hear(process)
+    other.replace(path)
+
+    with pytest.raises(OSError, match="in use by process"):
+        journal.append([A])
+    finish(process)
+    journal.append([A])
+    assert path.read_bytes() == HEADER + A
+
+
+def test_the_path_is_the_same_while_the_file_is_made_anew(journal, path, system):
+    """Whoever names the file meanwhile, in an error or after a fork, names it rightly."""
+    path.unlink()
+    seen = []
+    system.before("link", lambda: seen.append(journal.path))
+    journal.append([A])
+
+    assert seen == [path]
+
+
+# -- shared files ------------------------------------------------------------------------------------------------------
+
+
+def test_a_shared_file_is_locked_for_each_append_alone(path):
+    """Two journals may have it open, and their lines stand in the order of the appends."""
+    one = Journal(path, header=HEADER, shared=True)
+    one.create()
+    other = reopened(path, shared=True)
+    one.append([A])
+    other.append([B])
+    one.append([C])
+
+    assert path.read_bytes() == HEADER + A + B + C
+
+
+def test_a_shared_file_that_is_locked_for_too_long_is_an_error(path):
+    """The lock that does not come in time is a TimeoutError that tells who has it; nothing is written."""
+    shared = Journal(path, header=HEADER, shared=True)
+    shared.create()
+    exclusive = reopened(path)
+
+    with pytest.raises(TimeoutError, match=f"in use by process {os.getpid()}"):
+        shared.append([A])
+    exclusive.close()
+    shared.append([A])
+    assert path.read_bytes() == HEADER + A
+
+
+def test_whoever_finds_a_shared_file_deleted_makes_it_and_the_others_join(path):
+    """After a deletion there is one new file, with one header and the lines of both."""
+    one = Journal(path, header=HEADER, shared=True)
+    one.create()
+    other = reopened(path, shared=True, header=HEADER)
+    path.unlink()
+    one.append([A])
+    other.append([B])
+    one.append([C])
+
+    assert path.read_bytes() == HEADER + A + B + C
+
+
+def test_two_make_a_deleted_shared_file_at_once(path, system):
+    """Who comes second takes the file that the first one made a moment ago."""
+    one = Journal(path, header=HEADER, shared=True, system=system)
+    one.create()
+    other = reopened(path, shared=True, header=HEADER)
+    path.unlink()
+    system.before("link", lambda: other.append([A]))
+    one.append([B])
+
+    assert path.read_bytes() == HEADER + A + B
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_making_a_file_anew_never_takes_away_what_another_process_wrote_to_it(path, system):
+    """If the last step of making a shared file fails, it stays when somebody else has written to it already."""
+    one = Journal(path, header=HEADER, shared=True, fsync="always", system=system)
+    one.create()
+    other = reopened(path, shared=True, header=HEADER)
+    path.unlink()
+    system.before("unlink", lambda: other.append([A]))  # behind the link that gives the file its name
+    system.fail("fsync", errno.EIO, nth=2)  # the folder's
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        one.append([B])
+    one.append([B])
+    assert path.read_bytes() == HEADER + A + B
+
+
+def append_many(path: str, name: str, number: int) -> None:
+    """Append to a shared file, some lines at a time and now and then a large one, once told to begin."""
+    journal = reopened(Path(path), shared=True, header=HEADER, lock_timeout=DEADLINE)
+    tell("ready")
+    sys.stdin.readline()
+    for count in range(number):
+        filling = "x" * (70_000 if count % 50 == 7 else 20)
+        journal.append([f"{name} {count} {part} {filling}\n".encode() for part in range(3)])
+
+
+def test_processes_that_share_a_file_lose_and_mix_nothing(path):
+    """Five processes append at once: every line is there once, those of one append together, each process in order."""
+    Journal(path, header=HEADER, shared=True).create()
+    names = "abcde"
+    processes = [start(append_many, str(path), name, 60) for name in names]
+    for process in processes:
+        hear(process)
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        finish(process)
+    header, *lines = lines_in(path)
+    keys = [tuple(line.decode().split()[:3]) for line in lines]
+
+    assert header + b"\n" == HEADER
+    assert [key[2] for key in keys] == ["0", "1", "2"] * 60 * len(names)
+    for name in names:
+        assert [key[1] for key in keys if key[0] == name] == [str(n) for n in range(60) for _ in range(3)]

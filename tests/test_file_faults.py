@@ -1,0 +1,576 @@
+"""The journal on a system that fails: all or nothing, and once the faults end every line is there once, in order."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from fakes import FakeSystem
+from helpers import interrupted
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from test_file import HEADER, LARGE, MODES, A, B, C, append_foreign, reopened
+
+from rolloutlog._writing.file import Journal
+
+ERRNOS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR, errno.EFBIG, errno.ENOENT]
+
+FIRST = [A, LARGE]
+LINES = [B, LARGE, C + A]  # three writes
+THREE = [b"1" + LARGE, b"2" + LARGE, b"3" + LARGE]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions" / "rollout.jsonl"
+
+
+@pytest.fixture
+def system() -> FakeSystem:
+    return FakeSystem()
+
+
+def made(path: Path, system: FakeSystem, *lines: bytes, **options: Any) -> Journal:
+    """Return a new journal that holds *lines*."""
+    journal = Journal(path, header=HEADER, system=system, **options)
+    journal.create()
+    journal.append(lines)
+    return journal
+
+
+def tried(act: Callable[..., object], *arguments: Any) -> bool:
+    """Return whether *act* could be done."""
+    try:
+        act(*arguments)
+    except OSError:
+        return False
+    return True
+
+
+def calls_of(act: Callable[[FakeSystem], object]) -> list[tuple[str, int]]:
+    """Return name and number of each call that *act* makes on a system that works."""
+    system = FakeSystem()
+    act(system)
+    return [(name, number + 1) for name in dict.fromkeys(system.calls) for number in range(system.calls.count(name))]
+
+
+def calls_of_append(mode: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the calls of an append to an open file, to whose end somebody else has written a torn line."""
+
+    def act(system: FakeSystem) -> None:
+        journal = made(path, system, *FIRST, **mode)
+        append_foreign(path, b"torn")
+        system.calls.clear()
+        journal.append(LINES)
+        journal.close()
+        del system.calls[-1 - (not mode.get("shared")) :]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        return calls_of(act)
+
+
+def calls_of_create(mode: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the calls of a create, but for the removal of the first name: what that leaves behind is litter."""
+    with tempfile.TemporaryDirectory() as folder:
+        calls = calls_of(
+            lambda system: Journal(Path(folder) / "a" / "b", header=HEADER, system=system, **mode).create()
+        )
+    return [call for call in calls if call[0] not in ("unlink", "close", "unlock")]
+
+
+def name_of(value: Any) -> str:
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
+
+
+APPENDS = [(mode, *call) for mode in MODES for call in calls_of_append(mode)]
+CREATES = [(mode, *call) for mode in MODES for call in calls_of_create(mode)]
+
+
+@pytest.mark.parametrize("error", ERRNOS, ids=errno.errorcode.get)
+@pytest.mark.parametrize(("mode", "call", "nth"), APPENDS, ids=name_of)
+def test_a_call_that_fails_once_means_all_or_nothing(path, system, mode, call, nth, error):
+    """Whichever call fails, the append did all or nothing, says which, and does it when it is asked again."""
+    journal = made(path, system, *FIRST, **mode)
+    append_foreign(path, b"torn")
+    before = path.read_bytes()
+    system.fail(call, error, nth=nth)
+    done = tried(journal.append, LINES)
+    content = path.read_bytes()
+    if not done:
+        journal.append(LINES)
+
+    assert system.hits == [call]
+    assert content == (before + b"\n" + b"".join(LINES) if done else before)
+    assert path.read_bytes() == before + b"\n" + b"".join(LINES)
+
+
+@pytest.mark.parametrize(("mode", "call", "nth"), APPENDS, ids=name_of)
+def test_a_call_that_fails_for_good_loses_and_doubles_nothing(path, system, mode, call, nth):
+    """However long a call fails, also those that cut back, every line is there once when it works again."""
+    journal = made(path, system, *FIRST, **mode)
+    append_foreign(path, b"torn")
+    before = path.read_bytes()
+    system.fail(call, errno.EIO, nth=nth, times=None)
+    done = any(tried(journal.append, LINES) for _ in range(3))
+    system.heal()
+    if not done:
+        journal.append(LINES)
+
+    assert path.read_bytes() == before + b"\n" + b"".join(LINES)
+
+
+@pytest.mark.parametrize("cut", ["lseek", "pread", "fstat", "ftruncate"])
+@pytest.mark.parametrize("size", [1, 10, 30_000, len(LARGE) - 1])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+def test_what_cannot_be_cut_back_is_gone_on_with(path, system, mode, nth, size, cut):
+    """A write stops in a line, then nothing goes, not even the cut: the next append goes on from the byte reached."""
+    journal = made(path, system, *FIRST, **mode)
+    before = path.read_bytes()
+    system.write_short(size, nth=nth)
+    system.fail("write", errno.ENOSPC, nth=nth + 1, times=None)
+    system.fail(cut, errno.EIO, nth=2 if cut in ("lseek", "fstat") else 1, times=None)
+    tries = [tried(journal.append, THREE) for _ in range(3)]
+    system.heal()
+    journal.append(THREE)
+
+    assert tries == [False] * 3
+    assert path.read_bytes() == before + b"".join(THREE)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_short_writes_are_continued(path, system, mode, size):
+    """However few bytes the system takes at a time, all go out."""
+    journal = made(path, system, **mode)
+    system.write_short(size, times=None)
+    journal.append([A, B])
+
+    assert path.read_bytes() == HEADER + A + B
+
+
+def test_a_write_of_nothing_is_an_error(path, system):
+    """A system that takes no byte and gives no reason is not asked for ever."""
+    journal = made(path, system, A)
+    system.write_short(0, nth=2, times=None)
+
+    with pytest.raises(OSError, match="wrote nothing"):
+        journal.append(LINES)
+    assert path.read_bytes() == HEADER + A
+
+
+# -- somebody else writes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+def test_a_stranger_behind_a_torn_line_keeps_his_own(path, system, mode):
+    """What stands behind a part that could not be cut back stays; whole lines count, the torn one is written again."""
+    journal = made(path, system, **mode)
+    system.most_pieces = 3
+    system.write_short(len(A + B) + 5, nth=1)
+    system.fail("write", errno.ENOSPC, nth=2)
+    system.fail("ftruncate", errno.EIO)
+    done = tried(journal.append, [A, B, C])
+    append_foreign(path, b"foreign\n")
+    journal.append([A, B, C])
+
+    assert not done
+    assert path.read_bytes() == HEADER + A + B + C[:5] + b"foreign\n" + C
+
+
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+@pytest.mark.parametrize("call", ["lseek", "fstat"])
+def test_a_stranger_is_never_cut_off(path, system, mode, call):
+    """Who writes behind our part before it is cut back keeps what he wrote."""
+    journal = made(path, system, **mode)
+    system.write_short(5, nth=2)
+    system.fail("write", errno.ENOSPC, nth=3)
+    system.before(call, lambda: append_foreign(path, b"foreign\n"), nth=3 if call == "lseek" else 2)
+    done = tried(journal.append, LINES)
+    journal.append(LINES)
+    content = path.read_bytes()
+
+    assert not done
+    assert content.count(b"foreign\n") == 1
+    assert content == HEADER + B + LARGE[:5] + b"foreign\n" + LARGE + C + A
+
+
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+def test_a_stranger_who_truncates_takes_away_only_what_he_cut(path, system, mode):
+    """Lines of a failed append that stood in the file and were cut off by somebody else are written again."""
+    journal = made(path, system, **mode)
+    system.fail("write", errno.ENOSPC, nth=3)
+    system.fail("ftruncate", errno.EIO)
+    done = tried(journal.append, LINES)
+    os.truncate(path, len(HEADER + B))
+    journal.append(LINES)
+
+    assert not done
+    assert path.read_bytes() == HEADER + b"".join(LINES)
+
+
+def test_a_stranger_who_takes_the_place_of_our_lines_is_not_cut_off(path, system):
+    """What somebody wrote over the part of ours that he had cut off is his, though it ends where ours ended."""
+    foreign = b"x" * (len(LARGE) - 1) + b"\n"
+    journal = made(path, system)
+    system.fail("write", errno.ENOSPC, nth=3)
+    system.fail("ftruncate", errno.EIO)
+    tries = [tried(journal.append, LINES)]
+    os.truncate(path, len(HEADER + B))
+    append_foreign(path, foreign)
+    system.fail("write", errno.ENOSPC, nth=2)
+    tries.append(tried(journal.append, LINES))
+    journal.append(LINES)
+
+    assert tries == [False, False]
+    assert path.read_bytes() == HEADER + B + foreign + LARGE + C + A
+
+
+def test_what_begins_by_ending_a_torn_line_is_glued_to_none(path, system):
+    """A line that is put behind a torn one begins with a newline, which ends also what strangers tear meanwhile."""
+    journal = made(path, system)
+    append_foreign(path, b"torn 1")
+    system.before("write", lambda: append_foreign(path, b" torn 2"))
+    system.before("lseek", lambda: append_foreign(path, b"torn 3"))
+    journal.append([A])
+    journal.append([B])
+
+    assert path.read_bytes() == HEADER + b"torn 1 torn 2\n" + A + b"torn 3\n" + B
+
+
+# -- syncs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode["fsync"] == "always"], ids=name_of)
+@pytest.mark.parametrize("cut", [None, "ftruncate", "fstat"])
+def test_what_a_sync_failed_on_is_written_anew(path, system, mode, cut):
+    """After a failed fsync the lines are cut off, at once or as soon as that goes, and survive a power cut then."""
+    journal = made(path, system, A, **mode)
+    system.fail("fsync", errno.EIO)
+    if cut is not None:
+        system.fail(cut, errno.EIO)
+    done = tried(journal.append, LINES)
+    journal.append(LINES)
+
+    assert not done
+    assert system.after_power_cut(path) == HEADER + A + b"".join(LINES)
+
+
+@pytest.mark.parametrize("cut", [None, "ftruncate", "fstat"])
+def test_what_a_flush_failed_on_is_written_anew(path, system, cut):
+    """The same where the sync comes later: all that was appended since the last one is appended again."""
+    journal = made(path, system, A, fsync="flush")
+    journal.sync()
+    journal.append([B])
+    journal.append([C])
+    system.fail("fsync", errno.EIO)
+    if cut is not None:
+        system.fail(cut, errno.EIO)
+    done = tried(journal.sync)
+    journal.append([B, C])
+    journal.sync()
+
+    assert not done
+    assert system.after_power_cut(path) == HEADER + A + B + C
+
+
+def test_what_a_stranger_wrote_between_is_not_cut_off(path, system):
+    """Lines whose sync failed, and behind which somebody else wrote, stay, and are written once more."""
+    journal = made(path, system, A, fsync="flush")
+    journal.sync()
+    journal.append([B])
+    append_foreign(path, b"foreign\n")
+    system.fail("fsync", errno.EIO)
+    done = tried(journal.sync)
+    journal.append([B])
+    journal.sync()
+
+    assert not done
+    assert system.after_power_cut(path).endswith(b"foreign\n" + B)
+
+
+def test_what_stands_already_is_synced_nevertheless(path, system):
+    """Lines of a failed append that stand before a stranger's are not written again; but a flush syncs them."""
+    journal = made(path, system, fsync="flush")
+    journal.sync()
+    system.fail("write", errno.ENOSPC, nth=3)
+    system.fail("ftruncate", errno.EIO)
+    done = tried(journal.append, LINES)
+    append_foreign(path, b"foreign\n")
+    journal.append(LINES[:2])
+    journal.sync()
+
+    assert not done
+    assert system.after_power_cut(path) == HEADER + B + LARGE + b"foreign\n"
+
+
+def test_a_sync_of_nothing_new_calls_nobody(path, system):
+    """What is synced already is not synced again."""
+    journal = made(path, system, A, fsync="flush")
+    journal.sync()
+    system.calls.clear()
+    journal.sync()
+
+    assert system.calls == []
+
+
+def test_a_write_that_failed_is_no_sync_that_failed(path, system):
+    """With fsync="always", whole lines of an append that failed before its sync are not written twice."""
+    journal = made(path, system, fsync="always")
+    system.fail("write", errno.ENOSPC, nth=2)
+    system.fail("ftruncate", errno.EIO)
+    done = tried(journal.append, LINES)
+    append_foreign(path, b"foreign\n")
+    journal.append(LINES)
+
+    assert not done
+    assert path.read_bytes() == HEADER + B + b"foreign\n" + LARGE + C + A
+
+
+# -- making a file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize(("mode", "call", "nth"), CREATES, ids=name_of)
+def test_a_create_that_fails_leaves_nothing(path, system, mode, call, nth, error):
+    """Whichever call fails, there is no file then, by whatever name; and the next try succeeds."""
+    system.fail(call, error, nth=nth)
+    journal = Journal(path, header=HEADER, system=system, **mode)
+    done = tried(journal.create)
+    left = [one for one in path.parent.parent.rglob("*") if one.is_file()]
+    journal.create()
+
+    assert not done
+    assert left == []
+    assert path.read_bytes() == HEADER
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize(("mode", "call", "nth"), CREATES, ids=name_of)
+def test_a_deleted_file_comes_back_whatever_failed(path, system, mode, call, nth, error):
+    """A call that fails while a deleted file is made anew makes an error of that append, and no more."""
+    journal = made(path, system, A, **mode)
+    path.unlink()
+    system.fail(call, error, nth=nth)
+    done = tried(journal.append, LINES)
+    if not done:
+        journal.append(LINES)
+
+    assert path.read_bytes() == HEADER + b"".join(LINES)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["unlink", "close"])
+def test_litter_is_not_in_the_way(path, system, call):
+    """What could not be removed while a file was made is in nobody's way later."""
+    journal = made(path, system, A)
+    path.unlink()
+    system.fail(call, errno.EIO, times=None)
+    system.fail("write", errno.ENOSPC)
+    done = tried(journal.append, [B])
+    journal.append([B])
+
+    assert not done
+    assert path.read_bytes() == HEADER + B
+
+
+# -- interrupts, where callers write for themselves --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if not mode.get("shared")], ids=name_of)
+def test_an_interrupt_at_any_step_of_an_append_means_all_or_nothing(path, mode):
+    """Wherever a Ctrl-C hits it: no line is torn, and after another try every line is there once."""
+    for step in count(1):
+        system = FakeSystem()
+        journal = made(path, system, *FIRST, **mode)
+        before = path.read_bytes()
+        came_so_far = interrupted(step, lambda journal=journal: journal.append(LINES))
+        content = path.read_bytes()
+        if came_so_far and content == before:
+            journal.append(LINES)
+        journal.close()
+
+        assert content in (before, before + b"".join(LINES)), step
+        assert path.read_bytes() == before + b"".join(LINES)
+        path.unlink()
+        if not came_so_far:
+            break
+
+
+@pytest.mark.parametrize("mode", MODES, ids=name_of)
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_an_interrupt_behind_a_write_is_noticed(path, system, mode, nth):
+    """Bytes that were written, and of which nobody heard because a Ctrl-C came, are cut back as well."""
+    journal = made(path, system, *FIRST, **mode)
+    before = path.read_bytes()
+    system.interrupt_after("write", nth=nth)
+    with pytest.raises(KeyboardInterrupt):
+        journal.append(LINES)
+    content = path.read_bytes()
+    journal.append(LINES)
+
+    assert content == before
+    assert path.read_bytes() == before + b"".join(LINES)
+
+
+# -- all at once -------------------------------------------------------------------------------------------------------
+
+# Calls at which somebody else may write without our being able to tell: none but the one that cuts.
+MEETING_POINTS = ["lstat", "write", "lseek", "fstat", "fsync", "pread", "lock", "unlock"]
+CALLS = ["lstat", "open", "write", "lseek", "pread", "fstat", "ftruncate", "fsync", "lock", "unlock", "close"]
+
+
+class JournalUnderFaults(RuleBasedStateMachine):
+    """A journal on a failing system among strangers; the model is the list of lines that must be there in the end."""
+
+    @initialize(mode=st.sampled_from(MODES))
+    def begin(self, mode: dict[str, Any]) -> None:
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.path = Path(self.folder.name) / "rollout.jsonl"
+        self.mode, self.system = mode, FakeSystem()
+        self.numbers = count()
+        self.written: list[bytes] = []  # of which an append said that they are there
+        self.unsynced: list[bytes] = []  # the last of those, which a failed sync makes pending again
+        self.pending: list[bytes] = []  # which the next append must begin with
+        self.foreign: list[bytes] = []
+        # Twice is better than never: a sync failed among strangers; or the first of several lines that were written
+        # together was glued to a stranger's torn one, and could not be cut off with the others.
+        self.doubles = False
+        self.torn_meanwhile = False
+        self.journal = Journal(self.path, header=HEADER, system=self.system, **mode)
+        self.journal.create()
+
+    def teardown(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        try:
+            self.system.heal()
+            self.journal.append(self.pending)
+            self.written += self.pending
+            if self.mode["fsync"] == "flush":
+                self.journal.sync()
+            self.look()
+            if self.mode["fsync"] != "never":
+                survives = self.system.after_power_cut(self.path)
+                assert [line for line in self.written if survives.count(line) == 0] == []
+        finally:
+            self.journal.close()
+            self.folder.cleanup()
+
+    def look(self) -> None:
+        """Hold the file against the model."""
+        content = self.path.read_bytes()
+        found = [line + b"\n" for line in content.split(b"\n") if re.fullmatch(rb"ours \d+ x*\.", line)]
+        assert content.startswith(HEADER)
+        if self.doubles:
+            assert list(dict.fromkeys(reversed(found))) == list(reversed(self.written))
+        else:
+            assert found == self.written
+        for piece in self.foreign:
+            assert content.count(piece) == 1, "cut off"
+
+    def line(self, size: int) -> bytes:
+        return b"ours %d %s.\n" % (next(self.numbers), b"x" * size)
+
+    @rule(sizes=st.lists(st.sampled_from([0, 5, 66_000]), max_size=4))
+    def append(self, sizes: list[int]) -> None:
+        self.pending += map(self.line, sizes)
+        self.torn_meanwhile = False
+        hits = len(self.system.hits)
+        done = tried(self.journal.append, self.pending)
+        if self.torn_meanwhile and len(self.system.hits) > hits + 1:
+            self.doubles = True
+        if done:
+            self.written += self.pending
+            self.unsynced += self.pending
+            self.pending = []
+        self.note_failed_syncs()
+
+    @precondition(lambda self: self.mode["fsync"] == "flush" and not self.pending)
+    @rule()
+    def sync(self) -> None:
+        if not tried(self.journal.sync):
+            del self.written[len(self.written) - len(self.unsynced) :]
+            self.pending = self.unsynced
+        self.unsynced = []
+        self.note_failed_syncs()
+
+    def note_failed_syncs(self) -> None:
+        if "fsync" in self.system.hits and (self.foreign or set(self.system.hits) - {"fsync"}):
+            self.doubles = True
+
+    @rule(call=st.sampled_from(CALLS), nth=st.integers(1, 4), times=st.sampled_from([1, 1, 2, None]))
+    def fail(self, call: str, nth: int, times: int | None) -> None:
+        self.system.fail(call, errno.EIO, nth=nth, times=times)
+
+    @rule(size=st.sampled_from([1, 8, 500]), nth=st.integers(1, 3))
+    def write_short(self, size: int, nth: int) -> None:
+        self.system.write_short(size, nth=nth)
+
+    @rule()
+    def heal(self) -> None:
+        self.system.heal()
+
+    def stranger(self, *, whole: bool) -> Callable[[], None]:
+        number = next(self.numbers)
+
+        def write() -> None:
+            # A file that was cut and has grown back to the very byte where it ended is taken for the same: to look at
+            # that byte each time would cost every append.
+            piece = b"<foreign %d>" % number + b"\n" * whole
+            if self.path.stat().st_size + len(piece) == self.journal._tail._end:
+                piece = b"!" + piece
+            append_foreign(self.path, piece)
+            self.foreign.append(piece)
+            self.torn_meanwhile |= not whole
+
+        return write
+
+    @rule(whole=st.booleans())
+    def stranger_writes(self, whole: bool) -> None:
+        self.stranger(whole=whole)()
+
+    @rule(whole=st.booleans(), call=st.sampled_from(MEETING_POINTS), nth=st.integers(1, 4))
+    def stranger_writes_meanwhile(self, whole: bool, call: str, nth: int) -> None:
+        self.system.before(call, self.stranger(whole=whole), nth=nth)
+
+    @rule(part=st.floats(0, 1))
+    def stranger_truncates(self, part: float) -> None:
+        content = self.path.read_bytes()
+        size = len(HEADER) + int((len(content) - len(HEADER)) * part)
+        size -= content[size : size + 1] == b"\n"  # or a line would be there or not as the next one to write decides
+        os.truncate(self.path, size)
+        self.doubles |= bool(self.pending)  # of which something may have been there, before or behind the cut
+        for lines in (self.written, self.unsynced, self.foreign):
+            lines[:] = [line for line in lines if line in content[:size]]
+
+    @precondition(lambda self: not self.pending)
+    @rule()
+    def begin_anew(self) -> None:
+        """End well, and go on as another process would."""
+        self.system.heal()
+        self.journal.sync()
+        self.journal.close()
+        self.journal = reopened(self.path, header=HEADER, system=self.system, **self.mode)
+        self.unsynced = []
+
+    @invariant()
+    def nothing_acknowledged_is_missing(self) -> None:
+        if hasattr(self, "journal"):
+            content = self.path.read_bytes()
+            assert [line for line in self.written if line not in content] == []
+
+
+test_every_line_is_there_once_and_in_order_when_the_faults_end = JournalUnderFaults.TestCase
+test_every_line_is_there_once_and_in_order_when_the_faults_end.settings = settings(
+    max_examples=60, stateful_step_count=25
+)

@@ -1,0 +1,963 @@
+"""One value, one line: byte for byte what real Codex writes, strict and lossless when read; and redaction."""
+
+from __future__ import annotations
+
+import collections
+import json
+import threading
+import types
+from pathlib import Path
+
+import attrs
+import pytest
+from helpers import DEADLINE
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import items, json_values, kinds, log_entries, metas, objects, states, texts
+
+from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
+from rolloutlog._format.decode import HOT, HOT_LINES
+from rolloutlog._format.lines import InvalidLine, LineDecoder, LineEncoder, decode_line, to_item, wire
+from rolloutlog._json import FAST, MAX_DEPTH, STANDARD
+from rolloutlog.exceptions import InvalidItemError
+from rolloutlog.items import (
+    ExecAction,
+    FunctionCall,
+    FunctionCallOutput,
+    InputText,
+    LocalShellCall,
+    Message,
+    Other,
+    OtherAction,
+    OtherPart,
+    OutputText,
+    Reasoning,
+    SummaryText,
+    is_item,
+)
+
+DATA = Path(__file__).parent / "data"
+FLAT = [*sorted(DATA.glob("codex-*/*.jsonl")), DATA / "golden" / "flat.jsonl"]
+ENVELOPE = DATA / "golden" / "envelope.jsonl"
+ENCODER = LineEncoder()
+NOW = 1_753_283_006.123
+ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
+
+needs_orjson = pytest.mark.skipif(FAST is None, reason="orjson is not installed")
+both = pytest.mark.parametrize(
+    "json_of", [pytest.param(STANDARD, id="standard"), pytest.param(FAST, id="orjson", marks=needs_orjson)]
+)
+
+
+def encoded(entry, encoder=ENCODER):
+    """Return the line for any entry that can be written."""
+    if isinstance(entry, SessionMeta):
+        return encoder.meta(entry)
+    if isinstance(entry, SessionStateSnapshot):
+        return encoder.state(entry)
+    if isinstance(entry, LogEntry):
+        return encoder.log(entry)
+    (line,), filtered = encoder.items([entry])
+    assert filtered == 0
+    return line
+
+
+def whole_lines(path):
+    """Return the lines of a file that can be read by any program: not torn, not blank."""
+    found = []
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            json.loads(line.decode())
+        except ValueError:
+            continue
+        found.append(line + b"\n")
+    return found
+
+
+def strictly(value):
+    """Return plain *value* in a form in which 1, 1.0 and true differ."""
+    return json.dumps(value)
+
+
+# --- real files -------------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("path", FLAT, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_line_of_a_real_file_is_written_again_byte_for_byte(path, json_of):
+    """Whatever version wrote it, with or without the keys that versions differ in."""
+    decoder, encoder = LineDecoder(json_of), LineEncoder(json=json_of)
+    lines = whole_lines(path)
+
+    again = [encoded(decoder.decode(line), encoder) for line in lines]
+
+    assert again == lines
+
+
+@pytest.mark.parametrize("path", FLAT, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_checker_of_its_own_finds_the_same_in_a_real_file(path):
+    """Plain json sees in each item's line just what the wire dict of the item holds."""
+    for line in whole_lines(path):
+        entry = decode_line(line)
+        if is_item(entry):
+            assert strictly(wire(entry)) == strictly(json.loads(line))
+
+
+def test_an_item_in_an_envelope_is_the_payload():
+    """No key of a newer item is lost, moved or added."""
+    payloads = [json.loads(line) for line in whole_lines(ENVELOPE)]
+    payloads = [line["payload"] for line in payloads if line["type"] == "response_item"]
+
+    found = [decode_line(line) for line in whole_lines(ENVELOPE)]
+
+    assert [strictly(wire(item)) for item in found if is_item(item)] == [strictly(payload) for payload in payloads]
+
+
+@both
+def test_lines_of_an_envelope_that_are_no_items_are_kept_whole(json_of):
+    """Events, turn contexts and what is yet to come are entries with the whole line, large integers too."""
+    lines = [
+        line for line in whole_lines(ENVELOPE) if json.loads(line)["type"] not in ("response_item", "session_meta")
+    ]
+
+    found = [LineDecoder(json_of).decode(line) for line in lines]
+
+    assert all(isinstance(entry, OtherEntry) for entry in found)
+    assert [strictly(entry.raw) for entry in found] == [strictly(json.loads(line)) for line in lines]
+
+
+def test_the_meta_of_an_envelope_is_a_meta():
+    """Its free keys are extras."""
+    meta = decode_line(whole_lines(ENVELOPE)[0])
+
+    assert isinstance(meta, SessionMeta)
+    assert meta.id == ID
+    assert meta.extra["cwd"] == "/tmp"
+
+
+# --- round trips ------------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("kind", kinds)
+@given(data=st.data())
+def test_an_item_comes_back_as_it_went_in(kind, json_of, data):
+    """decode(encode(x)) == x for every kind, with extras, unknown parts and actions; and its line is stable."""
+    item = data.draw(kinds[kind])
+    encoder, decoder = LineEncoder(json=json_of), LineDecoder(json_of)
+
+    line = encoded(item, encoder)
+    back = decoder.decode(line)
+
+    assert back == item
+    assert strictly(wire(back)) == strictly(wire(item))
+    assert encoded(back, encoder) == line
+
+
+@both
+@given(st.one_of(states, log_entries, metas))
+def test_the_other_values_come_back_too(json_of, value):
+    """The same law for states, log entries and metas."""
+    line = encoded(value, LineEncoder(json=json_of))
+
+    back = LineDecoder(json_of).decode(line)
+
+    assert back == value
+    assert encoded(back, LineEncoder(json=json_of)) == line
+
+
+@needs_orjson
+@given(st.one_of(items, states, log_entries, metas))
+def test_without_orjson_the_bytes_are_the_same(value):
+    """But for the sign of a large exponent, which is the installed orjson's own affair."""
+    fast, standard = encoded(value, LineEncoder(json=FAST)), encoded(value, LineEncoder(json=STANDARD))
+
+    assert fast.replace(b"e+", b"e") == standard.replace(b"e+", b"e")
+
+
+@given(items)
+def test_a_line_is_what_plain_json_makes_of_the_wire_dict(item):
+    """One compact object with its type first, one newline; numbers apart, whose spelling differs."""
+    line = encoded(item)
+
+    assert json.loads(line.decode()) == wire(item)
+    assert line.startswith(b'{"type":')
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"}\n")
+
+
+@given(items)
+def test_a_wire_dict_makes_the_item(item):
+    """to_item(wire(x)) is x, and shares nothing with the dict."""
+    raw = wire(item)
+    before = strictly(raw)
+
+    made = to_item(raw)
+    for value in raw.values():
+        if isinstance(value, dict | list):
+            value.clear()
+
+    assert made == item
+    assert strictly(wire(made)) == before
+
+
+@given(items, json_values)
+def test_a_wire_dict_shares_nothing_with_its_item(item, value):
+    """Who changes the dict, such as a redact hook, does not change the item."""
+    before = strictly(wire(item))
+
+    raw = wire(item)
+    for inner in raw.values():
+        if isinstance(inner, dict):
+            inner["new"] = value
+        if isinstance(inner, list):
+            inner.append(value)
+
+    assert strictly(wire(item)) == before
+
+
+@pytest.mark.parametrize("line", whole_lines(DATA / "codex-0.20.0" / "localshell.jsonl")[1:])
+def test_what_real_files_hold_takes_the_fast_way(line):
+    """The functions that are made for speed read every item that the reference version writes, by themselves."""
+    raw = json.loads(line)
+
+    assert raw.get("record_type") == "state" or is_item(HOT[raw["type"]](raw, False))
+
+
+@given(st.one_of([kinds[kind] for kind in kinds if kind != "other"]))
+def test_both_ways_of_reading_agree(item):
+    """The fast way reads what the careful one reads, or nothing."""
+    raw = json.loads(encoded(item))
+    try:
+        fast = HOT_LINES[raw["type"]](raw, True)
+    except Exception:
+        return
+
+    assert fast == item
+    assert strictly(wire(fast)) == strictly(wire(item))
+
+
+def test_absent_keys_stay_absent_and_nulls_null():
+    """Versions differ in what they leave out; an item is written as it was read."""
+    lines = [
+        b'{"type":"message","role":"user","content":[]}\n',
+        b'{"type":"message","id":null,"role":"user","content":[]}\n',
+        b'{"type":"reasoning","summary":[],"content":null,"encrypted_content":"x"}\n',
+        b'{"type":"reasoning","id":"rs","summary":[]}\n',
+        b'{"type":"local_shell_call","status":"completed","action":{"type":"exec","command":["ls"],"env":null}}\n',
+        b'{"type":"function_call","name":"f","namespace":"n","arguments":"","call_id":"c"}\n',
+    ]
+
+    assert [encoded(decode_line(line)) for line in lines] == lines
+
+
+def test_a_key_that_was_absent_is_written_once_it_has_a_value():
+    """The memory of a line's keys is about keys; it never costs a value."""
+    item = decode_line(b'{"type":"message","role":"user","content":[],"phase":"x"}')
+
+    changed = attrs.evolve(item, id="msg_1", extra={})
+
+    assert encoded(changed) == b'{"type":"message","id":"msg_1","role":"user","content":[]}\n'
+
+
+def test_items_that_differ_in_absent_keys_only_are_equal():
+    """A missing id and a null id are the same id."""
+    assert decode_line(b'{"type":"message","role":"user","content":[]}') == Message("user", ())
+
+
+def test_a_record_type_other_than_state_is_no_part_of_an_item():
+    """Real readers keep such an item, and so do we, without the mark."""
+    item = decode_line(b'{"type":"message","id":null,"role":"user","content":[],"record_type":"x"}')
+
+    assert item == Message("user", ())
+    assert item.extra == {}
+
+
+# --- strictness -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[]", "line: is no JSON object"),
+        ('"message"', "line: is no JSON object"),
+        ("null", "line: is no JSON object"),
+        ("{}", "line: has no type, and is neither a session meta nor a state"),
+        ('{"type":null}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"type":3}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"record_type":"other"}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"id":"x"}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"id":3,"timestamp":"t"}', "session_meta.id: is not a string"),
+        ('{"id":"x","timestamp":"t","instructions":3}', "session_meta.instructions: is neither a string nor None"),
+        ('{"type":"message","role":"user"}', "message.content: is missing"),
+        ('{"type":"message","content":[]}', "message.role: is missing"),
+        ('{"type":"message","role":null,"content":[]}', "message.role: is not a string"),
+        ('{"type":"message","role":true,"content":[]}', "message.role: is not a string"),
+        ('{"type":"message","role":"user","content":"hi"}', "message.content: is no JSON array"),
+        ('{"type":"message","role":"user","content":null}', "message.content: is no JSON array"),
+        ('{"type":"message","role":"user","content":["hi"]}', "message.content[0]: is no JSON object"),
+        ('{"type":"message","role":"user","content":[{"text":"hi"}]}', "message.content[0].type: is missing"),
+        ('{"type":"message","role":"user","content":[{"type":3}]}', "message.content[0].type: is not a string"),
+        (
+            '{"type":"message","role":"user","content":[{"type":"x"},{"type":"input_text"}]}',
+            "message.content[1].text: is missing",
+        ),
+        (
+            '{"type":"message","role":"user","content":[{"type":"input_text","text":null}]}',
+            "message.content[0].text: is not a string",
+        ),
+        (
+            '{"type":"message","role":"user","content":[{"type":"input_image","image_url":3}]}',
+            "message.content[0].image_url: is not a string",
+        ),
+        ('{"type":"message","id":3,"role":"user","content":[]}', "message.id: is neither a string nor None"),
+        ('{"type":"reasoning","id":"rs"}', "reasoning.summary: is missing"),
+        ('{"type":"reasoning","id":"rs","summary":null}', "reasoning.summary: is no JSON array"),
+        (
+            '{"type":"reasoning","id":"rs","summary":[],"content":"x"}',
+            "reasoning.content: is no JSON array",
+        ),
+        (
+            '{"type":"reasoning","id":"rs","summary":[],"encrypted_content":3}',
+            "reasoning.encrypted_content: is neither a string nor None",
+        ),
+        (
+            '{"type":"function_call","name":"f","arguments":{},"call_id":"c"}',
+            "function_call.arguments: is not a string",
+        ),
+        ('{"type":"function_call","name":"f","arguments":""}', "function_call.call_id: is missing"),
+        ('{"type":"function_call_output","call_id":"c"}', "function_call_output.output: is missing"),
+        (
+            '{"type":"function_call_output","call_id":"c","output":{"content":"x"}}',
+            "function_call_output.output: is neither a string nor a JSON array",
+        ),
+        (
+            '{"type":"function_call_output","call_id":"c","output":null}',
+            "function_call_output.output: is neither a string nor a JSON array",
+        ),
+        ('{"type":"local_shell_call","status":"x"}', "local_shell_call.action: is missing"),
+        ('{"type":"local_shell_call","status":"x","action":[]}', "local_shell_call.action: is no JSON object"),
+        ('{"type":"local_shell_call","status":"x","action":{}}', "local_shell_call.action.type: is missing"),
+        (
+            '{"type":"local_shell_call","status":"x","action":{"type":"exec"}}',
+            "local_shell_call.action.command: is missing",
+        ),
+        (
+            '{"type":"local_shell_call","status":"x","action":{"type":"exec","command":"ls"}}',
+            "local_shell_call.action.command: is not a sequence of strings",
+        ),
+        (
+            '{"type":"local_shell_call","status":"x","action":{"type":"exec","command":[],"timeout_ms":3.0}}',
+            "local_shell_call.action.timeout_ms: is neither a whole number of milliseconds nor None",
+        ),
+        (
+            '{"type":"local_shell_call","status":"x","action":{"type":"exec","command":[],"env":{"A":1}}}',
+            "local_shell_call.action.env: is neither a mapping of strings to strings nor None",
+        ),
+        ('{"type":"log","timestamp":"t","level":"INFO","logger":"a"}', "log.message: is missing"),
+        ('{"type":"log","timestamp":"t","level":"INFO","logger":"a","message":3}', "log.message: is not a string"),
+        (
+            '{"type":"log","timestamp":"t","level":"INFO","logger":"a","message":"m","extra":[]}',
+            "log.extra: is no JSON object",
+        ),
+        ('{"timestamp":"t","type":"response_item","payload":[]}', "payload: is no JSON object"),
+        ('{"timestamp":"t","type":"response_item","payload":{}}', "payload: is no item: it has no type"),
+        ('{"timestamp":"t","type":"session_meta","payload":{"id":"x"}}', "session_meta.timestamp: is missing"),
+        ('{"type":"x","a":1e999}', "is not JSON"),
+        ('{"type":"x","a":NaN}', "is not JSON"),
+        ('{"type":"x","a":"\\ud800"}', "holds half of a surrogate pair"),
+    ],
+)
+@both
+def test_a_line_that_stands_for_nothing_says_why(json_of, line, reason):
+    """Strict: no value is turned into another; the reason names the place and holds no text of the line."""
+    with pytest.raises(InvalidLine) as caught:
+        LineDecoder(json_of).decode(line.encode())
+
+    assert str(caught.value) == reason
+
+
+@both
+def test_a_line_is_read_as_deep_as_it_could_be_written(json_of):
+    """One level more, and real readers skip it: so do we."""
+    decoder = LineDecoder(json_of)
+    deep = MAX_DEPTH - 1  # the line itself is a level
+
+    kept = decoder.decode(b'{"type":"x","a":' + b"[" * deep + b"]" * deep + b"}")
+
+    assert isinstance(kept, Other)
+    for line in (
+        b'{"type":"x","a":' + b"[" * (deep + 1) + b"]" * (deep + 1) + b"}",
+        b'{"record_type":"state","a":' + b"[" * (deep + 1) + b"]" * (deep + 1) + b"}",
+        b'{"type":"x","a":' + b"[" * 90_000 + b"]" * 90_000 + b"}",
+    ):
+        with pytest.raises(InvalidLine, match="nested too deep"):
+            decoder.decode(line)
+
+
+@both
+@given(st.integers())
+def test_no_integer_is_widened_wherever_it_stands(json_of, number):
+    """In extras, parts, actions, unknown kinds, states, metas and log extras an integer comes back as it is."""
+    entries = [
+        Message("user", [InputText("x", extra={"n": number}), OtherPart({"type": "y", "n": [number]})]),
+        Message("user", (), extra={"n": number}),
+        LocalShellCall(None, None, "x", OtherAction({"type": "y", "n": number})),
+        LocalShellCall(None, None, "x", ExecAction((), extra={"n": number})),
+        FunctionCallOutput("c", [OtherPart({"type": "y", "n": number})]),
+        Other({"type": "y", "n": {"m": number}}),
+        SessionStateSnapshot({"n": number}),
+        SessionMeta(ID, "t", extra={"n": number}),
+        LogEntry("t", "INFO", "a", "m", extra={"n": number}),
+    ]
+
+    for entry in entries:
+        line = encoded(entry, LineEncoder(json=json_of))
+        back = LineDecoder(json_of).decode(line)
+        assert back == entry
+        assert json.loads(line) == json.loads(encoded(back))
+
+
+def test_integers_that_orjson_would_widen_on_a_wrapped_line_are_kept():
+    """The same in the newer format."""
+    big = 2**70
+    line = json.dumps({"timestamp": "t", "type": "response_item", "payload": {"type": "x", "n": big}}).encode()
+
+    assert decode_line(line).raw == {"type": "x", "n": big}
+
+
+# --- what callers pass ------------------------------------------------------------------------------------------------
+
+
+class FromSdk:
+    """Stands for an object of an SDK: it knows its wire form, and has a dump that invents nulls."""
+
+    def __init__(self, raw):
+        self._raw = raw
+
+    def to_dict(self):
+        return self._raw
+
+    def model_dump(self):
+        raise AssertionError("this form is not what the API takes")
+
+
+@pytest.mark.parametrize(
+    ("value", "item"),
+    [
+        ({"role": "user", "content": "hi"}, Message.user("hi")),
+        ({"role": "assistant", "content": "hi"}, Message.assistant("hi")),
+        ({"role": "developer", "content": "hi"}, Message.developer("hi")),
+        ({"role": "tool", "content": "hi"}, Message("tool", [InputText("hi")])),
+        ({"type": "message", "role": "user", "content": "hi"}, Message.user("hi")),
+        ({"role": "user", "content": []}, Message("user", ())),
+        ({"role": "user", "content": [{"type": "input_text", "text": "hi"}]}, Message.user("hi")),
+        (
+            {"role": "assistant", "content": "hi", "phase": "x"},
+            attrs.evolve(Message.assistant("hi"), extra={"phase": "x"}),
+        ),
+        (collections.UserDict(role="user", content="hi"), Message.user("hi")),
+        (types.MappingProxyType({"role": "user", "content": "hi"}), Message.user("hi")),
+        (Message.user("hi"), Message.user("hi")),
+        (
+            FromSdk(
+                {"id": "fc", "arguments": "{}", "call_id": "c", "name": "f", "type": "function_call", "status": "x"}
+            ),
+            FunctionCall("f", "{}", "c", id="fc", extra={"status": "x"}),
+        ),
+        ({"type": "web_search_call", "id": "ws"}, Other({"type": "web_search_call", "id": "ws"})),
+        ({"type": "reasoning", "summary": []}, Reasoning(None, ())),
+        (
+            {"role": "user", "content": [{"type": "input_image", "image_url": None, "file_id": "f"}]},
+            Message("user", [OtherPart({"type": "input_image", "image_url": None, "file_id": "f"})]),
+        ),
+        ({"type": "function_call_output", "call_id": "c", "output": ()}, FunctionCallOutput("c", ())),
+    ],
+)
+def test_what_callers_pass_becomes_an_item(value, item):
+    """Our classes, wire dicts, the short message, mappings of other classes, and objects of SDKs."""
+    assert to_item(value) == item
+
+
+def test_a_callers_dict_is_written_with_the_keys_that_codex_writes():
+    """Type first, keys in order, null for what is absent, extras last."""
+    raw = {"status": "x", "content": [{"text": "hi", "type": "output_text"}], "role": "assistant", "type": "message"}
+
+    line = encoded(to_item(raw))
+
+    assert line == (
+        b'{"type":"message","id":null,"role":"assistant","content":[{"type":"output_text","text":"hi"}],"status":"x"}\n'
+    )
+
+
+def test_an_action_of_a_callers_dict_too():
+    """With its nulls."""
+    raw = {"type": "local_shell_call", "status": "completed", "action": {"type": "exec", "command": ["ls"]}}
+
+    assert encoded(to_item(raw)) == (
+        b'{"type":"local_shell_call","id":null,"call_id":null,"status":"completed","action":{"type":"exec",'
+        b'"command":["ls"],"timeout_ms":null,"working_directory":null,"env":null,"user":null}}\n'
+    )
+
+
+class Raises:
+    def to_dict(self):
+        raise RuntimeError("xyzzy")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "item: is no item, no dict and has no to_dict(), but NoneType"),
+        ("xyzzy", ("item: is no item, no dict and has no to_dict(), but str; "
+                   "a text needs a role, as in {'role': 'user', 'content': text}")),
+        (["xyzzy"], ("item: is no item, no dict and has no to_dict(), but list; "
+                     "several are passed one by one, as in record(*items)")),
+        ({"type": "response.completed"}, ("response.completed: is an event of a stream, no item; its last event has "
+                                          "the response, and what that holds is recorded by "
+                                          "record(*event.response.output)")),
+        (FromSdk, "item: is no item, no dict and has no to_dict(), but type"),
+        (InputText("xyzzy"), "item: is no item, no dict and has no to_dict(), but InputText"),
+        (SessionStateSnapshot({"a": 1}), "item: is a dict without a 'type' that is a string"),
+        (Raises(), "Raises: its to_dict() raised RuntimeError"),
+        (FromSdk("xyzzy"), "FromSdk: its to_dict() returned no dict, but str"),
+        (FromSdk(None), "FromSdk: its to_dict() returned no dict, but NoneType"),
+        ({"content": "xyzzy"}, "item: is a dict without a 'type' that is a string"),
+        ({"type": 3}, "item: is a dict without a 'type' that is a string"),
+        ({"role": "user"}, "message.content: is missing"),
+        ({"role": "user", "content": None}, "message.content: is no JSON array"),
+        ({"role": "user", "content": [{"type": "input_text", "text": 3}]}, "message.content[0].text: is not a string"),
+        ({"role": "u", "record_type": "x"}, "message: may not hold 'record_type', which marks lines that are no items"),
+        ({"role": "u", "content": "", "n": float("nan")}, "message.n: is not a finite number, and JSON has no other"),
+        ({"role": "user", "content": "hi", "n": {3: 1}}, "message.n: has a key that is not a string, but int"),
+        ({"role": "user", "content": "hi", 3: 1}, "message: has a key that is not a string, but int"),
+        ({"type": "web_search_call", "at": {1}}, "web_search_call.at: is not plain JSON, but set"),
+        ({"type": "log"}, "Other.raw: is of the type 'log', which has a class of its own"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_recorded_is_refused_with_its_place(value, message):
+    """On the caller's line, and without the text of the record."""
+    with pytest.raises(InvalidItemError) as caught:
+        ENCODER.items([value])
+
+    assert str(caught.value) == message
+    assert "xyzzy" not in str(caught.value)
+
+
+def test_what_to_dict_raised_is_the_cause():
+    """Whoever wrote it wants to see it."""
+    with pytest.raises(InvalidItemError) as caught:
+        to_item(Raises())
+
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_nothing_is_encoded_when_one_of_several_is_wrong():
+    """All of them or none."""
+    with pytest.raises(InvalidItemError):
+        ENCODER.items([Message.user("hi"), {"role": "user"}])
+
+
+def test_an_extra_that_changed_after_it_was_checked_is_still_refused():
+    """What stands inside extras is mutable; it is looked at when it is written."""
+    inner = []
+    item = Message("user", (), extra={"list": inner})
+    inner.append(float("nan"))
+
+    with pytest.raises(InvalidItemError, match=r"message.list\[0\]: is not a finite number"):
+        ENCODER.items([item])
+
+
+def test_a_later_change_to_a_callers_dict_changes_nothing():
+    """The item shares nothing with it."""
+    raw = {"type": "web_search_call", "action": {"query": "a"}, "sources": [1]}
+    item = to_item(raw)
+    raw["action"]["query"] = "b"
+    raw["sources"].append(2)
+
+    assert item == Other({"type": "web_search_call", "action": {"query": "a"}, "sources": [1]})
+
+
+def test_an_item_that_real_readers_would_skip_for_its_depth_is_refused():
+    """The deepest that is written is the deepest that they read."""
+    deep = []
+    for _ in range(MAX_DEPTH - 2):
+        deep = [deep]
+    ENCODER.items([{"type": "x", "a": deep}])
+
+    with pytest.raises(InvalidItemError, match="nested more than 127 deep"):
+        ENCODER.items([{"type": "x", "a": [deep]}])
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udc00b"])
+@both
+def test_half_a_surrogate_pair_is_written_as_the_replacement_character(json_of, text):
+    """Anywhere in an item; readers reject lone surrogates."""
+    item = Message("user", [InputText(text)], extra={text: text})
+
+    line = encoded(item, LineEncoder(json=json_of))
+
+    assert text.replace(text.strip("ab"), "\ufffd") in json.loads(line)["content"][0]["text"]
+    assert LineDecoder(json_of).decode(line).text == text.replace(text.strip("ab"), "\ufffd")
+
+
+# --- what is left out -------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_other_is_left_out_and_counted():
+    """As in the original, where it holds nothing."""
+    lines, filtered = ENCODER.items([Other(), Message.user("hi"), Other({})])
+
+    assert len(lines) == 1
+    assert filtered == 2
+
+
+def test_unknown_kinds_are_recorded_as_they_came():
+    """A web search between a reasoning item and its answer must not go missing."""
+    lines, filtered = ENCODER.items([{"id": "ws", "type": "web_search_call"}])
+
+    assert lines == [b'{"type":"web_search_call","id":"ws"}\n']
+    assert filtered == 0
+
+
+def test_only_known_leaves_unknown_kinds_out_and_counts_them():
+    """As the original does."""
+    lines, filtered = LineEncoder(only_known=True).items([{"type": "web_search_call"}, Message.user("hi"), Other()])
+
+    assert len(lines) == 1
+    assert filtered == 2
+
+
+def test_nothing_is_nothing():
+    """No items, no lines."""
+    assert ENCODER.items([]) == ([], 0)
+
+
+# --- states, log entries, meta, gaps ----------------------------------------------------------------------------------
+
+
+def test_a_state_is_flattened():
+    """Its keys stand beside the one that marks it."""
+    assert ENCODER.state({"step": 3, "type": "x"}) == b'{"record_type":"state","step":3,"type":"x"}\n'
+
+
+def test_an_empty_state_is_written():
+    """As real Codex does at every turn."""
+    assert ENCODER.state({}) == b'{"record_type":"state"}\n'
+
+
+@pytest.mark.parametrize("state", [{"record_type": "x"}, {"a": float("nan")}, {"a": object()}, [], None, {1: 2}])
+def test_a_state_that_would_not_come_back_is_refused(state):
+    """With the place."""
+    with pytest.raises(InvalidItemError, match=r"^state\b"):
+        ENCODER.state(state)
+
+
+def test_a_log_entry_has_only_the_keys_that_it_needs():
+    """Exception, stack and extra when there are any."""
+    bare = LogEntry("t", "INFO", "agent", "hi")
+    full = LogEntry("t", "ERROR", "agent", "hi", "Traceback", "Stack", {"n": 1})
+
+    assert ENCODER.log(bare) == b'{"type":"log","timestamp":"t","level":"INFO","logger":"agent","message":"hi"}\n'
+    assert list(json.loads(ENCODER.log(full))) == [
+        "type", "timestamp", "level", "logger", "message", "exception", "stack", "extra",
+    ]  # fmt: skip
+
+
+def test_log_extras_that_are_no_json_become_strings():
+    """Logging never fails for what somebody attached."""
+    entry = LogEntry("t", "INFO", "agent", "hi", extra={"at": {1, }, 2: float("inf"), "text": "\ud800"})  # fmt: skip
+
+    assert json.loads(ENCODER.log(entry))["extra"] == {"at": "{1}", "2": "inf", "text": "\ufffd"}
+
+
+def test_keys_that_another_version_put_on_a_log_line_are_shown():
+    """They stand with the extras."""
+    line = b'{"type":"log","timestamp":"t","level":"INFO","logger":"a","message":"m","trace":7,"extra":{"n":1}}'
+
+    assert decode_line(line).extra == {"trace": 7, "n": 1}
+
+
+def test_a_meta_has_its_keys_in_order_and_null_instructions():
+    """As real Codex writes it; free keys follow."""
+    line = ENCODER.meta(SessionMeta(ID, "t", extra={"cwd": "/x"}))
+
+    assert line == b'{"id":"%s","timestamp":"t","instructions":null,"cwd":"/x"}\n' % ID.encode()
+
+
+def test_a_meta_that_would_not_come_back_is_refused():
+    """With the place."""
+    with pytest.raises(InvalidItemError, match=r"session_meta\.cwd: is not plain JSON"):
+        ENCODER.meta(SessionMeta(ID, "t", extra={"cwd": Path()}))
+
+
+def test_a_gap_is_a_log_line_that_says_how_many():
+    """Whoever reads the file learns what is missing, and where."""
+    entry = decode_line(LineEncoder(clock=lambda: NOW).gap(3, "the queue was full"))
+
+    assert entry == LogEntry(
+        "2025-07-23T15:03:26.123Z",
+        "WARNING",
+        "rolloutlog",
+        "3 records were dropped here: the queue was full",
+        extra={"dropped": 3},
+    )
+
+
+@pytest.mark.parametrize("format", ["xml", "", None])
+def test_a_format_that_is_none_is_refused(format):
+    """The error says what there is."""
+    with pytest.raises(ValueError, match="format is 'flat'"):
+        LineEncoder(format=format)
+
+
+# --- redaction --------------------------------------------------------------------------------------------------------
+
+
+def redacting(hook):
+    """Return an encoder with that hook, at a known time."""
+    return LineEncoder(redact=hook, clock=lambda: NOW)
+
+
+SECRET = Message.user("the secret word is xyzzy")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (SECRET, ["type", "id", "role", "content"]),
+        (Other({"type": "x", "a": 1}), ["type", "a"]),
+        (SessionStateSnapshot({"a": 1}), ["record_type", "a"]),
+        (
+            LogEntry("t", "INFO", "a", "m", extra={"n": object}),
+            ["type", "timestamp", "level", "logger", "message", "extra"],
+        ),
+        (SessionMeta(ID, "t", extra={"cwd": "/"}), ["id", "timestamp", "instructions", "cwd"]),
+    ],
+)
+def test_the_hook_sees_every_record_as_it_will_be_written(entry, expected):
+    """Items, states, log entries and the meta, as plain dicts of its own."""
+    seen = []
+
+    def hook(record):
+        seen.append(record)
+        return record
+
+    line = encoded(entry, redacting(hook))
+
+    assert line == encoded(entry)
+    assert list(seen[0]) == expected
+
+
+def test_what_the_hook_returns_is_written():
+    """Changed in place or made anew; with the type first."""
+
+    def hook(record):
+        return {"content": [{"text": "***", "type": "input_text"}], "role": record["role"], "type": "message"}
+
+    assert encoded(SECRET, redacting(hook)) == (
+        b'{"type":"message","content":[{"type":"input_text","text":"***"}],"role":"user"}\n'
+    )
+
+
+def test_the_hook_cannot_change_the_item():
+    """What it is given is a copy all the way down."""
+    item = Message("user", [InputText("a", extra={"list": [1]})], extra={"inner": {"list": [1]}})
+
+    def hook(record):
+        record["content"][0]["list"].append(2)
+        record["inner"]["list"].clear()
+        return record
+
+    encoded(item, redacting(hook))
+
+    assert item == Message("user", [InputText("a", extra={"list": [1]})], extra={"inner": {"list": [1]}})
+
+
+def test_what_the_hook_drops_is_counted():
+    """None writes nothing."""
+    encoder = redacting(lambda record: None)
+
+    assert encoder.items([SECRET, Message.user("x")]) == ([], 2)
+    assert encoder.state({"a": 1}) == b""
+    assert encoder.log(LogEntry("t", "INFO", "a", "m")) == b""
+
+
+class Leak(Exception):
+    pass
+
+
+def raising(record):
+    raise Leak(json.dumps(record))
+
+
+def changes_kind(record):
+    return {"record_type": "state", "secret": "xyzzy"} if "type" in record else {"type": "x", "secret": "xyzzy"}
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"),
+    [
+        (raising, "Leak"),
+        (lambda record: "xyzzy", "InvalidItemError"),
+        (lambda record: [record], "InvalidItemError"),
+        (lambda record: {**record, "n": float("nan")}, "InvalidItemError"),
+        (lambda record: {**record, "n": object()}, "InvalidItemError"),
+        (lambda record: {"secret": "xyzzy"}, "InvalidItemError"),
+        (changes_kind, "InvalidItemError"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        (SECRET, "message"),
+        (SessionStateSnapshot({"a": "xyzzy"}), "state"),
+        (LogEntry("t", "INFO", "a", "xyzzy"), "log"),
+    ],
+)
+def test_a_hook_that_fails_lets_nothing_through(hook, reason, entry, kind):
+    """In the record's place stands a line that says what was withheld and why, and holds nothing of it."""
+    line = encoded(entry, redacting(hook))
+
+    assert b"xyzzy" not in line
+    assert decode_line(line) == LogEntry(
+        "2025-07-23T15:03:26.123Z",
+        "ERROR",
+        "rolloutlog",
+        f"a record of type {kind!r} was withheld, for its redaction failed with {reason}",
+    )
+
+
+@given(objects("record_type"))
+def test_any_object_that_the_hook_makes_of_a_state_is_written_or_withheld(values):
+    """A state that lost the key that marks it would be read as something else."""
+    written = redacting(lambda record: {"record_type": "state", **values}).state({"a": 1})
+    withheld = redacting(lambda record: values).state({"a": 1})
+
+    assert decode_line(written) == SessionStateSnapshot(values)
+    assert decode_line(withheld).logger == "rolloutlog"
+
+
+def test_what_the_hook_makes_of_an_item_may_be_of_another_kind():
+    """A call may be replaced by a message that says that there was one."""
+    line = encoded(SECRET, redacting(lambda record: {"type": "web_search_call"}))
+
+    assert line == b'{"type":"web_search_call"}\n'
+
+
+def test_a_record_made_inside_the_hook_is_withheld():
+    """A hook that logs what it sees would let it through, or recurse for ever."""
+    inner = []
+
+    def hook(record):
+        inner.extend(encoder.items([SECRET])[0])
+        record["content"] = []
+        return record
+
+    encoder = redacting(hook)
+    outer = encoded(SECRET, encoder)
+
+    assert b"xyzzy" not in inner[0]
+    assert decode_line(inner[0]).message.endswith("RecursionError")
+    assert decode_line(outer) == Message("user", ())
+
+
+def test_a_hook_that_runs_in_one_thread_does_not_hinder_another():
+    """Only the thread inside the hook is kept from entering it again."""
+    inside, go_on = threading.Event(), threading.Event()
+    lines = []
+
+    def hook(record):
+        if record["role"] == "user":
+            inside.set()
+            assert go_on.wait(DEADLINE)
+        return record
+
+    encoder = redacting(hook)
+    thread = threading.Thread(target=lambda: lines.append(encoded(SECRET, encoder)))
+    thread.start()
+    assert inside.wait(DEADLINE)
+    other = encoded(Message.system("hi"), encoder)
+    go_on.set()
+    thread.join(DEADLINE)
+
+    assert decode_line(other) == Message.system("hi")
+    assert [decode_line(line) for line in lines] == [SECRET]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        raising,
+        lambda record: None,
+        lambda record: "xyzzy",
+        lambda record: {"type": "message", "secret": "xyzzy"},
+        lambda record: {**record, "instructions": 3},
+        lambda record: {"id": "xyzzy", "timestamp": "xyzzy"},
+    ],
+)
+def test_a_meta_keeps_what_makes_it_one_whatever_the_hook_does(hook):
+    """Without its first line the whole session would be lost."""
+    meta = SessionMeta(ID, "2025-07-23T15:03:26.123Z", "xyzzy", {"cwd": "xyzzy"})
+
+    assert decode_line(redacting(hook).meta(meta)) == SessionMeta(ID, "2025-07-23T15:03:26.123Z")
+
+
+def test_the_hook_may_change_the_rest_of_a_meta():
+    """Instructions and free keys are what it likes."""
+    meta = SessionMeta(ID, "t", "xyzzy", {"cwd": "/secret", "git": {"branch": "main"}})
+
+    def hook(record):
+        return {**record, "instructions": "***", "cwd": None}
+
+    assert decode_line(redacting(hook).meta(meta)) == SessionMeta(
+        ID, "t", "***", {"cwd": None, "git": {"branch": "main"}}
+    )
+
+
+def test_a_value_that_is_wrong_raises_before_the_hook_sees_it():
+    """Redaction hides nothing from who made the mistake."""
+    with pytest.raises(InvalidItemError):
+        redacting(raising).meta(SessionMeta(ID, "t", extra={"cwd": Path()}))
+    with pytest.raises(InvalidItemError):
+        redacting(raising).items([{"type": "x", "a": object()}])
+
+
+# --- reading many -----------------------------------------------------------------------------------------------------
+
+
+@both
+@given(lines=st.lists(st.one_of(st.binary(), st.builds(encoded, st.one_of(items, states))), max_size=5))
+def test_lines_are_parsed_together_as_each_by_itself(lines, json_of):
+    """One that is no JSON costs none of the others, and what stands in its place is no item."""
+    decoder = LineDecoder(json_of)
+
+    assert decoder.values(lines) == [value for line in lines for value in decoder.values([line])]
+
+
+@given(texts)
+def test_no_reason_holds_the_text_of_a_line(text):
+    """Whatever is wrong with a line, what is told of it is ours."""
+    secret = "xyzzy" + text
+    for broken in (
+        {"type": "message", "role": [secret], "content": secret},
+        {"type": "function_call", "name": "f", "arguments": [secret], "call_id": "c"},
+        {secret: secret},
+    ):
+        with pytest.raises(InvalidLine) as caught:
+            decode_line(json.dumps(broken).encode())
+        assert "xyzzy" not in str(caught.value)
+    with pytest.raises(InvalidLine) as caught:
+        decode_line(secret.encode())
+    assert "xyzzy" not in str(caught.value)
+
+
+def test_texts_of_other_types_are_not_mistaken():
+    """A summary holds summary texts; another type there is a part of its own."""
+    item = decode_line(
+        b'{"type":"reasoning","id":"rs","summary":[{"type":"input_text","text":"x"}],"encrypted_content":null}'
+    )
+
+    assert item.summary == (OtherPart({"type": "input_text", "text": "x"}),)
+    assert item != Reasoning("rs", [SummaryText("x")], None, None)
+    assert OutputText("x") != InputText("x")

@@ -1,0 +1,331 @@
+"""Plain JSON and bytes: the same with orjson and without it, and nothing changed on the way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import uuid
+from collections import OrderedDict, UserDict
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import json_values, texts
+
+import rolloutlog._json as plain_json
+from rolloutlog._json import FAST, JSON, MAX_DEPTH, STANDARD, InvalidJson, plain, stringified, widened
+from rolloutlog.exceptions import InvalidItemError
+
+needs_orjson = pytest.mark.skipif(FAST is None, reason="orjson is not installed")
+both = pytest.mark.parametrize(
+    "codec",
+    [pytest.param(STANDARD, id="standard"), pytest.param(FAST, id="orjson", marks=needs_orjson)],
+)
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+def nested(depth):
+    """Return so many lists, one inside the other."""
+    value = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+@both
+@given(json_values)
+def test_what_is_written_reads_back_the_same(codec, value):
+    """An independent reader finds the very value, whole integers and all."""
+    line = codec.line(value)
+
+    assert json.loads(line.decode()) == value
+    assert line.count(b"\n") == 1
+
+
+@needs_orjson
+@given(json_values)
+def test_both_write_the_same_bytes(value):
+    """Only the sign of a large exponent is the installed orjson's own affair: older ones leave it out."""
+    assert FAST.line(value).replace(b"e+", b"e") == STANDARD.line(value).replace(b"e+", b"e")
+
+
+@both
+@given(st.one_of(texts, st.dictionaries(texts, texts)))
+def test_text_is_written_as_the_original_writes_it(codec, value):
+    """Raw UTF-8, compact, and nothing escaped that need not be."""
+    assert codec.line(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("\ud800", "\ufffd"),
+        ("a\udfffb", "a\ufffdb"),
+        ("\ud83d\ude00", "😀"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+    ],
+)
+def test_half_a_surrogate_pair_becomes_the_replacement_character(codec, text, written):
+    """Readers reject lone surrogates; two halves that belong together are their character."""
+    assert codec.line([text]) == f'["{written}"]\n'.encode()
+
+
+@both
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (2**64, b"18446744073709551616"),
+        (-(2**70), b"-1180591620717411303424"),
+        (0.00001, b"0.00001"),
+        (-1.25e-05, b"-0.0000125"),
+        (1e-07, b"1e-7"),
+        (-0.0, b"-0.0"),
+        (5e-324, b"5e-324"),
+        (123456789.0, b"123456789.0"),
+    ],
+)
+def test_numbers_are_written_whole(codec, number, written):
+    """Large integers in full; small floats as serde and orjson write them."""
+    assert codec.line(number) == written + b"\n"
+
+
+@both
+@pytest.mark.parametrize("value", [{1}, object(), b"x"])
+def test_what_no_json_holds_is_refused(codec, value):
+    """What was smuggled past the checks raises, with either."""
+    with pytest.raises(TypeError):
+        codec.line([value])
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b'{"a":1} {"b":2}', "is not JSON"),
+        (b"NaN", "is not JSON"),
+        (b"[Infinity]", "is not JSON"),
+        (b"[1e999]", "is not JSON"),
+        (b"[01]", "is not JSON"),
+        (b'"\x01"', "is not JSON"),
+        (b"{}\x00", "is not JSON"),
+        (b"\xef\xbb\xbf{}", "is not JSON"),
+        ("{}".encode("utf-16"), "is not UTF-8"),
+        ("{}".encode("utf-16-le"), "is not JSON"),
+        (b'"\xff"', "is not UTF-8"),
+        (b'"\xed\xa0\x80"', "is not UTF-8"),
+        (b'"\\ud800"', "holds half of a surrogate pair"),
+        (b'{"\\uDFFF":1}', "holds half of a surrogate pair"),
+        (b"[" * 100_000, "is nested too deep"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_reason(codec, line, reason):
+    """With either reader the same lines are refused, for reasons that hold nothing of them."""
+    with pytest.raises(InvalidJson) as caught:
+        codec.loads(line)
+
+    assert str(caught.value) == reason
+    assert caught.value.__cause__ is None
+
+
+@both
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [(b' {"a" : 1 }\t\r', {"a": 1}), (b'"\\ud83d\\ude00"', "😀"), (b'"\\\\ud800"', "\\ud800"), (b"[1E5]", [1e5])],
+)
+def test_what_is_json_is_read(codec, line, value):
+    """Spaces and a CR around a value do no harm, nor does an escaped backslash before what looks like a surrogate."""
+    assert codec.loads(line) == value
+
+
+@both
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(codec, line):
+    """Nothing but InvalidJson ever comes out."""
+    try:
+        codec.loads(line)
+        reason = None
+    except InvalidJson as error:
+        reason = str(error)
+
+    assert reason in {None, "is not JSON", "is not UTF-8", "holds half of a surrogate pair", "is nested too deep"}
+
+
+@needs_orjson
+@given(st.one_of(st.binary(max_size=40), json_values.map(lambda value: json.dumps(value).encode())))
+def test_both_read_the_same(line):
+    """What one reads the other reads, as the same value; exactly where that was asked for."""
+
+    def read(codec):
+        try:
+            return json.dumps(codec.loads_exactly(line))
+        except InvalidJson as error:
+            return str(error)
+
+    assert read(FAST) == read(STANDARD)
+
+
+@both
+@given(json_values)
+def test_an_exact_read_changes_no_number(codec, value):
+    """Every integer comes back as that integer, of whatever size."""
+    assert json.dumps(codec.loads_exactly(codec.line(value))) == json.dumps(value)
+
+
+@given(json_values)
+def test_a_read_that_widened_an_integer_is_noticed(value):
+    """If the fast read differs from the exact one, `widened` says so."""
+    line = STANDARD.line([value])
+
+    same = json.dumps(JSON.loads(line)) == json.dumps(JSON.loads_exactly(line))
+
+    assert same or widened(JSON.loads(line), 0)
+
+
+def test_orjson_is_used_where_it_is_installed():
+    """The choice is made once, at import."""
+    assert JSON is (STANDARD if plain_json.orjson is None else FAST)
+
+
+# --- values that callers make up --------------------------------------------------------------------------------------
+
+
+@given(json_values)
+def test_plain_copies_what_is_plain(value):
+    """An equal value comes back that shares nothing mutable with the first."""
+    copied = plain(value, "x")
+
+    assert json.dumps(copied) == json.dumps(value)
+    assert copied is not value or not isinstance(value, (dict, list))
+
+
+@attrs.frozen
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (float("nan"), "x.a[1]"),
+        (float("-inf"), "x.a[1]"),
+        (dt.datetime(2025, 1, 1, tzinfo=dt.UTC), "x.a[1]"),
+        (uuid.UUID(int=0), "x.a[1]"),
+        (Colour.RED, "x.a[1]"),
+        (Point(1), "x.a[1]"),
+        (b"x", "x.a[1]"),
+        ({1}, "x.a[1]"),
+        ({1: 2}, "x.a[1]"),
+        ({None: 2}, "x.a[1]"),
+        ({Colour.RED: 2}, "x.a[1]"),
+        ({"b": {"c": object()}}, "x.a[1].b.c"),
+        ({"the secret word": {"c": object()}}, "x.a[1][...].c"),
+    ],
+)
+def test_what_would_change_without_a_word_is_refused_with_its_place(value, place):
+    """Orjson would write each of these as something else, or under another key."""
+    with pytest.raises(InvalidItemError) as caught:
+        plain({"a": [0, value]}, "x")
+
+    assert caught.value.where == place
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ((1, 2), [1, 2]),
+        (OrderedDict(a=1), {"a": 1}),
+        (UserDict(a=1), {"a": 1}),
+        ({Text("a"): Text("b")}, {"a": "b"}),
+        (Number(3), 3),
+        (True, True),
+    ],
+)
+def test_what_is_json_by_another_class_becomes_plain(value, expected):
+    """Tuples, mappings and subclasses hold nothing that JSON cannot."""
+    made = plain(value, "x")
+
+    assert made == expected
+    assert type(made) is type(expected)
+
+
+def test_nesting_is_allowed_as_deep_as_real_readers_go():
+    """A line nested 127 deep is read by real readers; one more level and they skip it."""
+    plain(nested(MAX_DEPTH), "x")
+
+    with pytest.raises(InvalidItemError, match="nested more than 127 deep"):
+        plain(nested(MAX_DEPTH + 1), "x")
+
+
+def test_a_value_that_holds_itself_is_refused():
+    """It is nested without end."""
+    value = []
+    value.append(value)
+
+    with pytest.raises(InvalidItemError, match="nested more than"):
+        plain(value, "x")
+
+
+def test_reading_stops_at_the_same_depth():
+    """What could not be written again is not kept."""
+    assert not widened(nested(MAX_DEPTH), 0)
+
+    with pytest.raises(InvalidJson, match="nested too deep"):
+        widened(nested(MAX_DEPTH + 1), 0)
+
+
+# --- log extras -------------------------------------------------------------------------------------------------------
+
+
+class Rude:
+    def __str__(self):
+        raise RuntimeError("xyzzy")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": [1, "b", None, 2.5]}, {"a": [1, "b", None, 2.5]}),
+        (float("nan"), "nan"),
+        (dt.date(2025, 7, 23), "2025-07-23"),
+        (Colour.RED, "red"),
+        ({1: (2, b"x")}, {"1": [2, "b'x'"]}),
+        ([Rude()], ["<Rude, whose str() raised RuntimeError>"]),
+        ({Rude(): 1}, {"<Rude, whose str() raised RuntimeError>": 1}),
+    ],
+)
+def test_what_is_not_plain_becomes_a_string(value, expected):
+    """A log entry takes anything."""
+    assert stringified(value) == expected
+
+
+def test_a_log_extra_that_holds_itself_ends_somewhere():
+    """The innermost level is a string that says so."""
+    value = {}
+    value["self"] = value
+
+    made = stringified(value)
+
+    assert "nested too deep" in json.dumps(made)
+    assert plain(made, "x") == made

@@ -1,0 +1,65 @@
+"""The bell: it wakes whoever waits, and neither an early ring nor a late one is missed."""
+
+from __future__ import annotations
+
+import threading
+
+from helpers import DEADLINE
+
+from rolloutlog._writing.wakeup import Bell
+
+
+def test_nobody_waits_for_what_is_over():
+    """What is over when the lock has been brought is not waited for: a ring may have come in between."""
+    bell, looks = Bell(), []
+
+    def over() -> bool:
+        looks.append(len(bell._waiters))
+        return True
+
+    waiter = threading.Thread(target=bell.wait, args=(threading.TIMEOUT_MAX, over))
+    waiter.start()
+    waiter.join(DEADLINE)
+
+    assert not waiter.is_alive()
+    assert looks == [1]  # it looked after its lock was there to be rung
+
+
+def test_a_ring_wakes_everybody_who_waits():
+    """One ring ends ten waits that have no end of their own."""
+    bell = Bell()
+    waiters = [threading.Thread(target=bell.wait, args=(threading.TIMEOUT_MAX, lambda: False)) for _ in range(10)]
+    for waiter in waiters:
+        waiter.start()
+
+    while len(bell._waiters) < 10:
+        assert all(waiter.is_alive() for waiter in waiters)
+    bell.ring()
+    for waiter in waiters:
+        waiter.join(DEADLINE)
+
+    assert not any(waiter.is_alive() for waiter in waiters)
+
+
+def test_a_ring_is_not_remembered():
+    """Who comes after the ring sleeps its time; nothing is left behind then."""
+    bell = Bell()
+    bell.ring()
+    bell.wait(0.001, lambda: False)
+
+    assert not bell._waiters
+
+
+def test_an_interrupted_wait_leaves_nothing_behind():
+    """Whatever is raised while it looks, the waiter takes its lock back."""
+    bell = Bell()
+
+    def over() -> bool:
+        raise KeyboardInterrupt
+
+    try:
+        bell.wait(1, over)
+    except KeyboardInterrupt:
+        left = len(bell._waiters)
+
+    assert left == 0
