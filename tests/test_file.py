@@ -508,6 +508,18 @@ def test_a_truncated_file_begins_anew(path, mode):
     assert path.read_bytes() == HEADER + C
 
 
+def test_a_truncated_file_gets_the_header_that_was_learned_after_it_was_opened(path):
+    """A journal that was opened without a header, because only reading told it, writes that header to an empty file."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER)
+    journal = reopened(path)
+    journal.header = HEADER
+    os.truncate(path, 0)
+    journal.append([A])
+
+    assert path.read_bytes() == HEADER + A
+
+
 def test_a_file_that_was_cut_within_a_line_is_healed(path, mode):
     """What somebody cut in the middle of a line is ended by a newline before the next one."""
     journal = Journal(path, header=HEADER, **mode)

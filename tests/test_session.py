@@ -142,6 +142,19 @@ def test_misspelt_options_are_named():
         session(NAME, fsnc="always")
 
 
+def test_a_session_that_was_emptied_while_it_was_open_begins_with_its_meta():
+    """A second opening knows the meta from the file; if another program empties the file, the meta is written anew."""
+    with session(NAME) as first:
+        first.record(HELLO)
+    with session(NAME) as again:
+        os.truncate(only_rollout(), 0)
+        again.record(HELLO)
+
+    with session(NAME) as third:
+        assert third.items == [Message.user("hello")]
+        assert third.saved.session == first.saved.session
+
+
 def test_a_session_of_a_relative_home_stays_where_it_was(tmp_path, monkeypatch):
     """A program that goes elsewhere goes on in the same file."""
     monkeypatch.chdir(tmp_path)

@@ -53,7 +53,6 @@ class Tail:
     Args:
         fd: the file, open for reading and appending; whoever opened it closes it.
         path: where it was opened, for errors.
-        header: the line that it begins with; written first where it is found empty.
         fsync: "always" syncs within `append`; "flush" leaves it to `sync`; "never" to the system.
         system: the operating system.
     """
@@ -68,10 +67,9 @@ class Tail:
     #   _unsynced_from   where the bytes begin that no sync has covered yet; -1 when there are none
     #   _unsynced_to     where they end
 
-    def __init__(self, fd: int, path: Path, header: bytes, fsync: Fsync, system: System) -> None:
+    def __init__(self, fd: int, path: Path, fsync: Fsync, system: System) -> None:
         self._fd = fd
         self._path = path
-        self._header = header
         self._fsync = fsync
         self._system = system
         self._end = self._kept_begin = self._kept_end = self._cut_to = self._unsynced_from = self._unsynced_to = -1
@@ -84,13 +82,16 @@ class Tail:
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
-    def append(self, size: int, lines: Sequence[bytes], before_write: Callable[[], object] | None) -> None:
+    def append(
+        self, size: int, header: bytes, lines: Sequence[bytes], before_write: Callable[[], object] | None
+    ) -> None:
         """Append *lines* to the file, which is *size* bytes long, and ours alone as far as others take its lock.
 
-        The arguments and errors are those of `Journal.append`.
+        If the file is empty, or holds a part of *header* alone, the header is written first. The other arguments and
+        the errors are those of `Journal.append`.
         """
         size = self._cut_failed_sync(size)
-        prefix, skip = self._beginning(size, lines)
+        prefix, skip = self._beginning(size, header, lines)
         run, syncing = _Run(size, in_line=skip > 0 and size == self._kept_end), False
         kept = skip
         if not skip:
@@ -203,11 +204,10 @@ class Tail:
         self._cut_to = self._kept_end = self._end = -1
         return size
 
-    def _beginning(self, size: int, lines: Sequence[bytes]) -> tuple[bytes, int]:
+    def _beginning(self, size: int, header: bytes, lines: Sequence[bytes]) -> tuple[bytes, int]:
         """Return what must stand before *lines*, and how many bytes of them are in the file already."""
         if size == self._end:
             return b"", 0
-        header = self._header
         if size < len(header) and self._system.pread(self._fd, size, 0) == header[:size]:
             return header[size:], 0
         skip = self._kept

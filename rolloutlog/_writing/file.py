@@ -37,6 +37,7 @@ class Journal:
         system: the operating system.
 
     Attributes:
+        header: as above; for a file whose header only reading tells, set it before the first append.
         moves: how often another file was found at the path; what had been appended until then was synced if need be.
     """
 
@@ -183,7 +184,7 @@ class Journal:
                 if not self.shared:
                     lock(fd, self.path, deadline, self._system)
                 here = self._system.lstat(self._place)
-                tail = Tail(fd, self.path, self.header, self.fsync, self._system)
+                tail = Tail(fd, self.path, self.fsync, self._system)
             except BaseException:
                 self._system.close(fd)
                 raise
@@ -209,12 +210,12 @@ class Journal:
         """
         if not self.shared:
             tail, size = self._ready()
-            tail.append(size, lines, before_write)
+            tail.append(size, self.header, lines, before_write)
             return
         self._take_lock()
         try:
             tail, size = self._ready()
-            tail.append(size, lines, before_write)
+            tail.append(size, self.header, lines, before_write)
         finally:
             self._release_lock()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import random
 import shutil
@@ -20,7 +21,7 @@ from rolloutlog.exceptions import RolloutError, WriteError
 from . import checker
 from .failing import MODES, Script
 from .harness import Report, Skip, fork, reap, row, scratch, until
-from .seam import Fault, FaultySystem, heard, open_recorder, path_in
+from .seam import Fault, FaultySystem, heard, open_recorder, path_in, resume_recorder
 
 Act = Callable[[Path], Any]
 
@@ -125,8 +126,8 @@ MOVES = (
 )
 
 
-def _suffer(report: Report, options: dict[str, object], move: Move) -> None:
-    where = f"{options}, {move.name}"
+def _suffer(report: Report, options: dict[str, object], move: Move, *, resumed: bool) -> None:
+    where = f"{options}, {'resumed' if resumed else 'created'}, {move.name}"
     system = FaultySystem()
     options = options | ({"lock_timeout": 0.05} if options.get("shared") else {})
     with scratch() as folder, heard() as said:
@@ -134,6 +135,9 @@ def _suffer(report: Report, options: dict[str, object], move: Move) -> None:
         script = Script(folder / "home", system, open_recorder(folder / "home", system, **options))
         script.record(5, 5, 5)
         script.flush()
+        if resumed:
+            script.recorder.close(timeout=10)
+            script.recorder = resume_recorder(path, system, **options)
         move.act(path)
         script.record(5, 5, 5)
         script.flush()
@@ -161,11 +165,12 @@ def _suffer(report: Report, options: dict[str, object], move: Move) -> None:
     report.trial()
 
 
-@row("moved.between", "moved, cut or replaced between writes: noticed, and gone on", quick=75, full=300, long=1_500)
+@row("moved.between", "moved, cut or replaced between writes: noticed, then mended", quick=150, full=300, long=1_500)
 def between(report: Report, size: int, dice: random.Random) -> None:
-    """Each move in each mode; what stands in the way is heard of, and once it is gone all is on disk."""
-    for number in range(size):
-        _suffer(report, MODES[number // len(MOVES) % len(MODES)], MOVES[number % len(MOVES)])
+    """Each move in each mode, after a create and after a resume: the error is heard, and without the cause it ends."""
+    trials = itertools.product((False, True), MODES, MOVES)
+    for resumed, options, move in itertools.islice(itertools.cycle(trials), size):
+        _suffer(report, options, move, resumed=resumed)
 
 
 @row("moved.within", "removed amid a write: written again to the file at the path", quick=60, full=500, long=2_000)

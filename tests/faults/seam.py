@@ -166,6 +166,15 @@ def open_recorder(home: Path, system: FaultySystem, *, inline: bool = False, **o
     return recorder
 
 
+def resume_recorder(path: Path, system: FaultySystem, **options: Any) -> RolloutRecorder:
+    """Return a recorder that resumed the session at *path*, as a new process does, and whose journal uses *system*."""
+
+    class Recorder(RolloutRecorder):
+        _system = system  # type: ignore[assignment]
+
+    return Recorder.resume(path, **options)[0]
+
+
 @contextmanager
 def one_turn(recorder: RolloutRecorder) -> Iterator[None]:
     """Let what an inline recorder is given meanwhile wait, and be written in one turn, as a burst is by the thread."""
