@@ -12,6 +12,8 @@ from helpers import DEADLINE, in_fresh_process, interrupted, storm
 from rolloutlog._writing.ack import Ack
 from rolloutlog.exceptions import WriteError
 
+pytestmark = pytest.mark.system
+
 
 def waiting(ack: Ack, number: int) -> list[threading.Thread]:
     """Return *number* threads that wait for *ack*, once all of them do."""

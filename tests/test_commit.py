@@ -25,6 +25,8 @@ from rolloutlog._writing.file import Journal
 from rolloutlog._writing.queue import HandoffQueue
 from rolloutlog.exceptions import WriteError
 
+pytestmark = pytest.mark.system
+
 HEADER = b"header\n"
 
 

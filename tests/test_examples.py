@@ -93,6 +93,7 @@ def test_quickstart_records_items_and_log_entries(home):
     assert "TimeoutError: the map server is slow" in rolloutlog.load_session(rollout).logs[1].exception
 
 
+@pytest.mark.system
 def test_the_agent_finishes_and_says_so_again(home):
     """Left alone, the agent ends after seven steps; run again, it has nothing to do and tells its plan."""
     first, second = run("sync_agent.py"), run("sync_agent.py")
@@ -102,6 +103,7 @@ def test_the_agent_finishes_and_says_so_again(home):
     assert second == first.splitlines(keepends=True)[-1]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 6])
 def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
     """Killed with SIGKILL at any step and run again, the agent has said, asked and heard what it would have anyway."""

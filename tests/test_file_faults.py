@@ -14,12 +14,13 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from fakes import FakeSystem
-from helpers import interrupted
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from test_file import HEADER, LARGE, MODES, A, B, C, append_foreign, reopened
 
 from rolloutlog._writing.file import Journal
+
+pytestmark = [pytest.mark.system, pytest.mark.once]
 
 ERRNOS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR, errno.EFBIG, errno.ENOENT]
 
@@ -381,45 +382,6 @@ def test_litter_is_not_in_the_way(path, system, call):
 
     assert not done
     assert path.read_bytes() == HEADER + B
-
-
-# -- interrupts, where callers write for themselves --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", [mode for mode in MODES if not mode.get("shared")], ids=name_of)
-def test_an_interrupt_at_any_step_of_an_append_means_all_or_nothing(path, mode):
-    """Wherever a Ctrl-C hits it: no line is torn, and after another try every line is there once."""
-    for step in count(1):
-        system = FakeSystem()
-        journal = made(path, system, *FIRST, **mode)
-        before = path.read_bytes()
-        came_so_far = interrupted(step, lambda journal=journal: journal.append(LINES))
-        content = path.read_bytes()
-        if came_so_far and content == before:
-            journal.append(LINES)
-        journal.close()
-
-        assert content in (before, before + b"".join(LINES)), step
-        assert path.read_bytes() == before + b"".join(LINES)
-        path.unlink()
-        if not came_so_far:
-            break
-
-
-@pytest.mark.parametrize("mode", MODES, ids=name_of)
-@pytest.mark.parametrize("nth", [1, 2, 3])
-def test_an_interrupt_behind_a_write_is_noticed(path, system, mode, nth):
-    """Bytes that were written, and of which nobody heard because a Ctrl-C came, are cut back as well."""
-    journal = made(path, system, *FIRST, **mode)
-    before = path.read_bytes()
-    system.interrupt_after("write", nth=nth)
-    with pytest.raises(KeyboardInterrupt):
-        journal.append(LINES)
-    content = path.read_bytes()
-    journal.append(LINES)
-
-    assert content == before
-    assert path.read_bytes() == before + b"".join(LINES)
 
 
 # -- all at once -------------------------------------------------------------------------------------------------------

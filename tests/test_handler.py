@@ -652,6 +652,7 @@ def log_in_a_storm(raising: bool) -> None:
     sys.stdout.write(f"{handler.late}\n")
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("raising", [False, True])
 def test_a_storm_of_signals_loses_nothing_and_jams_nothing(raising):
     """Signal handlers that log, and interrupts, come at any instruction: every record that was logged is there."""
@@ -784,6 +785,7 @@ def log_into(log_queue) -> None:
     log_everything(logger_with(logging.handlers.QueueHandler(log_queue)))
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_queue_between_processes_loses_nothing(handler, method):
     """What other processes log through a multiprocessing queue is recorded by the one that listens."""
@@ -865,6 +867,7 @@ def log_and_fork() -> None:
     root.info("parent again")
 
 
+@pytest.mark.system
 def test_a_forked_child_begins_a_session_of_its_own():
     """Its meta line names the parent's session; the parent notices nothing."""
     process = start(log_and_fork)
@@ -887,6 +890,7 @@ def fork_without_a_word() -> None:
     os.wait()
 
 
+@pytest.mark.system
 def test_a_forked_child_that_logs_nothing_leaves_nothing():
     """It has no session, and ends without a complaint about the one that is its parent's."""
     process = start(fork_without_a_word)
@@ -912,6 +916,7 @@ def fork_with_a_recorder() -> None:
     handler.recorder.close()
 
 
+@pytest.mark.system
 def test_a_forked_child_does_not_write_to_a_recorder_that_was_handed_in():
     """The recorder is its maker's: the child's records are counted as lost, and one line says how to do better."""
     process = start(fork_with_a_recorder)
@@ -949,6 +954,7 @@ def fork_while_a_session_begins() -> None:
     handler.close()
 
 
+@pytest.mark.system
 def test_a_fork_while_a_session_begins_hangs_nobody():
     """The child does not wait for a thread that it does not have."""
     finish(start(fork_while_a_session_begins))

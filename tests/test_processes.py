@@ -30,6 +30,8 @@ from rolloutlog import Message, RolloutRecorder, find_sessions, load_session, se
 from rolloutlog._writing import registry
 from rolloutlog.exceptions import ForkedRecorderError
 
+pytestmark = pytest.mark.system
+
 NUMBERS = [str(number) for number in range(1_000)]
 
 

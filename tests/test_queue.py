@@ -18,6 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rolloutlog._writing.queue import HEAVY, HandoffQueue
 
+pytestmark = pytest.mark.system
+
 PUBLIC = sorted(name for name, value in vars(queue.Queue).items() if name[0] != "_" and inspect.isfunction(value))
 
 

@@ -30,6 +30,8 @@ from rolloutlog.exceptions import (
     WriteError,
 )
 
+pytestmark = pytest.mark.system
+
 HEADER = b"header\n"
 
 

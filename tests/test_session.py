@@ -576,6 +576,7 @@ def die(how: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("how", ["between writes", "in a write"])
 def test_an_agent_that_is_killed_at_every_few_steps_goes_on(how):
     """Killed with SIGKILL again and again, run again each time, it ends with the list of one that never was."""
@@ -618,6 +619,7 @@ def open_and_interrupt(exists: bool) -> None:
     sys.stdout.write(f"{step > 100}\n")
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("exists", [False, True], ids=["new", "old"])
 def test_an_interrupt_while_it_is_opened_leaves_it_free(exists):
     """Wherever Ctrl-C comes, nobody is left who holds the session: whoever is asked again can open it otherwise."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from helpers import DEADLINE
 
 from rolloutlog._writing.wakeup import Bell
+
+pytestmark = pytest.mark.system
 
 
 def test_nobody_waits_for_what_is_over():

@@ -28,6 +28,8 @@ from rolloutlog._writing.queue import HEAVY
 from rolloutlog._writing.writer import Writer
 from rolloutlog.exceptions import InvalidItemError, QueueFullError, RecorderClosedError, RolloutError, WriteError
 
+pytestmark = pytest.mark.system
+
 HEADER = b"header\n"
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from rolloutlog._writing.lines import after, chunks, longest, rest_of_character, standing
 
+pytestmark = pytest.mark.system
+
 SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=20)
 
 

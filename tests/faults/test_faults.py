@@ -13,6 +13,8 @@ import pytest
 
 from . import harness
 
+pytestmark = pytest.mark.system
+
 SIZE = os.environ.get("ROLLOUTLOG_FAULTS", "quick")
 
 
