@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-
-import attrs
 
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
@@ -25,7 +22,7 @@ from ._writing import registry
 from ._writing.commands import WriterOptions
 from ._writing.file import Journal
 from ._writing.os_calls import System, locked_folder
-from ._writing.writer import Writer
+from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError
 
 # How long the look for a session and its making may hold up others who do the same, in seconds.
@@ -34,30 +31,6 @@ _HOME_TIMEOUT = 10.0
 _JOIN_TIMEOUT = 30.0
 # How long an interrupt of the opening waits for the writer to close what it has just begun, in seconds.
 _ABORT_TIMEOUT = 2.0
-
-
-@attrs.frozen
-class Opened:
-    """A session that is open, for as long as this value is there: when nobody has it any more, its user leaves.
-
-    So an interrupt after the opening of a session, and before somebody could close it, leaves nothing open.
-
-    Attributes:
-        writer: writes its file.
-        user: stands for the one who opened it, among those who share the writer.
-        encoder: makes its lines.
-        session: its meta.
-    """
-
-    writer: Writer
-    user: object
-    encoder: LineEncoder
-    session: SessionMeta
-
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        # Not where it never came to be; nor while the interpreter takes modules apart, for all is on disk by then.
-        if hasattr(self, "user") and not _is_finalizing():
-            registry.leave(self.writer, self.user)
 
 
 def make(
@@ -69,7 +42,7 @@ def make(
     writing: WriterOptions,
     encoding: dict[str, Any],
     system: System,
-) -> Opened:
+) -> tuple[Lease, LineEncoder, SessionMeta]:
     """Make a new session; the arguments and errors are those of `RolloutRecorder.create`, the options checked."""
     where = resolve_home(home).absolute()  # wherever the program goes, the file stays where it is
     now = time.time()
@@ -87,12 +60,12 @@ def make(
                 journal.create()
             except FileExistsError:
                 raise SessionExistsError(name, journal.path) from None
-        return begin(journal, writing, encoder, session)
+        return start_writer(journal, writing, encoder), encoder, session
 
 
 def take_up(
     path: Path, *, writing: WriterOptions, encoding: dict[str, Any], system: System
-) -> tuple[Opened, SavedSession]:
+) -> tuple[Lease, LineEncoder, SavedSession]:
     """Open the session at *path* again; the errors are those of `RolloutRecorder.resume`."""
     if is_compressed(path):
         raise InvalidRolloutError(path, "is compressed, and nothing can be appended to it; `zstd -d --rm` unpacks it")
@@ -100,23 +73,24 @@ def take_up(
         return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
 
 
-def _shared(path: Path, writing: WriterOptions, encoding: dict[str, Any]) -> tuple[Opened, SavedSession] | None:
+def _shared(
+    path: Path, writing: WriterOptions, encoding: dict[str, Any]
+) -> tuple[Lease, LineEncoder, SavedSession] | None:
     """Share the writer that this process has on the file, if it has one."""
-    user = object()
-    writer = registry.join(path, writing, user, timeout=_JOIN_TIMEOUT)
-    if writer is None:
+    lease = registry.share(path, writing, timeout=_JOIN_TIMEOUT)
+    if lease is None:
         return None
     try:
         saved = load_session(path)
-        return Opened(writer, user, _encoder_for(saved, encoding), saved.session), saved
+        return lease, _encoder_for(saved, encoding), saved
     except BaseException:
-        registry.leave(writer, user)
+        lease.release()  # not left to the collector: the traceback of the error holds this frame
         raise
 
 
 def _opened(
     path: Path, writing: WriterOptions, encoding: dict[str, Any], system: System
-) -> tuple[Opened, SavedSession]:
+) -> tuple[Lease, LineEncoder, SavedSession]:
     """Open the file and start a writer on it."""
     journal = _journal(path, writing, system)
     with _closing_if_it_fails(journal):
@@ -125,7 +99,7 @@ def _opened(
         journal.header = saved.header
         encoder = _encoder_for(saved, encoding)
         numbering = None if saved.next_number is None else Numbering(saved.next_number)
-        return begin(journal, writing, encoder, saved.session, numbering), saved
+        return start_writer(journal, writing, encoder, numbering), encoder, saved
 
 
 def _encoder_for(saved: SavedSession, encoding: dict[str, Any]) -> LineEncoder:
@@ -158,20 +132,15 @@ def _closing_if_it_fails(journal: Journal) -> Iterator[None]:
         raise
 
 
-def begin(
-    journal: Journal,
-    writing: WriterOptions,
-    encoder: LineEncoder,
-    session: SessionMeta,
-    numbering: Numbering | None = None,
-) -> Opened:
-    """Start a writer on *journal* for its first user."""
-    user = object()
+def start_writer(
+    journal: Journal, writing: WriterOptions, encoder: LineEncoder, numbering: Numbering | None = None
+) -> Lease:
+    """Start a writer on *journal*, which is open, and return its first lease."""
 
     def gap_line(count: int) -> bytes:
         return encoder.gap(count, "the queue was full")
 
-    return Opened(registry.begin(journal, writing, gap_line, user, numbering), user, encoder, session)
+    return registry.register(journal, writing, gap_line, numbering)
 
 
 _guard = fork_safe_lock()

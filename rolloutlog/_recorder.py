@@ -19,14 +19,14 @@ from typing import Any, Self, Unpack
 
 from . import _open
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
-from ._format.lines import ItemLike
+from ._format.lines import ItemLike, LineEncoder
 from ._options import RecorderOptions, checked
 from ._paths import find_session
 from ._reading.saved import SavedSession
-from ._writing import registry
 from ._writing.ack import Ack
 from ._writing.commands import RecorderStats, State
 from ._writing.os_calls import REAL_SYSTEM, System
+from ._writing.registry import Lease
 from .exceptions import RecorderClosedError
 
 # Where records of this context go, if not to their handler's own recorder: see `RolloutRecorder.bound`.
@@ -40,19 +40,20 @@ class RolloutRecorder:
     it. `flush` waits until everything is on disk. A context manager: leaving it closes the recorder.
     """
 
-    # Set once at construction: path, session, _writer, _encoder. `_left` goes from None to the ack of `shutdown`, once.
+    # Set once at construction: path, session, _lease, _writer, _encoder. `_left` goes once from None to the ack of
+    # `shutdown`.
 
     # What its journal calls; a subclass in a test has another one, on which calls fail.
     _system: System = REAL_SYSTEM
 
-    def __init__(self, opened: _open.Opened) -> None:
+    def __init__(self, lease: Lease, encoder: LineEncoder, session: SessionMeta) -> None:
         """Use `create` or `resume` instead."""
-        self._opened = opened  # first of all: from here on it is ours to close
-        self._writer, self._encoder = opened.writer, opened.encoder
-        self._templates = opened.encoder.templates
+        self._lease = lease
+        self._writer, self._encoder = lease.writer, encoder
+        self._templates = encoder.templates
         self._left: Ack | None = None
-        self.path: Path = opened.writer.journal.path
-        self.session: SessionMeta = opened.session
+        self.path: Path = lease.writer.journal.path
+        self.session = session
 
     @classmethod
     def create(
@@ -81,7 +82,7 @@ class RolloutRecorder:
         """
         writing, encoding = checked(options, "home", "session_id", "instructions", "meta")
         return cls(
-            _open.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
+            *_open.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
         )
 
     @classmethod
@@ -113,8 +114,8 @@ class RolloutRecorder:
         """
         writing, encoding = checked(options, "session", "home")
         path = find_session(session, home).absolute()
-        opened, saved = _open.take_up(path, writing=writing, encoding=encoding, system=cls._system)
-        return cls(opened), saved
+        lease, encoder, saved = _open.take_up(path, writing=writing, encoding=encoding, system=cls._system)
+        return cls(lease, encoder, saved.session), saved
 
     # -- recording ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +228,7 @@ class RolloutRecorder:
         the session open; the ack tells that everything recorded through this one is on disk.
         """
         if self._left is None:
-            self._left = registry.leave(self._writer, self._opened.user)
+            self._left = self._lease.release()
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:
@@ -249,14 +250,13 @@ class RolloutRecorder:
         self.close()
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        """End the writer of a recorder that nobody can close any more, and say so."""
-        # Closed; or never finished; or left open until the very end, when all has been brought to disk.
+        # Closed; or never finished; or left open until the interpreter ends, when everything is on disk.
         if getattr(self, "_left", True) is not None or _is_finalizing():
             return
         try:
             if self.state is State.OPEN:
                 warnings.warn(f"unclosed rollout recorder {self.path}", ResourceWarning, source=self, stacklevel=2)
-        finally:  # where warnings are errors too
+        finally:  # where warnings are errors; and a warning that is kept would keep the lease
             self.shutdown()
 
     # -- looking ------------------------------------------------------------------------------------------------------

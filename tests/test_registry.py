@@ -21,7 +21,7 @@ from helpers import DEADLINE, Disk, in_fresh_process, lines_in
 from rolloutlog._writing import registry
 from rolloutlog._writing.commands import State, WriterOptions
 from rolloutlog._writing.file import Journal
-from rolloutlog._writing.writer import Writer
+from rolloutlog._writing.registry import Lease
 from rolloutlog.exceptions import (
     ForkedRecorderError,
     RecorderClosedError,
@@ -35,22 +35,22 @@ pytestmark = pytest.mark.system
 HEADER = b"header\n"
 
 
-def begun(path: Path, user: object, system: Any = None, **options: Any) -> Writer:
-    """Return the writer of a new file, or of one that is there and that this process has not open."""
+def begun(path: Path, system: Any = None, **options: Any) -> Lease:
+    """Return the first lease on a new file, or on an existing one that this process does not have open."""
     given = WriterOptions(**options)
     kind = {} if system is None else {"system": system}
     journal = Journal(path, header=HEADER, shared=given.shared, fsync=given.fsync, **kind)
     journal.open() if path.exists() else journal.create()
-    return registry.begin(journal, given, b"%d dropped\n".__mod__, user)
+    return registry.register(journal, given, b"%d dropped\n".__mod__)
 
 
-def joined(path: Path, user: object, **options: Any) -> Writer | None:
-    return registry.join(path, WriterOptions(**options), user, timeout=DEADLINE)
+def shared(path: Path, **options: Any) -> Lease | None:
+    return registry.share(path, WriterOptions(**options), timeout=DEADLINE)
 
 
-def put(writer: Writer, *texts: object) -> None:
+def put(lease: Lease, *texts: object) -> None:
     for text in texts:
-        writer.put(f"{text}\n".encode(), DEADLINE)
+        lease.writer.put(f"{text}\n".encode(), DEADLINE)
 
 
 def written(path: Path) -> list[str]:
@@ -66,175 +66,189 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(path: Path) -> Iterator[Writer]:
-    """The writer of a new file, whose user is "one"."""
-    writer = begun(path, "one")
-    yield writer
-    writer.shutdown().wait(DEADLINE)
+def lease(path: Path) -> Iterator[Lease]:
+    """The first lease on a new file."""
+    lease = begun(path)
+    yield lease
+    lease.writer.shutdown().wait(DEADLINE)
 
 
 # -- one writer a file -------------------------------------------------------------------------------------------------
 
 
-def test_whoever_opens_a_file_again_shares_its_writer(writer, path):
-    """A second user gets the same writer, and so a common order."""
-    assert joined(path, "two") is writer
+def test_opening_a_file_again_shares_its_writer(lease, path):
+    """A second lease has the same writer, so all records of the file have one order."""
+    assert shared(path).writer is lease.writer
 
 
-def test_a_file_is_known_by_what_it_is_and_not_by_its_name(writer, path):
-    """By another name of the same file one gets the same writer."""
+def test_a_file_is_known_by_its_inode_and_not_by_its_name(lease, path):
+    """Another name of the same file gives the same writer."""
     other = path.with_name("other")
     other.symlink_to(path)
 
-    assert joined(other, "two") is writer
+    assert shared(other).writer is lease.writer
 
 
-def test_a_file_that_nobody_has_open_has_no_writer(writer, path):
-    """There is nothing to share, and the caller opens it himself."""
+def test_a_file_that_is_not_open_has_no_writer(lease, path):
+    """There is nothing to share: the caller opens the file itself."""
     other = path.with_name("other")
     other.write_bytes(HEADER)
 
-    assert joined(other, "two") is None
+    assert shared(other) is None
 
 
-def test_who_joins_finds_on_disk_what_was_recorded_before(writer, path):
-    """Joining flushes first, for whoever joins reads the file next."""
-    put(writer, *range(300))
-    joined(path, "two")
+def test_sharing_flushes_what_was_recorded_before(lease, path):
+    """The caller reads the file next, and finds all earlier records there."""
+    put(lease, *range(300))
+    second = shared(path)
 
     assert written(path) == list(map(str, range(300)))
+    second.release()
 
 
-def test_who_joins_hears_that_something_could_not_be_written(path):
-    """It is not the whole session that he would read; and he has no share then."""
+def test_sharing_fails_when_earlier_records_cannot_be_written(path):
+    """The caller would not read the whole session; it gets the error and no lease."""
     disk = Disk()
-    writer = begun(path, "one", disk)
+    lease = begun(path, disk)
     disk.is_full = True
-    put(writer, "a")
+    put(lease, "a")
 
     with pytest.raises(WriteError):
-        joined(path, "two")
+        shared(path)
     disk.is_full = False
-    assert writer.users == ["one"]
-    registry.leave(writer, "one").result(DEADLINE)
+    assert len(lease.writer.leases) == 1
+    lease.release().result(DEADLINE)
 
 
-def test_other_options_are_refused(writer, path):
-    """One file has one set of options: the error names those that differ; the first user notices nothing."""
+def test_other_options_are_refused(lease, path):
+    """One file has one set of options: the error names those that differ, and the first lease is not affected."""
     with pytest.raises(SessionOptionsError) as caught:
-        joined(path, "two", fsync="always", queue_size=3)
+        shared(path, fsync="always", queue_size=3)
 
     assert sorted(caught.value.differing) == ["fsync", "queue_size"]
-    assert writer.users == ["one"]
-    assert writer.state is State.OPEN
+    assert len(lease.writer.leases) == 1
+    assert lease.writer.state is State.OPEN
 
 
-def test_the_last_to_leave_closes(writer, path):
-    """As long as one user is left the writer goes on; each one's ack tells that what he recorded is on disk."""
-    joined(path, "two")
-    put(writer, "a")
-    registry.leave(writer, "one").result(DEADLINE)
-    between = written(path), writer.state
-    put(writer, "b")
-    registry.leave(writer, "two").result(DEADLINE)
+def test_the_last_release_closes_the_file(lease, path):
+    """The writer stays open while one lease is left; each ack says that the records before it are on disk."""
+    second = shared(path)
+    put(lease, "a")
+    lease.release().result(DEADLINE)
+    between = written(path), lease.writer.state
+    put(second, "b")
+    second.release().result(DEADLINE)
 
     assert between == (["a"], State.OPEN)
     assert written(path) == ["a", "b"]
-    assert writer.state is State.CLOSED
+    assert second.writer.state is State.CLOSED
 
 
-def test_who_left_can_leave_again(writer, path):
-    """It changes nothing for those who stay."""
-    joined(path, "two")
+def test_a_lease_can_be_released_again(lease, path):
+    """The second release ends no other share."""
+    second = shared(path)
     for _ in range(3):
-        registry.leave(writer, "one").result(DEADLINE)
+        lease.release().result(DEADLINE)
 
-    assert writer.state is State.OPEN
-    assert writer.users == ["two"]
+    assert lease.writer.state is State.OPEN
+    second.release().result(DEADLINE)
+    assert lease.writer.state is State.CLOSED
 
 
-def test_a_closed_file_can_be_opened_anew(writer, path):
-    """After the last one left there is nothing to join, and the lock is free."""
-    put(writer, "a")
-    registry.leave(writer, "one").result(DEADLINE)
-    nothing = joined(path, "two")
-    anew = begun(path, "two")
-    put(anew, "b")
-    registry.leave(anew, "two").result(DEADLINE)
+def test_a_lease_that_is_garbage_collected_is_released(path):
+    """The writer of a forgotten lease writes its records and ends."""
+    lease = begun(path)
+    put(lease, "a")
+    writer = lease.writer
+    del lease
+    gc.collect()
+    writer.shutdown().result(DEADLINE)
+
+    assert writer.leases == set()
+    assert written(path) == ["a"]
+
+
+def test_a_closed_file_can_be_opened_again(lease, path):
+    """After the last release there is nothing to share, and the lock is free."""
+    put(lease, "a")
+    lease.release().result(DEADLINE)
+    nothing = shared(path)
+    again = begun(path)
+    put(again, "b")
+    again.release().result(DEADLINE)
 
     assert nothing is None
     assert written(path) == ["a", "b"]
 
 
-def test_a_writer_that_is_ending_is_waited_for(path):
-    """Who comes while the last one leaves waits for the end, and finds nothing to join."""
+def test_sharing_waits_for_a_writer_that_is_ending(path):
+    """A caller that comes while the last lease is released waits for the end, and finds nothing to share."""
     disk = Disk()
-    writer = begun(path, "one", disk)
+    lease = begun(path, disk)
     disk.hold()
-    put(writer, "a")
+    put(lease, "a")
     assert disk.reached.wait(DEADLINE)
-    registry.leave(writer, "one")
-    found: list[Writer | None] = []
-    joiner = threading.Thread(target=lambda: found.append(joined(path, "two")))
-    joiner.start()
+    lease.release()
+    found: list[Lease | None] = []
+    sharer = threading.Thread(target=lambda: found.append(shared(path)))
+    sharer.start()
     disk.go_on()
-    joiner.join(DEADLINE)
+    sharer.join(DEADLINE)
 
     assert found == [None]
-    assert writer.state is State.CLOSED
+    assert lease.writer.state is State.CLOSED
 
 
-def test_a_failed_writer_is_not_joined(path):
-    """A writer that failed has let go of the file, which can be opened anew."""
+def test_a_failed_writer_is_not_shared(path):
+    """A writer that failed has closed its file, which can be opened again."""
     system = FakeSystem()
-    writer = begun(path, "one", system)
+    lease = begun(path, system)
     system.fail("write", ZeroDivisionError())
-    put(writer, "a")
-    writer.request_flush().wait(DEADLINE)
-    writer._thread.join(DEADLINE)
-    nothing = joined(path, "two")
-    anew = begun(path, "two")
-    registry.leave(anew, "two").result(DEADLINE)
+    put(lease, "a")
+    lease.writer.request_flush().wait(DEADLINE)
+    lease.writer._thread.join(DEADLINE)
+    nothing = shared(path)
+    again = begun(path)
+    again.release().result(DEADLINE)
 
     assert nothing is None
-    assert writer.state is State.FAILED
+    assert lease.writer.state is State.FAILED
 
 
-def test_a_failed_writer_can_be_left(path):
-    """Leaving it tells what happened, also when others are left."""
+def test_a_lease_on_a_failed_writer_can_be_released(path):
+    """Its ack carries the error, also when other leases are left."""
     system = FakeSystem()
-    writer = begun(path, "one", system)
-    joined(path, "two")
+    first = begun(path, system)
+    second = shared(path)
     system.fail("write", ZeroDivisionError())
-    put(writer, "a")
-    writer.request_flush().wait(DEADLINE)
-    writer._thread.join(DEADLINE)
+    put(first, "a")
+    first.writer.request_flush().wait(DEADLINE)
+    first.writer._thread.join(DEADLINE)
 
     with pytest.raises(RecorderClosedError, match="ZeroDivisionError"):
-        registry.leave(writer, "one").result(DEADLINE)
+        first.release().result(DEADLINE)
     with pytest.raises(ZeroDivisionError):
-        registry.leave(writer, "two").result(DEADLINE)
+        second.release().result(DEADLINE)
 
 
-def test_users_who_come_and_go_lose_nothing(path):
-    """Six threads join or open, record and leave, again and again: every line is there, and nobody hears an error."""
-    opening = threading.Lock()  # as whoever opens holds one: see the recorder
+def test_leases_that_come_and_go_lose_nothing(path):
+    """Six threads share or open, record and release, again and again: each line is there, and no call raises."""
+    opening = threading.Lock()  # as in the opening of a session
 
     def come_and_go(name: int) -> None:
         for number in range(25):
-            user = object()
             with opening:
-                writer = joined(path, user) or begun(path, user)
-            put(writer, f"{name} {number}")
-            registry.leave(writer, user).result(DEADLINE)
+                lease = shared(path) or begun(path)
+            put(lease, f"{name} {number}")
+            lease.release().result(DEADLINE)
 
-    first = begun(path, "first")
+    first = begun(path)
     errors: list[object] = []
     before, threading.excepthook = threading.excepthook, errors.append
     threads = [threading.Thread(target=come_and_go, args=(name,)) for name in range(6)]
     for thread in threads:
         thread.start()
-    registry.leave(first, "first").result(DEADLINE)
+    first.release().result(DEADLINE)
     for thread in threads:
         thread.join(DEADLINE)
     threading.excepthook = before
@@ -246,17 +260,17 @@ def test_users_who_come_and_go_lose_nothing(path):
     ]
 
 
-def test_a_writer_that_nobody_holds_is_forgotten(path):
-    """The list of writers keeps none alive, and does not grow."""
+def test_the_registry_keeps_no_writer_alive(path):
+    """The list of writers does not grow with the number of files that were closed."""
     for number in range(20):
-        writer = begun(path.with_name(str(number)), "one")
-        registry.leave(writer, "one").result(DEADLINE)
-        writer._thread.join(DEADLINE)
-    del writer
+        lease = begun(path.with_name(str(number)))
+        lease.release().result(DEADLINE)
+        lease.writer._thread.join(DEADLINE)
+    del lease
     gc.collect()
-    last = begun(path, "one")
+    last = begun(path)
     known = len(registry._writers)
-    registry.leave(last, "one").result(DEADLINE)
+    last.release().result(DEADLINE)
 
     assert known < 20
 
@@ -291,49 +305,53 @@ def outcome(act: Callable[..., object], *arguments: object) -> str:
         return type(error).__name__
 
 
-def test_a_child_is_refused(writer):
+def test_a_child_is_refused(lease):
     """In a child, a record, a flush and a count are refused by an error that names the parent."""
 
     def act() -> object:
         with pytest.raises(ForkedRecorderError) as caught:
-            put(writer, "from the child")
-        assert (caught.value.parent, caught.value.path) == (os.getppid(), writer.journal.path)
-        return [outcome(put, writer, "x"), outcome(writer.request_flush().result, 1), outcome(writer.filtered, 1)]
+            put(lease, "from the child")
+        assert (caught.value.parent, caught.value.path) == (os.getppid(), lease.writer.journal.path)
+        return [
+            outcome(put, lease, "x"),
+            outcome(lease.writer.request_flush().result, 1),
+            outcome(lease.writer.filtered, 1),
+        ]
 
     assert in_fork(act) == str(["ForkedRecorderError"] * 3)
 
 
-def test_a_child_can_leave(writer):
+def test_a_child_can_leave(lease):
     """Closing what it inherited is no error in a child, and touches nothing of the parent's."""
-    said = in_fork(lambda: (registry.leave(writer, "one").result(DEADLINE), writer.state.name))
-    put(writer, "a")
-    registry.leave(writer, "one").result(DEADLINE)
+    said = in_fork(lambda: (lease.release().result(DEADLINE), lease.writer.state.name))
+    put(lease, "a")
+    lease.release().result(DEADLINE)
 
     assert said == "(None, 'CLOSED')"
-    assert written(writer.journal.path) == ["a"]
+    assert written(lease.writer.journal.path) == ["a"]
 
 
 def test_the_parent_notices_nothing_of_a_child(path):
     """What waited in the parent's queue is written by the parent alone, once, and the parent goes on."""
     disk = Disk()
-    writer = begun(path, "one", disk)
+    lease = begun(path, disk)
     disk.hold()
-    put(writer, "first", *range(10))
+    put(lease, "first", *range(10))
     assert disk.reached.wait(DEADLINE)
-    said = [in_fork(lambda: outcome(put, writer, "x")) for _ in range(5)]
+    said = [in_fork(lambda: outcome(put, lease, "x")) for _ in range(5)]
     disk.go_on()
-    put(writer, "last")
-    registry.leave(writer, "one").result(DEADLINE)
+    put(lease, "last")
+    lease.release().result(DEADLINE)
 
     assert said == ["ForkedRecorderError"] * 5
     assert written(path) == ["first", *map(str, range(10)), "last"]
 
 
-def test_the_parents_lock_stays_when_a_child_ends(writer, path):
+def test_the_parents_lock_stays_when_a_child_ends(lease, path):
     """Neither what a child does with its copy, nor its end, frees the parent's lock."""
 
     def act() -> object:
-        registry.leave(writer, "one").result(DEADLINE)
+        lease.release().result(DEADLINE)
         return outcome(Journal(path).open)
 
     said = in_fork(act)
@@ -343,7 +361,7 @@ def test_the_parents_lock_stays_when_a_child_ends(writer, path):
         Journal(path).open()
 
 
-def test_a_child_that_lives_on_does_not_keep_the_lock(writer, path):
+def test_a_child_that_lives_on_does_not_keep_the_lock(lease, path):
     """When the parent closes, the session is free, though a child that inherited it still runs."""
     reader, end = os.pipe()
     child = os.fork()
@@ -351,7 +369,7 @@ def test_a_child_that_lives_on_does_not_keep_the_lock(writer, path):
         os.close(end)
         os.read(reader, 1)
         os._exit(0)
-    registry.leave(writer, "one").result(DEADLINE)
+    lease.release().result(DEADLINE)
     other = Journal(path)
     other.open()
     other.close()
@@ -364,11 +382,11 @@ def test_a_child_that_lives_on_does_not_keep_the_lock(writer, path):
 def test_a_parents_acks_are_answered_in_a_child(path):
     """Who waits in a child for what the parent's writer was to do hears that at once; in the parent it comes true."""
     disk = Disk()
-    writer = begun(path, "one", disk)
+    lease = begun(path, disk)
     disk.hold()
-    put(writer, "a")
+    put(lease, "a")
     assert disk.reached.wait(DEADLINE)
-    acks = [writer.request_flush(), writer.request_flush(), writer.shutdown()]
+    acks = [lease.writer.request_flush(), lease.writer.request_flush(), lease.writer.shutdown()]
     said = in_fork(lambda: [outcome(ack.result, DEADLINE) for ack in acks])
     states = [ack.is_set() for ack in acks]
     disk.go_on()
@@ -382,18 +400,18 @@ def test_a_parents_acks_are_answered_in_a_child(path):
 
 def test_a_child_goes_on_with_what_is_shared(path):
     """With shared=True a child writes to the same file, with what it recorded itself and nothing of its parent's."""
-    writer = begun(path, "one", shared=True, lock_timeout=DEADLINE)
-    put(writer, "parent")
+    lease = begun(path, shared=True, lock_timeout=DEADLINE)
+    put(lease, "parent")
 
     def act() -> object:
-        state = writer.state.name
-        put(writer, "child")
-        registry.leave(writer, "one").result(DEADLINE)
-        return state, writer.state.name, writer.stats.written
+        state = lease.writer.state.name
+        put(lease, "child")
+        lease.release().result(DEADLINE)
+        return state, lease.writer.state.name, lease.writer.stats.written
 
     said = in_fork(act)
-    put(writer, "parent again")
-    registry.leave(writer, "one").result(DEADLINE)
+    put(lease, "parent again")
+    lease.release().result(DEADLINE)
 
     assert said == "('NEW', 'CLOSED', 1)"
     assert sorted(written(path)) == ["child", "parent", "parent again"]
@@ -401,16 +419,16 @@ def test_a_child_goes_on_with_what_is_shared(path):
 
 def test_a_childs_child_goes_on_too(path):
     """However deep, each process writes its own."""
-    writer = begun(path, "one", shared=True, lock_timeout=DEADLINE)
+    lease = begun(path, shared=True, lock_timeout=DEADLINE)
 
     def act() -> object:
-        said = in_fork(lambda: (put(writer, "grandchild"), writer.request_flush().result(DEADLINE)))
-        put(writer, "child")
-        writer.request_flush().result(DEADLINE)
+        said = in_fork(lambda: (put(lease, "grandchild"), lease.writer.request_flush().result(DEADLINE)))
+        put(lease, "child")
+        lease.writer.request_flush().result(DEADLINE)
         return said
 
     said = in_fork(act)
-    registry.leave(writer, "one").result(DEADLINE)
+    lease.release().result(DEADLINE)
 
     assert said == "(None, None)"
     assert written(path) == ["grandchild", "child"]
@@ -418,19 +436,19 @@ def test_a_childs_child_goes_on_too(path):
 
 def test_many_threads_of_a_child_open_what_is_shared_once(path):
     """The first record of a child opens the file anew, whichever thread it comes from."""
-    writer = begun(path, "one", shared=True, lock_timeout=DEADLINE)
+    lease = begun(path, shared=True, lock_timeout=DEADLINE)
 
     def act() -> object:
-        threads = [threading.Thread(target=put, args=(writer, number)) for number in range(8)]
+        threads = [threading.Thread(target=put, args=(lease, number)) for number in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(DEADLINE)
-        registry.leave(writer, "one").result(DEADLINE)
+        lease.release().result(DEADLINE)
         return threading.active_count()
 
     said = in_fork(act)
-    registry.leave(writer, "one").result(DEADLINE)
+    lease.release().result(DEADLINE)
 
     assert int(said) <= 2  # the writer's own may be about to end
     assert sorted(written(path)) == list("01234567")
@@ -438,17 +456,17 @@ def test_many_threads_of_a_child_open_what_is_shared_once(path):
 
 def test_a_child_of_an_ended_writer_is_refused(path):
     """What was closed, or about to be, before the fork does not open again in a child."""
-    writer = begun(path, "one", shared=True)
-    writer.shutdown().result(DEADLINE)
+    lease = begun(path, shared=True)
+    lease.writer.shutdown().result(DEADLINE)
 
-    assert in_fork(lambda: outcome(put, writer, "x")) == "ForkedRecorderError"
+    assert in_fork(lambda: outcome(put, lease, "x")) == "ForkedRecorderError"
 
 
 def test_a_shared_writer_that_a_child_never_used_ends_without_a_word(path):
     """Leaving it opens no file."""
-    writer = begun(path, "one", shared=True)
-    said = in_fork(lambda: (registry.leave(writer, "one").result(DEADLINE), writer.journal.identity))
-    registry.leave(writer, "one").result(DEADLINE)
+    lease = begun(path, shared=True)
+    said = in_fork(lambda: (lease.release().result(DEADLINE), lease.writer.journal.identity))
+    lease.release().result(DEADLINE)
 
     assert said == "(None, None)"
 
@@ -467,9 +485,9 @@ def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
     assert held.wait(DEADLINE)
 
     def act() -> object:
-        writer = begun(path, "one")
-        put(writer, "a")
-        return registry.leave(writer, "one").result(DEADLINE)
+        lease = begun(path)
+        put(lease, "a")
+        return lease.release().result(DEADLINE)
 
     said = in_fork(act)
     end.set()
@@ -479,18 +497,18 @@ def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
     assert written(path) == ["a"]
 
 
-def test_a_child_may_begin_what_its_parent_has_not(writer, path):
+def test_a_child_may_begin_what_its_parent_has_not(lease, path):
     """A child's own sessions are its own, and its parent's go on."""
     other = path.with_name("other")
 
     def act() -> object:
-        mine = begun(other, "child")
+        mine = begun(other)
         put(mine, "a")
-        return registry.leave(mine, "child").result(DEADLINE)
+        return mine.release().result(DEADLINE)
 
     said = in_fork(act)
-    put(writer, "b")
-    writer.request_flush().result(DEADLINE)
+    put(lease, "b")
+    lease.writer.request_flush().result(DEADLINE)
 
     assert said == "None"
     assert (written(other), written(path)) == (["a"], ["b"])
@@ -503,14 +521,14 @@ def leave_open(folder: str, failing: bool = False) -> None:
     """Record into three files, close none of them, and come to the end."""
     for number in range(3):
         system = FakeSystem()
-        writer = begun(Path(folder) / str(number), "one", system, fsync="flush" if number else "never")
+        lease = begun(Path(folder) / str(number), system, fsync="flush" if number else "never")
         if failing and number == 1:
             system.fail("write", errno.ENOSPC, times=None)
-        put(writer, *range(200))
-        KEPT.append(writer)
+        put(lease, *range(200))
+        KEPT.append(lease)
 
 
-KEPT: list[Writer] = []
+KEPT: list[Lease] = []
 
 
 def test_the_exit_brings_to_disk_what_was_left_open(tmp_path):
@@ -531,11 +549,11 @@ def stuck_at_the_end(path: str) -> None:
     """Come to the end while the writer is stuck in a call."""
     registry._EXIT_TIMEOUT = 0.1
     disk = Disk()
-    writer = begun(Path(path), "one", disk)
+    lease = begun(Path(path), disk)
     disk.hold()
-    put(writer, "a")
+    put(lease, "a")
     assert disk.reached.wait(DEADLINE)
-    KEPT.append(writer)
+    KEPT.append(lease)
 
 
 def test_a_stuck_disk_does_not_prevent_the_exit(path):
@@ -557,9 +575,9 @@ def in_multiprocessing(folder: str, method: str) -> None:
 
 
 def record_in_child(folder: str, number: int) -> None:
-    writer = begun(Path(folder) / str(number), "one")
-    put(writer, *range(200))
-    KEPT.append(writer)
+    lease = begun(Path(folder) / str(number))
+    put(lease, *range(200))
+    KEPT.append(lease)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -572,8 +590,8 @@ def test_the_end_of_a_multiprocessing_child_is_an_exit_too(tmp_path, method):
 
 def record_late(path: str) -> None:
     """Record in an exit hook that runs after ours, for it was registered first."""
-    writer = KEPT[0]
-    put(writer, "late")
+    lease = KEPT[0]
+    put(lease, "late")
     assert written(Path(path))[-1] == "late"
     os.write(1, b"written\n")
 
@@ -583,7 +601,7 @@ def test_what_is_recorded_after_our_exit_hook_is_on_disk_at_once(path):
     code = (
         "import atexit, sys; from pathlib import Path; hooks = []; atexit.register(lambda: hooks[0](sys.argv[1]));"
         "import test_registry as t; hooks.append(t.record_late);"
-        "t.KEPT.append(t.begun(Path(sys.argv[1]), 'one')); t.put(t.KEPT[0], 'early')"
+        "t.KEPT.append(t.begun(Path(sys.argv[1]))); t.put(t.KEPT[0], 'early')"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     done = subprocess.run(

@@ -36,36 +36,68 @@ _writers: list[weakref.ref[Writer]] = []
 _finalizing_child = False
 
 
-def begin(
+class Lease:
+    """One recorder's share in the writer of a file; the writer ends when its last lease is released.
+
+    A lease that is garbage-collected is released, so an interrupt between the opening of a session and its close leaves
+    nothing open.
+
+    Attributes:
+        writer: writes the file.
+    """
+
+    __slots__ = ("__weakref__", "writer")
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        writer.leases.add(id(self))
+
+    def release(self) -> Ack:
+        """End this share; releasing it again changes nothing.
+
+        Returns:
+            An ack that is set once everything recorded so far is on disk; for the last lease of a file, once the file
+            is closed.
+        """
+        with _lock:
+            self.writer.leases.discard(id(self))
+            if not self.writer.leases:
+                return self.writer.shutdown()
+        return self.writer.request_flush()
+
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # While the interpreter takes modules apart everything is on disk already.
+        if hasattr(self, "writer") and not _is_finalizing():
+            self.release()
+
+
+def register(
     journal: Journal,
     options: WriterOptions,
     gap_line: GapLine,
-    user: object,
     finish: Callable[[bytes], bytes] | None = None,
-) -> Writer:
-    """Start a writer on *journal*, which is open, for *user*; for *gap_line* and *finish* see `Writer`."""
+) -> Lease:
+    """Start a writer on *journal*, which is open, and return the first lease; for the other arguments see `Writer`."""
     _end_with_child()
-    writer = Writer(journal, options, gap_line, _revive, finish)
-    writer.users.append(user)
+    lease = Lease(Writer(journal, options, gap_line, _revive, finish))
     with _lock:
         _writers[:] = [reference for reference in _writers if reference() is not None]
-        _writers.append(weakref.ref(writer))
-    writer.start()
-    return writer
+        _writers.append(weakref.ref(lease.writer))
+    lease.writer.start()
+    return lease
 
 
-def join(path: Path, options: WriterOptions, user: object, *, timeout: float) -> Writer | None:
-    """Let *user* share the writer that this process has on a file, after a flush; `None` if it has none.
+def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None:
+    """Flush the writer that this process has on a file and return a lease of it; `None` if there is no such writer.
 
     Args:
         path: the rollout.
         options: must be those of the writer.
-        user: who shares it; an object of its own for each.
         timeout: seconds to wait for the flush, or for the end of a writer that is closing.
 
     Raises:
         SessionOptionsError: the writer has other options.
-        WriteError: what was recorded before could not be written.
+        WriteError: earlier records could not be written.
         TimeoutError: the writer did not answer in time.
     """
     status = os.stat(path)
@@ -74,22 +106,20 @@ def join(path: Path, options: WriterOptions, user: object, *, timeout: float) ->
         if writer.journal.identity != (status.st_dev, status.st_ino):
             continue
         with _lock:
-            is_open = writer.state is State.OPEN
-            if is_open:
-                writer.users.append(user)
-        if not is_open:
-            writer.shutdown().result(max(0.0, deadline - monotonic()))  # it is ending: let it, then open anew
+            lease = Lease(writer) if writer.state is State.OPEN else None
+        if lease is None:
+            writer.shutdown().result(max(0.0, deadline - monotonic()))  # it is ending: wait, then open the file anew
             continue
         try:
             _refuse_other_options(writer, options)
             writer.request_flush().result(max(0.0, deadline - monotonic()))
-        except RecorderClosedError:  # it failed meanwhile, and let go of the file
-            leave(writer, user)
+        except RecorderClosedError:  # it has failed in the meantime, and its file is closed
+            lease.release()
             continue
         except BaseException:
-            leave(writer, user)
+            lease.release()  # not left to the collector: the traceback of the error holds this frame
             raise
-        return writer
+        return lease
     return None
 
 
@@ -101,16 +131,6 @@ def writer_of(journal: Journal) -> Writer | None:
 def flushes(folder: Path) -> list[Ack]:
     """Ask for what this process has recorded into files below *folder* to be on disk; return an ack for each file."""
     return [writer.request_flush() for writer in _living() if writer.journal.path.is_relative_to(folder)]
-
-
-def leave(writer: Writer, user: object) -> Ack:
-    """End the share of *user*; the last one to leave shuts the writer down. The ack tells when all is on disk."""
-    with _lock:
-        if user in writer.users:
-            writer.users.remove(user)
-        if not writer.users:
-            return writer.shutdown()
-    return writer.request_flush()
 
 
 def _refuse_other_options(writer: Writer, options: WriterOptions) -> None:

@@ -56,7 +56,7 @@ class Writer:
     # `_serving` holds the threads that have the turn or are about to, `_deferred` those that owe another one for what
     # came within their own; each puts in and takes out itself.
     # Set by the fork hook, in a child before anything else runs there: all of it
-    # `users` belongs to whoever keeps the writers of a process.
+    # Set by the registry:         leases, the ids of the leases that are not released
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Writer:
     ) -> None:
         self.journal = journal
         self.options = options
-        self.users: list[object] = []
+        self.leases: set[int] = set()
         self._gap_line = gap_line
         self._revive = revive
         self._finish = finish

@@ -16,7 +16,7 @@ import attrs
 
 from rolloutlog import RolloutRecorder, SessionMeta
 from rolloutlog._format.lines import LineEncoder
-from rolloutlog._open import begin
+from rolloutlog._open import start_writer
 from rolloutlog._options import checked
 from rolloutlog._paths import rollout_path
 from rolloutlog._writing.file import Journal
@@ -156,7 +156,7 @@ def open_recorder(home: Path, system: FaultySystem, *, inline: bool = False, **o
         system=system,  # type: ignore[arg-type]
     )
     journal.open() if path.exists() else journal.create()
-    recorder = RolloutRecorder(begin(journal, writing, encoder, session))
+    recorder = RolloutRecorder(start_writer(journal, writing, encoder), encoder, session)
     if inline:
         recorder._writer.go_inline()
         thread = recorder._writer._thread
