@@ -53,6 +53,11 @@ lint: .venv/sdk.stamp .venv/lint.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# The words that tools/prose.toml does not accept in comments, docstrings, messages and pages: make prose ARGS=README.md
+.PHONY: prose
+prose: .venv/venv.stamp
+	@$(BIN)/python tools/prose.py $(ARGS)
+
 format: .venv/lint.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
