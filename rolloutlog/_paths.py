@@ -1,8 +1,10 @@
-"""Where sessions live: the home, the dated folders, file name <-> (time, id), and finding a session. Opens no file."""
+"""Where sessions are: the home, the dated folders, file name <-> (time, id), and finding a session. Opens no file."""
 
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import logging
 import os
 import re
 import uuid
@@ -13,6 +15,7 @@ from typing import TypeAlias, TypeGuard
 
 import attrs
 
+from ._listing import names_in
 from .exceptions import AmbiguousSessionError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -20,23 +23,32 @@ StrPath: TypeAlias = str | os.PathLike[str]
 _UTC = dt.UTC
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _FILE_NAME = re.compile(
-    rf"rollout-(\d{{4}})-(\d\d)-(\d\d)T(\d\d)-(\d\d)-(\d\d)-({_UUID})(?:_({_UUID}))?\.jsonl(?:\.zst)?", re.ASCII
+    rf"rollout-(\d{{4}}-\d\d-\d\dT(?:[01]\d|2[0-3]))-(\d\d)-(\d\d)-({_UUID})(?:_({_UUID}))?\.jsonl(?:\.zst)?", re.ASCII
 )
 _PREFIX = re.compile(r"[0-9a-f-]{1,36}")
-_FOLDERS = (re.compile(r"\d{4}", re.ASCII), re.compile(r"\d\d", re.ASCII), re.compile(r"\d\d", re.ASCII))
-_MOST_CANDIDATES = 8
+_YEAR = re.compile(r"\d{4}", re.ASCII)
+_MONTH = _DAY = re.compile(r"\d\d", re.ASCII)
+_MAX_CANDIDATES = 8
+
+# Errors that come from the state of this process, not from the folder that it wanted to list.
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+_log = logging.getLogger("rolloutlog")
+# The unreadable folders that were reported, so that each is reported once; emptied when there are more than so many.
+_reported: set[str] = set()
+_MAX_REPORTED = 1_000
 
 
 @attrs.frozen
 class SessionFile:
-    """A session's file, as its name tells it. It can be passed wherever a path can.
+    """A session's file, described by its name alone. It can be passed wherever a path can.
 
     Attributes:
         path: the file.
-        id: the session's UUID.
-        started: when it began, to the second, in UTC (real Codex names its files in local time).
-        revision: the id that Codex gave the file, where it took turns of the session back and went on in a new one;
-            `started` is when it did so.
+        id: the session's UUID, in lower case.
+        started: when the session began, to the second, in UTC (the real Codex names its files in local time).
+        revision: the UUID that Codex gave the file when it took turns back and continued the session in a new file;
+            then `started` is when that happened. `None` for the first file of a session.
     """
 
     path: Path
@@ -60,17 +72,17 @@ def parse_session_id(value: str | uuid.UUID) -> str:
     """Return *value* as a canonical UUID, in lower case and with dashes.
 
     Raises:
-        ValueError: it is none. So nothing that is passed as an id can lead out of the home.
+        ValueError: *value* is not a UUID. So no id can lead out of the home.
     """
     text = str(value).lower()
     if not re.fullmatch(_UUID, text):
-        shown = repr(value) if len(text) <= 64 else "something that long"
+        shown = repr(value) if len(text) <= 64 else f"{len(text)} characters"
         raise ValueError(f"a session id is a UUID such as {uuid.UUID(int=0)}, not {shown}")
     return text
 
 
 def home_of(path: StrPath) -> Path | None:
-    """Return the home in whose folders the rollout at *path* lies, or `None` if it lies elsewhere."""
+    """Return the home that holds the rollout at *path*, or `None` if the path has no folder of sessions in it."""
     folders = Path(path).absolute().parents
     return next((folder.parent for folder in folders if folder.name in ("sessions", "archived_sessions")), None)
 
@@ -85,7 +97,7 @@ def rollout_path(home: StrPath, started: float | dt.datetime, session_id: str | 
     """
     if isinstance(started, dt.datetime):
         if started.tzinfo is None:
-            raise ValueError("the time that a session began needs a time zone")
+            raise ValueError("the start of a session needs a time zone; got a naive datetime")
         instant = started.astimezone(_UTC)
     else:
         instant = dt.datetime.fromtimestamp(started, _UTC)
@@ -94,27 +106,36 @@ def rollout_path(home: StrPath, started: float | dt.datetime, session_id: str | 
 
 
 def parse_file_name(path: StrPath) -> SessionFile | None:
-    """Return what the name of *path* tells, or `None` if it is not named like a rollout."""
-    match = _FILE_NAME.fullmatch(os.path.basename(path))
+    """Return what the name of *path* says about its session, or `None` if it is not named like a rollout."""
+    return _parsed(path, os.path.basename(path))
+
+
+def _parsed(path: StrPath, name: str) -> SessionFile | None:
+    match = _FILE_NAME.fullmatch(name)
     if match is None:
         return None
+    hour, minute, second, session_id, revision = match.groups()
     try:
-        started = dt.datetime(*map(int, match.groups()[:6]), tzinfo=_UTC)  # type: ignore[arg-type, misc]
+        started = dt.datetime.fromisoformat(f"{hour}:{minute}:{second}+00:00")
     except ValueError:
         return None  # the 31st of February
-    return SessionFile(Path(path), match[7], started, match[8])
+    return SessionFile(Path(path), session_id, started, revision)
 
 
 def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Iterator[SessionFile]:
     """Yield the sessions in *home*, newest first by file name.
 
-    It lists a folder only when it gets there, so the newest few of very many come at once, and opens no file. A session
-    that is made or deleted meanwhile may be yielded or not. Of one that Codex took turns of back only the file is
-    yielded in which it goes on.
+    Opens no file, and lists a folder only when the iteration reaches it, so the newest few of very many come at once.
+    A session that is created or deleted during the iteration may be yielded or not. If Codex took turns of a session
+    back, only the file that continues it is yielded. A dated folder that cannot be read is left out, with one warning
+    on the logger ``rolloutlog``.
 
     Args:
         home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
-        archived: whether to yield those that Codex has archived, instead of the others.
+        archived: whether to yield the sessions that Codex has archived, instead of the others.
+
+    Raises:
+        OSError: the folder that holds all the others cannot be read.
     """
     revised = set[str]()
     for found in _files(home, archived):
@@ -125,58 +146,101 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
         yield found
 
 
-def _files(home: StrPath | None, archived: bool) -> Iterator[SessionFile]:
-    """Yield the files of sessions in *home*, newest first by name."""
+def _files(
+    home: StrPath | None, archived: bool, part: str = "", unreadable: list[OSError] | None = None
+) -> Iterator[SessionFile]:
+    """Yield the files of sessions in *home* that have *part* in their names, newest first by name.
+
+    The errors of dated folders that cannot be read are reported, and appended to *unreadable*.
+    """
     if archived:
-        yield from _files_in(os.path.join(resolve_home(home), "archived_sessions"))
+        folder = str(resolve_home(home) / "archived_sessions")
+        yield from _files_among(names_in(folder), folder, part)
         return
-    sessions = resolve_home(home) / "sessions"
-    for year in _names(sessions, _FOLDERS[0]):
-        for month in _names(os.path.join(sessions, year), _FOLDERS[1]):
-            for day in _names(os.path.join(sessions, year, month), _FOLDERS[2]):
-                yield from _files_in(os.path.join(sessions, year, month, day))
+    sessions = str(resolve_home(home) / "sessions")
+    failed = [] if unreadable is None else unreadable
+    for year in _subfolders(sessions, names_in(sessions), _YEAR):
+        for month in _subfolders(year, _readable_names(year, failed), _MONTH):
+            for day in _subfolders(month, _readable_names(month, failed), _DAY):
+                yield from _files_among(_readable_names(day, failed), day, part)
 
 
-def _files_in(folder: str) -> Iterator[SessionFile]:
-    """Yield the files of sessions that lie in *folder* itself."""
-    names = sorted(_listed(folder), reverse=True)
+def _subfolders(folder: str, names: str, pattern: re.Pattern[str]) -> list[str]:
+    """Return the paths of what fits *pattern* among the *names* in *folder*, last in the alphabet first."""
+    return [f"{folder}/{name}" for name in sorted(filter(pattern.fullmatch, names.split("/")), reverse=True)]
+
+
+def _files_among(joined: str, folder: str, part: str) -> Iterator[SessionFile]:
+    """Yield the files of sessions among the names in *folder*, joined by slashes, that have *part* in their names."""
+    if part not in joined:
+        return  # the usual case in a search, so nothing was split, sorted or made for it
+    names = sorted((name for name in joined.split("/") if part in name), reverse=True)
     plain = set(names) if any(map(str.endswith, names, repeat(".zst"))) else ()
     for name in names:
         if name.endswith(".zst") and name.removesuffix(".zst") in plain:
-            continue  # it is being compressed or decompressed just now: the plain file is the one that is appended to
-        found = parse_file_name(os.path.join(folder, name))
+            continue  # it is being compressed or decompressed right now: records are appended to the plain file
+        found = _parsed(f"{folder}/{name}", name)
         if found is not None:
             yield found
 
 
-def _names(folder: StrPath, pattern: re.Pattern[str]) -> list[str]:
-    """Return the names in *folder* that fit, last in the alphabet first."""
-    return sorted(filter(pattern.fullmatch, _listed(folder)), reverse=True)
-
-
-def _listed(folder: StrPath) -> list[str]:
-    """Return the names in *folder*; none when there is no such folder."""
+def _readable_names(folder: str, unreadable: list[OSError]) -> str:
+    """Return the names in *folder*, joined by slashes; if it cannot be read, report that and return none."""
     try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        names = names_in(folder)
+    except OSError as error:
+        if error.errno in _OUT_OF_RESOURCES:
+            raise
+        unreadable.append(error)
+        _report(folder, error)
+        return ""
+    _reported.discard(folder)
+    return names
+
+
+def _report(folder: str, error: OSError) -> None:
+    """Warn that *folder* cannot be read, unless that was said before."""
+    if folder in _reported:
+        return
+    if len(_reported) >= _MAX_REPORTED:
+        _reported.clear()
+    _reported.add(folder)
+    _log.warning("%s cannot be read, so its sessions are left out: %s", folder, error.strerror)
 
 
 def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None:
-    """Return the file of the session that has this id, the newest if there are several, or `None`."""
+    """Return the file of the session that has this id, the newest if there are several, or `None`.
+
+    Raises:
+        OSError: a folder that may hold it cannot be read, and no other folder holds it. To say that there is no such
+            session would invite the caller to create a second one.
+    """
     wanted = parse_session_id(session_id)
-    return next((found.path for found in _all_sessions(home) if found.id == wanted), None)
+    unreadable: list[OSError] = []
+    found = next((found for found in _all_files(home, wanted, unreadable) if found.id == wanted), None)
+    if found is not None:
+        return found.path
+    _refuse_if_hidden(wanted, unreadable)
+    return None
 
 
 def find_base(home: StrPath, name: str) -> Path | None:
     """Return the file that others refer to as *name*: its revision, or the id of the session whose first file it is."""
-    files = (found for archived in (False, True) for found in _files(home, archived))
-    return next((found.path for found in files if (found.revision or found.id) == name), None)
+    return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)
 
 
-def _all_sessions(home: StrPath | None) -> Iterator[SessionFile]:
-    yield from find_sessions(home)
-    yield from find_sessions(home, archived=True)
+def _all_files(home: StrPath | None, part: str, unreadable: list[OSError] | None = None) -> Iterator[SessionFile]:
+    """Yield the files whose names have *part*, as `_files` does: first the others, then the archived ones."""
+    yield from _files(home, False, part, unreadable)
+    yield from _files(home, True, part)
+
+
+def _refuse_if_hidden(wanted: str, unreadable: list[OSError]) -> None:
+    """Raise the first error of *unreadable* folders, any of which may hold the session *wanted*."""
+    if unreadable:
+        error = unreadable[0]
+        problem = f"{error.strerror}; session {wanted} was found nowhere else and may be in this folder"
+        raise OSError(error.errno, problem, error.filename) from error
 
 
 def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> Path:
@@ -188,29 +252,32 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
         home: the folder that holds all sessions, for an id.
 
     Raises:
-        SessionNotFoundError: there is none.
-        AmbiguousSessionError: more than one id begins so.
+        SessionNotFoundError: there is no such session.
+        AmbiguousSessionError: more than one id begins like that.
+        OSError: a folder that may hold it cannot be read, and no other folder holds it.
     """
     if _is_path(session):
         try:
             path = Path(session).expanduser()
-        except RuntimeError as error:  # "~nobody/": there is no such user
+        except RuntimeError as error:  # "~someone/": there is no such user
             raise SessionNotFoundError(str(session), Path(session).parent) from error
         if not path.exists():
             raise SessionNotFoundError(str(path), path.parent)
         return path
     wanted = str(session).lower()
     searched = resolve_home(home) / "sessions"
+    unreadable: list[OSError] = []
     matches: dict[str, Path] = {}
     if _PREFIX.fullmatch(wanted):
-        for found in _all_sessions(home):
+        for found in _all_files(home, f"-{wanted}", unreadable):
             if found.id.startswith(wanted):
                 matches.setdefault(found.id, found.path)
                 if found.id == wanted:
                     return found.path
     if len(matches) > 1:
-        raise AmbiguousSessionError(str(session), searched, list(matches)[:_MOST_CANDIDATES])
+        raise AmbiguousSessionError(str(session), searched, list(matches)[:_MAX_CANDIDATES])
     if not matches:
+        _refuse_if_hidden(wanted, unreadable)
         raise SessionNotFoundError(str(session), searched)
     return next(iter(matches.values()))
 

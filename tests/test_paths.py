@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
+import shutil
 import uuid
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,7 @@ from rolloutlog._paths import (
 from rolloutlog.exceptions import AmbiguousSessionError, SessionNotFoundError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
+OTHER = "12345678-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 WHEN = dt.datetime(2025, 7, 23, 15, 3, 26, tzinfo=dt.UTC)
 
 
@@ -189,33 +192,111 @@ def test_a_home_may_be_a_link(home, tmp_path):
     assert [session.path for session in find_sessions()] == [rollout_path(home, WHEN, ID)]
 
 
-def test_the_newest_few_need_few_folders(home):
-    """A folder is listed only when its turn comes: one that cannot be, among the older ones, does no harm."""
+def test_the_newest_few_need_few_folders(home, caplog):
+    """A folder is listed only when the iteration reaches it, so an unreadable older one is not even noticed."""
     for started in days(25):
         put(home, started, uuid.uuid4())
-    unlistable(rollout_path(home, days(5)[-1], ID).parent)
+    make_unreadable(rollout_path(home, days(5)[-1], ID).parent)
 
     newest = list(islice(find_sessions(), 20))
 
     assert [session.started for session in newest] == days(25)[:4:-1]
+    assert caplog.records == []
 
 
-def test_a_folder_that_cannot_be_listed_is_an_error(home):
-    """Sessions that are there but cannot be seen must not look like none."""
-    put(home, WHEN, ID)
-    unlistable(rollout_path(home, WHEN + dt.timedelta(days=1), ID).parent)
+# --- folders that cannot be read --------------------------------------------------------------------------------------
 
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+
+def make_unreadable(folder):
+    """Replace *folder* by a link to itself, which even root cannot list."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(folder.name)
+
+
+@pytest.fixture(params=["2025", "2025/07", "2025/07/22"])
+def unreadable(request, home):
+    """A dated folder that cannot be read, among others that can."""
+    for started in (WHEN, dt.datetime(2024, 7, 22, tzinfo=dt.UTC)):
+        put(home, started, ID)
+    folder = home / "sessions" / request.param
+    make_unreadable(folder)
+    return folder
+
+
+def test_a_folder_that_cannot_be_read_costs_its_own_sessions(home, unreadable):
+    """All other sessions are listed, those that come after it in the order as well."""
+    others = [path for path in home.glob("sessions/*/*/*/*.jsonl") if unreadable not in path.parents]
+
+    assert [found.path for found in find_sessions()] == sorted(others, reverse=True)
+    assert len(others) == (1 if unreadable.name == "2025" or unreadable.name == "07" else 2)
+
+
+def test_a_folder_that_cannot_be_read_is_reported_once(unreadable, caplog):
+    """The warning names the folder and the reason; a program that lists sessions again and again logs one line."""
+    for _ in range(2):
+        list(find_sessions())
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("rolloutlog", "WARNING")
+    assert str(unreadable) in record.getMessage()
+    assert os.strerror(errno.ELOOP) in record.getMessage()
+
+
+def test_a_folder_that_becomes_unreadable_again_is_reported_again(home, caplog):
+    """In between it was repaired, and a second fault is news."""
+    day = put(home, WHEN, ID).parent
+    for _ in range(2):
+        make_unreadable(day)
+        list(find_sessions())
+        day.unlink()
+        put(home, WHEN, ID)
+        list(find_sessions())
+
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(("folder", "archived"), [("sessions", False), ("archived_sessions", True)])
+def test_a_home_that_cannot_be_read_is_an_error(home, folder, archived):
+    """No session at all can be seen then, which must not look like an empty home."""
+    make_unreadable(home / folder)
+
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        list(find_sessions(archived=archived))
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_process_out_of_resources_is_not_the_folders_fault(home, monkeypatch, error):
+    """The same folders can be read a moment later, so the error is raised instead of hiding sessions."""
+    day = put(home, WHEN, ID).parent
+    listdir = os.listdir
+
+    def fail_there(folder):
+        if folder == str(day):
+            raise OSError(error, os.strerror(error), folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", fail_there)
+
+    with pytest.raises(OSError, match=os.strerror(error)):
         list(find_sessions())
 
 
-def unlistable(folder):
-    """Put a link that leads to itself in the place of *folder*."""
-    if folder.exists():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
-    folder.symlink_to(folder.name)
+def test_a_session_elsewhere_is_found_beside_a_folder_that_cannot_be_read(home, unreadable):
+    """By its id and by the beginning of its id, also in older folders."""
+    path = put(home, dt.datetime(2023, 1, 1, tzinfo=dt.UTC), OTHER)
+
+    assert find_by_id(home, OTHER) == find_session(OTHER) == find_session(OTHER[:8]) == path
+
+
+@pytest.mark.parametrize("find", [lambda: find_by_id(None, OTHER), lambda: find_session(OTHER[:8])])
+def test_a_session_that_may_be_in_a_folder_that_cannot_be_read_is_an_error(unreadable, find):
+    """The error names that folder; "no such session" would invite the caller to begin a second one."""
+    with pytest.raises(OSError, match="may be in this folder") as caught:
+        find()
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ELOOP, str(unreadable))
 
 
 # --- finding one ------------------------------------------------------------------------------------------------------
@@ -263,7 +344,7 @@ def test_a_whole_id_is_never_ambiguous(home):
 @pytest.mark.parametrize("wanted", ["ffff", ID, "no-such-name", "", " ", "*", "..", "~"])
 def test_a_session_that_is_not_there_says_where_was_looked(home, wanted):
     """The error has both, for programs and for people."""
-    put(home, WHEN, "12345678-3c4b-7e3a-9a61-5f0c1d2e3b4a")
+    put(home, WHEN, OTHER)
 
     with pytest.raises(SessionNotFoundError) as caught:
         find_session(wanted)
