@@ -664,8 +664,8 @@ def test_gaps_that_wait_behind_each_other_are_one(bench):
     assert bench.counts() == (19, 4, 0, 15)
 
 
-def test_a_gap_of_which_a_part_is_in_the_file_is_not_changed(bench):
-    """What stands in the file cannot count on: the next gap gets a line of its own."""
+def test_a_gap_of_which_a_part_is_in_the_file_is_joined_with_the_next(bench):
+    """The part is cut off before the line that counts both is written."""
     bench.put("a", Gap(1))
     bench.system.write_short(5)
     bench.system.fail("write", errno.ENOSPC, nth=2)
@@ -674,8 +674,8 @@ def test_a_gap_of_which_a_part_is_in_the_file_is_not_changed(bench):
     bench.put(Gap(2))
     bench.turn.serve()
 
-    assert bench.lines() == ["a", "1 dropped", "2 dropped"]
-    assert bench.counts() == (6, 3, 0, 3)
+    assert bench.lines() == ["a", "3 dropped"]
+    assert bench.counts() == (5, 2, 0, 3)
 
 
 # -- interrupts, where callers write for themselves --------------------------------------------------------------------

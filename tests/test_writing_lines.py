@@ -1,4 +1,4 @@
-"""Lines as bytes: how they are portioned for writing, and how a line that was torn is ended."""
+"""Lines as bytes: how they are split into writes, and how a torn line is completed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolloutlog._writing.lines import after, chunks, longest, rest_of_character, standing
+from rolloutlog._writing.lines import chunks, first_line, longest, rest_of_character, skip_bytes
 
 pytestmark = pytest.mark.system
 
@@ -15,7 +15,7 @@ SMALL = st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b""
 
 @given(SMALL, st.sampled_from([b"", b"\n", b"header\n"]), st.integers(1, 30))
 def test_the_chunks_are_the_prefix_and_the_lines(lines, prefix, most):
-    """Joined again, they give the same bytes in the same order; none is empty, and none too large for a write."""
+    """Joined, they are the same bytes in the same order; none is empty, and none is too large for a write."""
     found = list(chunks(prefix, lines, most))
 
     assert b"".join(piece for chunk in found for piece in chunk) == prefix + b"".join(lines)
@@ -23,29 +23,28 @@ def test_the_chunks_are_the_prefix_and_the_lines(lines, prefix, most):
 
 
 @given(SMALL, st.data())
-def test_after_and_standing_cut_the_same_bytes(lines, data):
-    """`after` leaves what lies behind an offset; `standing` ends with the last line before it, wherever that stands."""
+def test_skipped_bytes_are_the_first_ones(lines, data):
+    """The rest of the lines, joined, is the rest of their bytes; no piece of it is empty."""
     stream = b"".join(lines)
     size = data.draw(st.integers(0, len(stream)))
-    others = data.draw(st.lists(st.just(b"somebody else\n"), min_size=len(lines), max_size=len(lines)))
-    mixed = b"torn\n" + b"".join(piece for both in zip(others, lines, strict=True) for piece in both)
+    rest = skip_bytes(lines, size)
 
-    assert b"".join(after(lines, size)) == stream[size:]
-    assert standing(lines, size, mixed) == stream[:size].rfind(b"\n") + 1
+    assert b"".join(rest) == stream[size:]
+    assert all(rest)
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [(b"", 0), (b"b\nc\n", 0), (b"a\nc\n", 1), (b"xa\nb\n", 0), (b"xa\na\nxb\n", 1), (b"a\nb\nc", 2)],
-)
-def test_only_lines_that_are_whole_and_in_order_stand(text, number):
-    """What is glued, torn or missing ends the count: from there on nothing counts as standing."""
-    assert standing([b"a\nb\n", b"c\n"], 6, text) == 2 * number
+@given(SMALL.filter(bool), st.data())
+def test_the_first_line_ends_with_its_newline(lines, data):
+    """Also when an offset lies within it."""
+    stream = b"".join(lines)
+    size = data.draw(st.integers(0, len(stream) - 1))
+
+    assert first_line(skip_bytes(lines, size)) == stream[size:].partition(b"\n")[0] + b"\n"
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1), st.data())
 def test_a_torn_character_is_made_whole(text, data):
-    """Wherever UTF-8 text is cut, what is added makes it UTF-8 again; nothing is added where no character was torn."""
+    """Wherever UTF-8 text is cut, the rest makes it UTF-8 again; the rest is empty if no character was torn."""
     encoded = text.encode()
     cut = encoded[: data.draw(st.integers(1, len(encoded)))]
 
@@ -56,7 +55,7 @@ def test_a_torn_character_is_made_whole(text, data):
 
 
 def test_what_never_was_utf8_gets_nothing():
-    """Bytes that no continuation can mend are left as they are."""
+    """Bytes that no continuation can complete are left as they are."""
     assert rest_of_character(b"\xff") == b""
     assert rest_of_character(b"ab\x80\x80") == b""
 

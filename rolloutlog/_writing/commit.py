@@ -210,7 +210,7 @@ class Turn:
         self._accepted += count
         self._dropped += count
         line, earlier = self._last_gap
-        if self._backlog and self._backlog[-1] is line and not self._journal.holds_a_part:
+        if self._backlog and self._backlog[-1] is line:
             self._backlog.pop()  # nothing came between: one line for both, or a full disk would fill memory with them
             count += earlier
         else:

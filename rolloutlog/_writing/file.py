@@ -1,8 +1,7 @@
-"""The file of a session, from its making to its closing: under its name, under a lock, and noticed when it is moved.
+"""The file of a session, from its creation to its closing: its name, its lock, and a new one when it was moved.
 
-A journal belongs to one writer, which calls it from one thread at a time; it knows lines of bytes and nothing of what
-they mean, but for the header: the line that a file must begin with. What happens at the end of the open file, it leaves
-to `Tail`.
+A journal belongs to one writer, which calls it from one thread at a time. It moves lines of bytes and does not know
+what they mean, except for the header: the line that a file must begin with.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 from ..exceptions import SessionLockedError
-from .append import Fsync, Tail
+from .append import AppendFile, Fsync
 from .os_calls import REAL_SYSTEM, System, lock, make_folders
 
-# What file systems without hard links answer.
+# Errors of file systems without hard links.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -37,15 +36,16 @@ class Journal:
         system: the operating system.
 
     Attributes:
-        header: as above; for a file whose header only reading tells, set it before the first append.
-        moves: how often another file was found at the path; what had been appended until then was synced if need be.
+        header: as above. If the header is known only after the file was read, set it before the first append.
+        moves: how often another file was found at the path. Each time, what was appended to the old file was synced, if
+            a sync was due.
     """
 
-    # All of this is owned by whoever has the writer's turn.
+    # All of this belongs to the thread that holds the writer's commit lock.
     #   _fd, _identity   the open file and its (device, inode); -1 and None when none is open
-    #   _tail            what is known of its end; None when none is open
-    #   _place           where the file is: at its path, but for one that is being made
-    #   _doubt           why lines that were appended could not be synced when their file was left; `sync` tells it
+    #   _file            the end of the open file; None when none is open
+    #   _place           where the file is: at its path, except while it is created
+    #   _doubt           why appended lines could not be synced when their file was left; `sync` raises it
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Journal:
         self._system = system
         self._fd = -1
         self._identity: tuple[int, int] | None = None
-        self._tail: Tail | None = None
+        self._file: AppendFile | None = None
         self._doubt: OSError | None = None
         self.moves = 0
 
@@ -74,45 +74,45 @@ class Journal:
         """Device and inode of the open file, or `None`."""
         return self._identity
 
-    @property
-    def holds_a_part(self) -> bool:
-        """Return whether the file holds part of what the next `append` must begin with."""
-        return self._tail is not None and self._tail.holds_a_part
-
     # -- opening and closing ------------------------------------------------------------------------------------------
 
-    def create(self) -> None:
-        """Make the file, which must not exist, with its folders, and write the header.
+    def create(self, rest: Iterable[Sequence[bytes]] = ()) -> None:
+        """Create the file, which must not exist, with its folders, and write the header and *rest*.
 
-        The file gets its name when the header is in it, so that whoever is killed in between leaves no session that
-        cannot be read.
+        The file gets its name when all of that is in it. So a process that is killed before leaves no session that is
+        not whole.
+
+        Args:
+            rest: batches of whole lines that follow the header.
 
         Raises:
-            FileExistsError: it is there already.
-            OSError: it could not be made, or not begun; nothing is left behind.
+            FileExistsError: the file exists already.
+            OSError: the file could not be created or written; nothing is left.
         """
         make_folders(self.path.parent, self._system)
-        # Never the same name twice: what was left behind under it, by a killed process, must not be in the way.
+        # Never the same name twice: a file that a killed process left under it must not be in the way.
         self._place = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
         is_named = False
         try:
             try:
-                tail = self._open(os.O_CREAT | os.O_EXCL)
+                file = self._open(os.O_CREAT | os.O_EXCL)
                 self.append([])
+                for lines in rest:
+                    self.append(lines)
                 if self.fsync == "flush":
-                    tail.sync()
+                    file.sync()
                 self._name()
                 is_named = True
             finally:
-                with suppress(OSError):  # litter at worst; and gone already if it was renamed
+                with suppress(OSError):  # a hidden file at worst; and gone already if it was renamed
                     self._system.unlink(self._place)
                 self._place = self.path
             if self.fsync != "never":
                 self._sync_folders()
         except BaseException:
             if is_named:
-                with suppress(OSError):  # litter at worst: a session with nothing in it
-                    self._take_name_back()
+                with suppress(OSError):  # a session without records at worst
+                    self._remove_unless_used(file.end)
             self.close()
             raise
 
@@ -120,28 +120,28 @@ class Journal:
         """Open the file, which must exist.
 
         Raises:
-            SessionLockedError: another process has it, and kept it for `lock_timeout` seconds.
-            OSError: it cannot be opened for reading and appending, or is no regular file.
+            SessionLockedError: another process has held the lock for `lock_timeout` seconds.
+            OSError: it cannot be opened for reading and appending, or is not a regular file.
         """
         self._open(0)
 
     def close(self) -> None:
-        """Give up the lock and close the file; closing again does nothing."""
-        fd, self._fd, self._tail = self._fd, -1, None
+        """Release the lock and close the file; closing again does nothing."""
+        fd, self._fd, self._file = self._fd, -1, None
         if fd >= 0:
-            # A child that was forked before, and has not closed its copy yet, would keep the lock alive.
+            # A child that was forked before, and has not closed its copy yet, would keep the lock.
             if not self.shared:
-                with suppress(OSError):  # closing frees it too, but for that child
+                with suppress(OSError):  # closing releases it, too, unless there is such a child
                     self._system.unlock(fd)
             with suppress(OSError):  # every line was written, and synced if asked: there is nothing left to fail
                 self._system.close(fd)
-        self._identity = None  # last: whoever opens the file again in this process waits for us as long as it stands
+        self._identity = None  # last: a thread of this process that opens the file again waits until this is None
 
     def abandon(self) -> None:
-        """Close what a forked child inherited, without unlocking: that would free the parent's lock."""
-        fd, self._fd, self._identity, self._tail = self._fd, -1, None, None
+        """Close what a forked child inherited, without unlocking: that would release the parent's lock."""
+        fd, self._fd, self._identity, self._file = self._fd, -1, None, None
         if fd >= 0:
-            with suppress(OSError):  # nobody in the child uses it
+            with suppress(OSError):  # the child does not use it
                 self._system.close(fd)
         self._place, self._doubt = self.path, None
 
@@ -159,19 +159,19 @@ class Journal:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
             self._system.rename(self._place, self.path)
 
-    def _take_name_back(self) -> None:
-        """Remove a new file whose making could not be finished; but not what another process wrote to it meanwhile."""
+    def _remove_unless_used(self, size: int) -> None:
+        """Remove a new file that could not be finished, unless another process has written to its *size* bytes."""
         if self.shared:
             self._take_lock()
         try:
-            if self._system.fstat(self._fd).st_size == len(self.header):
+            if self._system.fstat(self._fd).st_size == size:
                 self._system.unlink(self.path)
         finally:
             if self.shared:
                 self._release_lock()
 
-    def _open(self, flags: int) -> Tail:
-        """Open the file at the path, check what it is, and lock it unless it is shared; return its end."""
+    def _open(self, flags: int) -> AppendFile:
+        """Open the file at the path, check what it is, and lock it unless it is shared."""
         deadline = monotonic() + self.lock_timeout
         while True:
             fd = self._system.open(self._place, _FLAGS | flags, 0o600)
@@ -184,38 +184,39 @@ class Journal:
                 if not self.shared:
                     lock(fd, self.path, deadline, self._system)
                 here = self._system.lstat(self._place)
-                tail = Tail(fd, self.path, self.fsync, self._system)
+                file = AppendFile(fd, self.path, self.fsync, self._system)
             except BaseException:
                 self._system.close(fd)
                 raise
             if (here.st_dev, here.st_ino) == (status.st_dev, status.st_ino):
                 break
-            self._system.close(fd)  # replaced while we waited for its lock: open what is there now
+            self._system.close(fd)  # replaced while we waited for its lock: open the file that is there now
         # No call before this: an interrupt in it would lose the open file.
-        self._fd, self._identity, self._tail = fd, (status.st_dev, status.st_ino), tail
-        return tail
+        self._fd, self._identity, self._file = fd, (status.st_dev, status.st_ino), file
+        return file
 
     # -- appending and syncing ----------------------------------------------------------------------------------------
 
     def append(self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None) -> None:
-        """Append all of *lines*, or nothing.
+        """Append all of *lines*, or none.
 
         Args:
-            lines: bytes that hold one or more whole lines each. After an error, the next call must begin with the same
-                ones: where the file could not be cut back, that call goes on from the byte that was reached.
+            lines: bytes that hold one or more whole lines each.
             before_write: called when nothing but the writing is left to do, during which other threads run.
 
         Raises:
-            OSError: it could not be done; the file ends where it ended before, if the system let us cut it back.
+            OSError: the lines could not be appended. The bytes that reached the file are cut off: now, or by the next
+                append before it writes. If they cannot be cut off, because another program wrote after them or the
+                system never cuts this file, they stay, also if the lines are appended again.
         """
         if not self.shared:
-            tail, size = self._ready()
-            tail.append(size, self.header, lines, before_write)
+            file, size = self._ready()
+            file.append(size, self.header, lines, before_write)
             return
         self._take_lock()
         try:
-            tail, size = self._ready()
-            tail.append(size, self.header, lines, before_write)
+            file, size = self._ready()
+            file.append(size, self.header, lines, before_write)
         finally:
             self._release_lock()
 
@@ -223,53 +224,54 @@ class Journal:
         """Bring to the medium what was appended since the last sync.
 
         Raises:
-            OSError: it failed. A failed fsync is never simply repeated, for kernels drop the pages and then say yes:
-                the lines since the last sync are cut off again, where that is possible, and must be appended anew.
+            OSError: the sync failed. A failed fsync is never just repeated, because kernels drop the pages and report
+                success the next time. The lines since the last sync are cut off as in `append`, and must be appended
+                again.
         """
         doubt, self._doubt = self._doubt, None
-        if self._tail is not None:
-            self._tail.sync(doubt)
+        if self._file is not None:
+            self._file.sync(doubt)
         elif doubt is not None:
             raise doubt
 
     def _sync_folders(self) -> None:
         """Sync the folders above the file, so that its name is as durable as its content."""
-        for folder in list(self.path.parents)[:6]:  # day, month, year, sessions, home, and what holds the home
+        for folder in list(self.path.parents)[:6]:  # day, month, year, sessions, home, and the home's parent
             try:
                 fd = self._system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except PermissionError:  # not ours, such as what holds the home: its entry for us is its owner's care
+            except PermissionError:  # not ours, such as the home's parent: its owner sees to our entry there
                 continue
             try:
                 self._system.fsync(fd)
             finally:
                 self._system.close(fd)
 
-    # -- the same file still, and whose -------------------------------------------------------------------------------
+    # -- whether the file is still the same, and its lock -------------------------------------------------------------
 
-    def _ready(self) -> tuple[Tail, int]:
-        """Return the end of the file at the path, and its size; if it is another file than before, open that one."""
+    def _ready(self) -> tuple[AppendFile, int]:
+        """Return the file at the path, and its size; if it is not the one that is open, open it."""
         here = None
         with suppress(FileNotFoundError):
             here = self._system.lstat(self._place)
-        if self._tail is not None:
+        if self._file is not None:
             if here is not None and (here.st_dev, here.st_ino) == self._identity:
-                return self._tail, here.st_size
+                return self._file, here.st_size
             if self._place != self.path:
-                raise OSError(errno.ESTALE, "the file was taken away while it was being made", str(self.path))
+                raise OSError(errno.ESTALE, "the file was removed while it was created", str(self.path))
             self._leave_moved_file()
         try:
             if here is None:
-                with suppress(FileExistsError):  # another process made it, a moment ago
+                with suppress(FileExistsError):  # another process created it a moment ago
                     self.create()
             if self._fd < 0:
                 if self.fsync != "never":
-                    self._sync_folders()  # whoever made it may not have come to that
+                    self._sync_folders()  # the process that created it may not have done so yet
                 self._open(0)
         except SessionLockedError as error:
             raise OSError(errno.EWOULDBLOCK, f"replaced by a file that is in use: {error}", str(self.path)) from error
         if self.shared:
             self._take_lock()
-        return self._ready()  # locked only now: it may have been replaced once more
+        return self._ready()  # it was not locked until now, and may have been replaced again
 
     def _leave_moved_file(self) -> None:
         """Close a file that was deleted, renamed or replaced."""
@@ -283,11 +285,11 @@ class Journal:
             self.close()
 
     def _sync_before_leaving(self) -> None:
-        """Sync what the file holds and no sync covered, unless it is deleted; if that fails, the next `sync` says so.
+        """Sync what no sync has covered yet, unless the file is deleted; if that fails, the next `sync` raises it.
 
-        Not at once: an append that fails gives back its own lines alone, and these came before.
+        It is not raised here, because an append that fails takes back its own lines only, and these came before.
         """
-        if self._tail is None or self._tail.is_synced:
+        if self._file is None or self._file.is_synced:
             return
         try:
             if self._system.fstat(self._fd).st_nlink:
@@ -306,11 +308,11 @@ class Journal:
             raise TimeoutError(errno.ETIMEDOUT, why, str(self.path)) from error
 
     def _release_lock(self) -> None:
-        """Let other processes append; closing the file does it when unlocking fails."""
+        """Let other processes append; if unlocking fails, close the file, which unlocks it, too."""
         if self._fd < 0:
             return
         try:
             self._system.unlock(self._fd)
-        except OSError:  # the file is opened anew by the next append; what was written is written
+        except OSError:  # the next append opens the file again
             self._sync_before_leaving()
             self.close()

@@ -362,7 +362,7 @@ _EXIT = """
 recorder = rolloutlog.RolloutRecorder.create(home)
 def stand_on(system):
     journal = recorder._writer.journal
-    journal._system = journal._tail._system = system
+    journal._system = journal._file._system = system
     return system
 number = 0
 def more():

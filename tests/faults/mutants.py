@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         "cut back without a look who wrote last",
         "_writing.append",
-        "ours = self._system.fstat(self._fd).st_size == run.end",
-        "ours = True",
+        "if is_there and self._system.fstat(self._fd).st_size == run.end:",
+        "if is_there:",
         ("moved.stranger",),
     ),
     Mutant(
@@ -55,30 +55,36 @@ MUTANTS = (
     Mutant(
         "a short write taken for a whole one",
         "_writing.append",
-        "run.in_line = size < sum(map(len, part))",
-        "run.in_line = False",
+        "if part is left and not is_torn:",
+        "if part is left:",
         EACH,
     ),
     Mutant(
-        "what stays of a failed append is forgotten",
+        "what a failed append left is forgotten",
         "_writing.append",
-        "self._kept, self._kept_end = max(0, run.written - prefix) + skip,",
-        "self._kept, self._kept_end = 0,",
+        "        self._cut = run\n",
+        "        pass\n",
         EACH,
     ),
-    Mutant("a failed sync simply repeated", "_writing.append", "if sync_failed:", "if False:", ("failing.sync",)),
+    Mutant(
+        "always: a failed sync simply repeated",
+        "_writing.append",
+        "        except BaseException:\n            self._undo(run)",
+        "        except OSError:\n            self.end = run.end",
+        ("failing.sync",),
+    ),
     Mutant(
         "flush: a failed sync simply repeated",
         "_writing.append",
-        "self._cut_to, self._kept, self._kept_end = begin, 0, self._end",
-        "pass",
+        "            if run is not None:\n                self._undo(run)",
+        "            pass",
         ("failing.sync",),
     ),
     Mutant(
         "always means never",
         "_writing.append",
-        'if self._fsync == "always":\n                syncing',
-        'if self._fsync == "on sundays":\n                syncing',
+        'if self._fsync == "always":',
+        'if self._fsync == "on sundays":',
         ("power.simulated",),
     ),
     Mutant(
@@ -102,7 +108,7 @@ MUTANTS = (
         "False",
         ("moved.within",),
     ),
-    Mutant("a new file without its header", "_writing.append", "return header[size:], 0", 'return b"", 0', EACH),
+    Mutant("a new file without its header", "_writing.append", "return header[size:]", 'return b""', EACH),
     Mutant(
         "links are followed", "_writing.file", "os.O_CLOEXEC | os.O_NOFOLLOW |", "os.O_CLOEXEC |", ("moved.between",)
     ),
