@@ -1,4 +1,4 @@
-"""attach(): a handler on a logger in one call, which a notebook cell may run twice."""
+"""`attach()`: puts a handler on a logger in one call; a notebook cell may run it twice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ._recorder import RolloutRecorder
 
 
 class _AttachedHandler(RolloutHandler):
-    """A handler that takes itself off its logger, and puts the logger's level back, when it is closed."""
+    """A handler that removes itself from its logger and restores the logger's level when it is closed."""
 
-    # _lowered: the level that the logger had, and the one that we gave it; `None` if we gave it none. Set by `attach`
-    # and `close`, from whatever thread calls them.
+    # _lowered: the logger's level before and after `attach` lowered it; `None` if it did not. Set by the threads that
+    # call `attach` and `close`.
 
     def __init__(self, logger: logging.Logger, how: dict[str, Any]) -> None:
         super().__init__(**how)
@@ -25,11 +25,11 @@ class _AttachedHandler(RolloutHandler):
         self._how = how
 
     def differing(self, how: dict[str, Any]) -> list[str]:
-        """Return the names of the arguments in *how* that are others than this handler was attached with."""
+        """Return the names of the arguments that differ between *how* and those this handler was attached with."""
         return [name for name in {**how, **self._how} if not _is_same(self._how.get(name), how.get(name))]
 
     def join(self) -> _AttachedHandler:
-        """Go onto the logger; return the handler that is on it now."""
+        """Add this handler to the logger; return the attached handler that the logger has now."""
         self._logger.addHandler(self)
         first = _attached_to(self._logger)
         if first is not None and first is not self:  # another thread attached at the same moment
@@ -38,16 +38,16 @@ class _AttachedHandler(RolloutHandler):
         return self
 
     def let_pass(self) -> None:
-        """Let the logger pass on the records of the handler's level."""
+        """Lower the logger's level, if needed, so that records of the handler's level reach it."""
         if self._logger.getEffectiveLevel() > self.level:
             self._lowered = (self._logger.level, self.level)
             self._logger.setLevel(self.level)
 
     def close(self) -> None:
-        """Leave the logger, and end as every handler."""
+        """Remove the handler from its logger, restore the logger's level, and close."""
         self._logger.removeHandler(self)
         lowered, self._lowered = self._lowered, None
-        if lowered is not None and self._logger.level == lowered[1]:  # nobody else has set it meanwhile
+        if lowered is not None and self._logger.level == lowered[1]:  # no other code has set it since
             self._logger.setLevel(lowered[0])
         super().close()
 
@@ -60,21 +60,28 @@ def attach(
     level: int | str = logging.INFO,
     **options: Unpack[RecorderOptions],
 ) -> RolloutHandler:
-    """Record what is logged to *logger*, and return the handler that does.
+    """Record everything logged to *logger*; return the handler that does so.
 
-    Called again with the same arguments it returns the same handler, so a notebook cell that runs twice doubles
-    nothing. The handler is a context manager; closing it takes it off the logger.
+    A second call with the same arguments returns the same handler, so a notebook cell that runs twice does not record
+    twice. The handler is a context manager; closing it removes it from the logger.
 
     Args:
-        logger: a logger or its name; by default the root logger, which hears of everything.
-        home: as for `RolloutRecorder.create`, and so *options*.
-        recorder: write to this recorder instead of beginning a session.
-        level: records from this level on. If the logger would not let them pass it is made to, until the handler is
-            closed.
+        logger: a logger or its name; by default the root logger, which gets the records of all loggers.
+        home: as for `RolloutRecorder.create`; likewise *options*.
+        recorder: write to this recorder instead of starting a session.
+        level: lowest level to record, a number or a name. If the logger's own level is higher, it is lowered to this
+            until the handler is closed.
 
     Raises:
-        ValueError: the logger has such a handler already, with other arguments: close that one first.
-        TypeError: an option that does not exist.
+        ValueError: the logger already has an attached handler with other arguments: close that one first.
+        TypeError: unknown option.
+
+    Example:
+        >>> import logging, rolloutlog
+        >>> with rolloutlog.attach("agent") as handler:
+        ...     logging.getLogger("agent").info(rolloutlog.Message.user("Hello"))
+        >>> [item.text for item in rolloutlog.load_session(handler.recorder.path).items]
+        ['Hello']
     """
     if not isinstance(logger, logging.Logger):
         logger = logging.getLogger(logger)
@@ -85,19 +92,20 @@ def attach(
     differing = attached.differing(how)
     if differing:
         raise ValueError(
-            f"logger {logger.name!r} has a rollout handler with another {', '.join(differing)}; close() it first"
+            f"logger {logger.name!r} already has a rollout handler with a different {', '.join(differing)};"
+            " close() that handler first"
         )
-    attached.let_pass()  # also on a second call: the first may have been interrupted, or the level raised since
+    attached.let_pass()  # also on a second call: the first may have been interrupted, or the level raised since then
     return attached
 
 
 def _attached_to(logger: logging.Logger) -> _AttachedHandler | None:
-    """Return the handler that `attach` put onto *logger*, the first if two threads are about to put one there."""
+    """Return the handler that `attach` added to *logger*, the first one if two threads have just added one."""
     return next((handler for handler in logger.handlers if isinstance(handler, _AttachedHandler)), None)
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Return whether two arguments are the same, also where a notebook cell that ran again defined a function anew."""
+    """Return whether two arguments are the same; a function that a notebook cell defined again counts as the same."""
     if not isinstance(one, FunctionType) or not isinstance(other, FunctionType):
         return bool(one == other)
     parts = ("__code__", "__defaults__", "__kwdefaults__", "__closure__")

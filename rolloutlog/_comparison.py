@@ -1,4 +1,4 @@
-"""Sessions as lines that can be compared: without times, and with ids by where they come again."""
+"""Normalizes sessions to lines that can be compared: without times, and with numbers in place of ids."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from ._format.lines import ItemLike
 from ._reading.saved import SavedSession
 from ._responses.input import to_input
 
-# Keys that hold ids, and keys that hold times. An id that comes again is replaced by a number, the same for the same
-# id, so that a call and its output still belong together. One that does not come again says nothing, and a stand-in
-# for a model gives none: it is left out, and so is a time.
+# Keys that hold ids, and keys that hold times. An id that occurs more than once becomes a number, the same for the same
+# id, so that a call and its output still belong together. An id that occurs once is left out, because it tells nothing
+# and fake models give none. Times are left out as well.
 _IDS = re.compile(r"(.*_)?id")
 _TIMES = re.compile(r"(.*_)?(at|time|timestamp)")
 
 
-def comparable(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool, ignore: frozenset[str]) -> list[str]:
-    """Return *session* as lines that are those of another one if both say the same.
+def normalized_lines(
+    session: SavedSession | list[ItemLike], *, logs: bool, bare: bool, ignore: frozenset[str]
+) -> list[str]:
+    """Return *session* as lines of JSON that are equal for equal sessions.
 
     Args:
-        session: all of it, or its items.
-        logs: whether what was logged without items counts.
-        bare: whether nothing but the items counts.
-        ignore: keys to leave out wherever they are.
+        session: a whole session, or its items.
+        logs: whether to include log entries.
+        bare: whether to include only the items.
+        ignore: keys to leave out everywhere.
     """
     made = list(_contents(session, logs=logs, bare=bare))
     seen = Counter(_ids(made, ignore))
@@ -34,13 +36,13 @@ def comparable(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool
     for found in _ids(made, ignore):
         if seen[found] > 1:
             numbers.setdefault(found, f"#{len(numbers) + 1}")
-    texts = [json.dumps(_neutral(content, numbers, ignore), indent=1, ensure_ascii=False) for content in made]
-    # Not splitlines(), for which U+2028 ends a line as well as U+0085: texts with the one and the other would be alike.
+    texts = [json.dumps(_normalized(content, numbers, ignore), indent=1, ensure_ascii=False) for content in made]
+    # Not splitlines(): it ends a line at U+2028 and at U+0085, so texts with one or the other would be equal.
     return [line for text in texts for line in text.split("\n")]
 
 
 def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool) -> Iterator[Mapping[str, Any]]:
-    """Yield what is compared of *session*: items, and unless it is *bare* what a model sees, state and logs."""
+    """Yield the parts of *session* to compare: items and, unless *bare*, the model's view, the state and the logs."""
     items = session.items if isinstance(session, SavedSession) else session
     yield from to_input(items, orphans="keep")
     if bare or not isinstance(session, SavedSession):
@@ -55,7 +57,7 @@ def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool)
 
 
 def _ids(value: Any, ignore: frozenset[str]) -> Iterator[str]:
-    """Yield the ids in *value*, in the order in which they are shown."""
+    """Yield the ids in *value*, in the order of the normalized lines."""
     if isinstance(value, list):
         for part in value:
             yield from _ids(part, ignore)
@@ -71,19 +73,19 @@ def _is_id(key: str, held: object) -> bool:
     return isinstance(held, str) and _IDS.fullmatch(key) is not None
 
 
-def _neutral(value: Any, numbers: Mapping[str, str], ignore: frozenset[str]) -> Any:
-    """Return *value* with its keys in order, without times, and with its ids by their *numbers* or not at all."""
+def _normalized(value: Any, numbers: Mapping[str, str], ignore: frozenset[str]) -> Any:
+    """Return *value* with sorted keys, without times, and with ids replaced by their *numbers* or left out."""
     if isinstance(value, list):
-        return [_neutral(part, numbers, ignore) for part in value]
+        return [_normalized(part, numbers, ignore) for part in value]
     if not isinstance(value, Mapping):
         return value
-    neutral = {}
+    normalized = {}
     for key in sorted(value):
         held = value[key]
         if key in ignore or _TIMES.fullmatch(key):
             continue
         if not _is_id(key, held):
-            neutral[key] = _neutral(held, numbers, ignore)
+            normalized[key] = _normalized(held, numbers, ignore)
         elif held in numbers:
-            neutral[key] = numbers[held]
-    return neutral
+            normalized[key] = numbers[held]
+    return normalized

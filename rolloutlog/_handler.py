@@ -1,4 +1,4 @@
-"""The logging handler: log records in, to the recorder of a session that begins when it is needed."""
+"""`RolloutHandler`: a logging handler that records into a session, which it starts at the first record."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ._recorder import RolloutRecorder, bound_recorder
 from ._writing.ack import Ack
 from .exceptions import ForkedRecorderError, RecorderClosedError
 
-# How long a handler's flush and close wait, in seconds: `logging.shutdown` calls both while the interpreter ends.
+# Seconds that flush and close of a handler wait: `logging.shutdown` calls both when the interpreter exits.
 _TIMEOUT = 10.0
 
-# Records within records on one thread, such as those of a `to_dict` that logs. A few are honest; endless ones are cut.
+# Levels of records inside records on one thread, such as from a `to_dict` that logs. More than this is an endless loop.
 _MOST_NESTED = 8
 
 _OURS = frozenset({"rolloutlog", "filelock"})
@@ -33,26 +33,43 @@ _nested = threading.local()
 
 
 class RolloutHandler(logging.Handler):
-    """Records what is logged into a rollout: items as items, everything else as log entries.
+    """Records log records into a rollout: items as items, everything else as log entries.
 
-    ``logger.info(item)`` and ``logger.info("text", extra={"rollout_item": item})`` record the item; any other record
-    becomes a log entry with its message, its exception and its extras, which is no part of the model's input.
+    ``logger.info(item)`` and ``logger.info("text", extra={"rollout_item": item})`` record the item. Any other record
+    becomes a log entry with its message, exception and extras. Log entries are not part of the model's input.
 
-    The handler begins a session of its own at its first record (or at once, with ``delay=False``), unless it is given
-    a recorder. Within `RolloutRecorder.bound` it writes to that recorder instead. In a forked child it begins a new
+    The handler starts its own session at the first record (or at once, with ``delay=False``), unless it gets a
+    recorder. Inside `RolloutRecorder.bound` it writes to that recorder instead. In a forked child it starts a new
     session whose meta line names the parent's session as ``parent_id``.
 
-    Behind a `logging.handlers.QueueHandler` items stay items, unless a formatter there makes another text of them: then
-    the log entry holds all of the item. Not so an item among the keys of a structlog event that is a dict as it reaches
-    the queue, for that becomes its `repr`; let structlog pass it as ``extra`` (``render_to_log_kwargs``).
+    Items pass through a `logging.handlers.QueueHandler` as items. If a formatter there changes the text of an item, the
+    log entry holds the whole item instead. One case is lost: an item among the keys of a structlog event that reaches
+    the queue as a dict becomes its `repr`. Let structlog pass it as ``extra`` (``render_to_log_kwargs``).
 
-    Logging never raises into the agent: errors go to `logging.Handler.handleError`. What comes after the end, or in
-    the fork of a process whose recorder was handed in, is counted in `late`, and told once.
+    Like any handler, it never raises: errors go to `logging.Handler.handleError`. Records after `shutdown`, or in a
+    fork of the process that owns the given recorder, are not recorded. `late` counts them, and the first is reported to
+    the logger ``rolloutlog``.
+
+    Example:
+        >>> import logging, rolloutlog
+        >>> logger = logging.getLogger("agent")
+        >>> logger.setLevel(logging.INFO)
+        >>> with rolloutlog.RolloutHandler() as handler:
+        ...     logger.addHandler(handler)
+        ...     logger.info(rolloutlog.Message.user("Hello"))
+        ...     logger.info("answered in %d ms", 40)
+        ...     logger.removeHandler(handler)
+        >>> saved = rolloutlog.load_session(handler.recorder.path)
+        >>> [item.text for item in saved.items], [entry.message for entry in saved.logs]
+        (['Hello'], ['answered in 40 ms'])
+
+    Attributes:
+        late: number of records that came too late to be recorded.
     """
 
-    # Under `_beginning`: _recorder (from None to the session's own; anew in a fork), _begun_by (the call that is about
-    # to begin it), _early (what was logged inside that call). `_ended` and `late` are set by any thread; a count that
-    # two threads raise at the same instant may miss one of them.
+    # Guarded by `_beginning`: _recorder (None until the session starts; replaced in a fork), _begun_by (the frame of
+    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended` and `late`; if
+    # two threads count at the same instant, one count can get lost.
 
     def __init__(
         self,
@@ -66,24 +83,26 @@ class RolloutHandler(logging.Handler):
         level: int | str = logging.NOTSET,
         **options: Unpack[RecorderOptions],
     ) -> None:
-        """Make a handler; usable with ``class`` in `logging.config.dictConfig`.
+        """Make a handler; it works with ``class`` in `logging.config.dictConfig`.
 
         Args:
-            home: as for `RolloutRecorder.create`, and so *session_id*, *instructions*, *meta* and *options*.
-            recorder: write to this one, which stays its owner's: closing the handler only flushes it.
-            delay: begin the session at the first record, so that a process that logs nothing leaves no file.
-            level: as for every handler.
+            home: as for `RolloutRecorder.create`; likewise *session_id*, *instructions*, *meta* and *options*.
+            recorder: write to this recorder. The caller still owns it: closing the handler only flushes it.
+            delay: start the session at the first record, so that a process that logs nothing leaves no file.
+            level: as for any handler, a number or a name.
 
         Raises:
-            TypeError, ValueError: an option that does not exist, or a value that it does not take.
+            TypeError, ValueError: unknown option or invalid value.
             OSError: with ``delay=False``, as for `RolloutRecorder.create`.
         """
         checked(options, "home", "recorder", "session_id", "instructions", "meta", "delay", "level")
         own = [home, session_id, instructions, meta]
         if recorder is not None and (options or any(value is not None for value in own)):
-            raise TypeError("with recorder= the session is there already: its home, id and options go to the recorder")
+            raise TypeError(
+                "recorder= excludes home, session_id, instructions, meta and options; pass them to the recorder instead"
+            )
         super().__init__(level)
-        # Like the file of a FileHandler, the home stays where it was when the handler was made.
+        # Like the file of a FileHandler, the home is resolved now and does not follow a later chdir.
         self._home = None if home is None else resolve_home(home).absolute()
         self._session_id, self._instructions = session_id, instructions
         self._meta, self._options = dict(meta or {}), options
@@ -99,32 +118,32 @@ class RolloutHandler(logging.Handler):
 
     @property
     def recorder(self) -> RolloutRecorder | None:
-        """The recorder that is written to, or `None` before the first record."""
+        """The recorder that this handler writes to, or `None` before the first record."""
         return self._recorder
 
-    # -- a record comes in --------------------------------------------------------------------------------------------
+    # -- emitting -----------------------------------------------------------------------------------------------------
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Filter *record* and emit it; without the handler's lock.
+        """Filter *record* and emit it, without the handler's lock.
 
-        The lock leaks when Ctrl-C comes at the wrong moment (Python 3.11 and 3.12), and would make all threads wait
+        The lock leaks when Ctrl-C comes at the wrong moment (Python 3.11 and 3.12). It would also make all threads wait
         for one that waits for the disk. Nothing here needs it.
         """
         if str(record.name).partition(".")[0] in _OURS:
-            # What is logged about writing cannot be written: one record would become thousands.
+            # Records about writing cannot be written: each would cause the next, without an end.
             if record.levelno >= logging.WARNING and self._is_alone_with(record):
                 _last_resort(record)
             return False
         passed: Any = self.filter(record)
         if not passed:
             return False
-        if isinstance(passed, logging.LogRecord):  # from Python 3.12 on, a filter may put another in its place
+        if isinstance(passed, logging.LogRecord):  # since Python 3.12, a filter may return another record
             record = passed
         self.emit(record)
         return True
 
     def _is_alone_with(self, record: logging.LogRecord) -> bool:
-        """Return whether nobody but rollout handlers hears of *record*, of which this is the first."""
+        """Return whether only rollout handlers get *record*, and this one is the first of them."""
         hearing: list[logging.Handler] = []
         logger: logging.Logger | None = logging.getLogger(record.name)
         while logger is not None:
@@ -133,13 +152,13 @@ class RolloutHandler(logging.Handler):
         return hearing[:1] == [self] and all(isinstance(handler, RolloutHandler) for handler in hearing)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Record *record*; never raises, see `handleError`."""
+        """Record *record*. Never raises: errors go to `handleError`."""
         depth = getattr(_nested, "depth", 0)
         if depth >= _MOST_NESTED:
-            # An interrupt at the wrong moment leaves the count too high, and so it is counted anew.
+            # An interrupt at the wrong moment leaves the count too high, so count the frames.
             depth = sum(frame.f_code is RolloutHandler.emit.__code__ for frame in _stack()) - 1
             if depth >= _MOST_NESTED:
-                return  # its like, a few levels up, is being recorded
+                return  # the record that led to this one, some levels up, is being recorded
         _nested.depth = depth + 1
         try:
             self._record(record)
@@ -164,7 +183,7 @@ class RolloutHandler(logging.Handler):
             self._hand_over(record, self._begin(instead_of=recorder))
 
     def _hand_over(self, record: logging.LogRecord, recorder: RolloutRecorder | None) -> None:
-        """Let *recorder* record *record*, or keep it until there is a recorder."""
+        """Pass *record* to *recorder*, or keep it until there is a recorder."""
         if recorder is None:
             self._early.append(record)
         elif (item := item_of(record)) is not None:
@@ -173,10 +192,11 @@ class RolloutHandler(logging.Handler):
             recorder.record_log(entry_of(record, self.formatter))
 
     def _begin(self, *, instead_of: RolloutRecorder | None = None) -> RolloutRecorder | None:
-        """Begin the handler's session, once; or, in a forked child, one of its own in place of the parent's.
+        """Start the handler's session, once. In a forked child, start a new session to replace the parent's.
 
         Returns:
-            Its recorder; `None` within the call that begins it, where a `redact` hook or a signal handler logs.
+            The session's recorder; `None` inside the call that starts it, where a `redact` hook or a signal handler
+            logs.
         """
         with self._beginning:
             if self._recorder is not None and self._recorder is not instead_of:
@@ -191,35 +211,35 @@ class RolloutHandler(logging.Handler):
                 self._recorder = begun = RolloutRecorder.create(
                     self._home, session_id=session_id, instructions=self._instructions, meta=meta, **self._options
                 )
-            finally:  # of an error, the record that should have begun the session will tell
+            finally:  # on an error, `emit` of the record that started the session reports it
                 self._begun_by, early, self._early = None, self._early, []
         for record in early:
             self.emit(record)
-        if self._ended:  # meanwhile, and `shutdown` found nothing to end
+        if self._ended:  # `shutdown` was called during the start and found no recorder
             begun.shutdown()
         return begun
 
     def _count_late(self, error: RecorderClosedError) -> None:
-        """Count a record that nobody takes, and tell of the first: else nobody would hear of it."""
+        """Count a record that came too late, and report the first: no other code does."""
         self.late += 1
         if self.late == 1:
-            _log.warning("%s; a record was not recorded, and `late` counts them", error)
+            _log.warning("%s; a record was not recorded; the handler's `late` counts further ones", error)
 
-    # -- the end ------------------------------------------------------------------------------------------------------
+    # -- flushing and closing -----------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Wait until everything so far is on disk; what goes wrong is told to the logger ``rolloutlog``."""
+        """Wait up to 10 seconds until all records so far are on disk; errors go to the logger ``rolloutlog``."""
         if self._recorder is None or self._ended:
             return
         try:
             self._recorder.flush(timeout=_TIMEOUT)
         except Exception as error:
-            _tell(error)
+            _report(error)
 
     def shutdown(self) -> Ack:
-        """Take nothing more, ask for the end of the handler's session, and return at once.
+        """Accept no more records, ask the session to close, and return at once with the acknowledgement.
 
-        A recorder that was handed in is only flushed: it is closed by whoever made it.
+        A recorder that was passed in is only flushed: the caller who made it closes it.
         """
         self._ended = True
         recorder = self._recorder
@@ -230,11 +250,11 @@ class RolloutHandler(logging.Handler):
         return ack
 
     def close(self) -> None:
-        """Shut down and wait for it; what could not be written is told to the logger ``rolloutlog``."""
+        """Shut down and wait up to 10 seconds; errors go to the logger ``rolloutlog``."""
         try:
             self.shutdown().result(_TIMEOUT)
         except Exception as error:
-            _tell(error)
+            _report(error)
         finally:
             super().close()
 
@@ -250,7 +270,7 @@ class RolloutHandler(logging.Handler):
 
 
 def _stack() -> Iterator[FrameType]:
-    """Yield the frames of this thread, the caller's first."""
+    """Yield the frames of this thread, starting with the caller's."""
     frame = sys._getframe(1)
     while frame is not None:
         yield frame
@@ -258,13 +278,13 @@ def _stack() -> Iterator[FrameType]:
 
 
 def _last_resort(record: logging.LogRecord) -> None:
-    """Do with *record* what logging does where there is no handler: show it on stderr."""
+    """Show *record* on stderr, as logging does where there is no handler."""
     if logging.lastResort is not None:
         logging.lastResort.handle(record)
 
 
-def _tell(error: Exception) -> None:
-    """Tell the logger, for `logging.shutdown` swallows what handlers raise while the interpreter ends."""
+def _report(error: Exception) -> None:
+    """Log *error*, because `logging.shutdown` swallows exceptions of handlers when the interpreter exits."""
     if isinstance(error, ForkedRecorderError):
-        return  # a child that ends without having logged: the session is its parent's, who hears of it
+        return  # a child that exits and never logged: the parent still has the session, and gets its errors
     _log.error("%s", "".join(traceback.format_exception_only(error)).strip())

@@ -1,6 +1,6 @@
-"""What a `logging.LogRecord` holds for a rollout: the item that it brings along, or the log entry that it becomes.
+"""Turns a `logging.LogRecord` into the item that it carries, or into a log entry.
 
-Nothing here changes the record, for other handlers will see it too.
+Nothing here changes the record, because other handlers get it too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ._format.lines import ItemLike
 from ._values.carrier import ItemText, Textual
 from .items import ResponseItem
 
-# What every LogRecord has, and is therefore no `extra`. `taskName` came with Python 3.12, `message` and `asctime` with
-# a formatter that saw the record before. The others are ours, and structlog's name for the message.
+# Attributes of every LogRecord, which are therefore not `extra`. Python 3.12 added `taskName`; a formatter that saw the
+# record before adds `message` and `asctime`. `rollout_item` is ours, and `event` is structlog's name for the message.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "rollout_item"}
 _IN_EVENT = frozenset({"event", "rollout_item"})
 
@@ -24,20 +24,20 @@ _plain = logging.Formatter()
 
 
 def item_of(record: logging.LogRecord) -> ItemLike | None:
-    """Return the item that *record* carries, if it carries one."""
+    """Return the item that *record* carries, or `None`."""
     item = getattr(record, "rollout_item", None)
     if item is not None:
         return item  # type: ignore[no-any-return]
     message: Any = record.msg
     if isinstance(message, Textual):
-        return cast(ResponseItem, message)  # they share that base, and nothing else has it
-    if isinstance(message, ItemText):  # a QueueHandler put it in the item's place
+        return cast(ResponseItem, message)  # items have that base, and nothing else does
+    if isinstance(message, ItemText):  # a QueueHandler replaced the item by this text
         return message.item  # type: ignore[no-any-return]
     return message.get("rollout_item") if _is_event(record) else None
 
 
 def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> LogEntry:
-    """Return the log entry for a plain record; *formatter* serves for its exception and its stack alone."""
+    """Return the log entry for a plain record; *formatter* formats only its exception and its stack."""
     formatter = formatter or _plain
     message, extra = record.getMessage(), _extra(vars(record), _STANDARD)
     exc_info, exception, stack = record.exc_info, record.exc_text, record.stack_info
@@ -62,13 +62,13 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
 
 
 def _is_event(record: logging.LogRecord) -> bool:
-    """Return whether structlog handed its event over as a dict, for a formatter to render."""
+    """Return whether the message is a structlog event as a dict, which a formatter would render."""
     message: object = record.msg
     return isinstance(message, Mapping) and isinstance(message.get("event"), str)
 
 
 def _extra(fields: Mapping[Any, Any], without: frozenset[str]) -> dict[Any, Any]:
-    """Return what the caller passed: *fields* less those that *without* names, and less private ones."""
+    """Return the *fields* that the caller passed: those not in *without* and not private."""
     return {
         key: value
         for key, value in fields.items()
@@ -77,12 +77,12 @@ def _extra(fields: Mapping[Any, Any], without: frozenset[str]) -> dict[Any, Any]
 
 
 def _popped_text(extra: dict[Any, Any], key: str) -> str | None:
-    """Take a text that a structlog processor rendered out of *extra*."""
+    """Remove from *extra* a string that a structlog processor rendered, and return it."""
     return extra.pop(key) if isinstance(extra.get(key), str) else None
 
 
 def _exc_info(value: Any) -> Any:
-    """Return what *value* means as an ``exc_info``: an exception, a triple, or true for the one being handled."""
+    """Return the ``exc_info`` triple for *value*: an exception, a triple, or true for the exception being handled."""
     if isinstance(value, BaseException):
         return (type(value), value, value.__traceback__)
     info = value if isinstance(value, tuple) else sys.exc_info() if value else None

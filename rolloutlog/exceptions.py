@@ -1,7 +1,7 @@
-"""Every error that rolloutlog raises on purpose, each carrying what a program needs to act on it.
+"""The errors that rolloutlog raises, with attributes that a program can act on.
 
-Messages say what, where and what to do; they never hold the text of a record. All of them pickle, because agents run
-in worker processes.
+A message says what is wrong, where, and what to do. It never contains the text of a record. All errors can be pickled,
+because agents run in worker processes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ from pathlib import Path
 
 
 class RolloutError(Exception):
-    """The base of every error here: catch it to catch them all."""
+    """Base class of all errors in this module."""
 
 
 class InvalidItemError(RolloutError, ValueError):
-    """A value that cannot be recorded, because it would not come back as it went in.
+    """A value cannot be recorded, because reading it back would give a different value.
 
     Attributes:
         where: the place inside the value, such as ``message.content[0].text``.
         problem: what is wrong there, without the value itself.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.RolloutRecorder.create() as recorder:
+        ...     recorder.record({"role": "user", "content": 1})
+        Traceback (most recent call last):
+        ...
+        rolloutlog.exceptions.InvalidItemError: …
     """
 
     def __init__(self, where: str, problem: str) -> None:
@@ -35,11 +43,11 @@ class InvalidItemError(RolloutError, ValueError):
 
 
 class InvalidRolloutError(RolloutError, ValueError):
-    """A file that is no session: empty, or its first line is not a session meta. The file is left untouched.
+    """A file is not a session: it is empty, or its first line is not a session meta. The file is left untouched.
 
     Attributes:
         path: the file.
-        problem: which of the two, and how to see it.
+        problem: which of the two it is, and what was found.
     """
 
     def __init__(self, path: str | os.PathLike[str], problem: str) -> None:
@@ -52,11 +60,11 @@ class InvalidRolloutError(RolloutError, ValueError):
 
 
 class SessionNotFoundError(RolloutError, LookupError):
-    """No session goes by that path, id or prefix.
+    """No session has that path, id or prefix.
 
     Attributes:
-        wanted: what was asked for.
-        searched: the file or folder that was looked at.
+        wanted: the path, id or prefix that was asked for.
+        searched: the file or folder where it was looked for.
     """
 
     def __init__(self, wanted: str, searched: str | os.PathLike[str]) -> None:
@@ -69,10 +77,10 @@ class SessionNotFoundError(RolloutError, LookupError):
 
 
 class AmbiguousSessionError(SessionNotFoundError):
-    """More than one session begins with that prefix; give more of the id.
+    """The ids of several sessions begin with that prefix.
 
     Attributes:
-        candidates: the ids that match, newest first (at most eight).
+        candidates: the ids that match, newest first, eight at most.
     """
 
     def __init__(self, wanted: str, searched: str | os.PathLike[str], candidates: Sequence[str]) -> None:
@@ -82,11 +90,11 @@ class AmbiguousSessionError(SessionNotFoundError):
 
     def __str__(self) -> str:
         ids = ", ".join(self.candidates)
-        return f"{self.wanted!r} fits several sessions in {self.searched}: {ids}; give more of the id"
+        return f"{self.wanted!r} matches several sessions in {self.searched}: {ids}; pass more of the id"
 
 
 class SessionExistsError(RolloutError, FileExistsError):
-    """A session with this id is there already: resume it, or choose another id.
+    """A session with this id already exists.
 
     Attributes:
         session_id: the id.
@@ -95,13 +103,13 @@ class SessionExistsError(RolloutError, FileExistsError):
 
     def __init__(self, session_id: str, path: str | os.PathLike[str]) -> None:
         super().__init__(session_id, path)
-        # Or they would be what an OSError takes its two arguments for: the id and the path.
+        # OSError would read its two arguments, the id and the path, as these two.
         self.errno, self.strerror = errno.EEXIST, os.strerror(errno.EEXIST)
         self.session_id = session_id
         self.path = Path(path)
 
     def __str__(self) -> str:
-        return f"session {self.session_id} exists already: {self.path}; resume it, or choose another id"
+        return f"session {self.session_id} already exists: {self.path}; resume it, or choose another id"
 
 
 class SessionLockedError(RolloutError):
@@ -109,7 +117,7 @@ class SessionLockedError(RolloutError):
 
     Attributes:
         path: the session's file.
-        pid: the process that holds it, or `None` where the system does not tell.
+        pid: the process that holds the lock, or `None` where the system does not report it.
     """
 
     def __init__(self, path: str | os.PathLike[str], pid: int | None = None) -> None:
@@ -119,11 +127,11 @@ class SessionLockedError(RolloutError):
 
     def __str__(self) -> str:
         owner = "another process" if self.pid is None else f"process {self.pid}"
-        return f"{self.path} is in use by {owner}; end it, or open the session with shared=True in both"
+        return f"{self.path} is in use by {owner}; end that process, or open the session with shared=True in both"
 
 
 class SessionOptionsError(RolloutError, ValueError):
-    """This process has the session open already, with other options; one file has one writer and one set of options.
+    """This process already has the session open with other options: a file has one writer with one set of options.
 
     Attributes:
         path: the session's file.
@@ -137,15 +145,18 @@ class SessionOptionsError(RolloutError, ValueError):
 
     def __str__(self) -> str:
         names = ", ".join(self.differing)
-        return f"{self.path} is open in this process with another {names}; close it first, or pass the same options"
+        return (
+            f"{self.path} is already open in this process with a different {names}; close it first, or pass the same"
+            " options"
+        )
 
 
 class RecorderClosedError(RolloutError):
-    """The recorder takes nothing more, and this record was not taken.
+    """The recorder accepts no more records, and did not accept this one.
 
     Attributes:
         path: the session's file.
-        reason: why: closed, failed, or inherited by a forked process.
+        reason: closed, failed, or inherited by a forked process.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str = "the recorder is closed") -> None:
@@ -158,24 +169,28 @@ class RecorderClosedError(RolloutError):
 
 
 class ForkedRecorderError(RecorderClosedError):
-    """The recorder belongs to the process that opened it, and this is a child that was forked from it."""
+    """The recorder belongs to the process that opened it, and this process is a fork of that one.
+
+    Attributes:
+        parent: the process that opened it.
+    """
 
     def __init__(self, path: str | os.PathLike[str], parent: int) -> None:
         super().__init__(path)
         self.args = (path, parent)
         self.parent = parent
         self.reason = (
-            f"opened by process {parent}, and this is its fork; create a recorder here, or open the session with"
-            " shared=True before forking"
+            f"opened by process {parent}, and this process is a fork of it; create a recorder here, or open the session"
+            " with shared=True before forking"
         )
 
 
 class QueueFullError(RolloutError, queue.Full):
-    """The writer does not keep up, and this record was not taken.
+    """The queue is full because the writer does not keep up; this record was not accepted.
 
     Attributes:
         path: the session's file.
-        reason: how long there was no room, or what keeps the writer from writing.
+        reason: how long the call waited, or the error that stops the writer.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
@@ -188,15 +203,15 @@ class QueueFullError(RolloutError, queue.Full):
 
 
 class WriteError(RolloutError):
-    """Records that were accepted are not on disk. They are kept, and written as soon as that is possible.
+    """Accepted records are not on disk yet. They are kept, and written as soon as the system allows it.
 
-    The cause (``__cause__``) is the `OSError`.
+    The `OSError` is its ``__cause__``.
 
     Attributes:
         path: the session's file.
-        unwritten: how many records wait.
-        reason: what the system said.
-        errno: its number, or `None`.
+        unwritten: number of records that wait.
+        reason: the system's message.
+        errno: the system's error number, or `None`.
     """
 
     def __init__(self, path: str | os.PathLike[str], unwritten: int, reason: str, errno: int | None = None) -> None:
@@ -212,10 +227,10 @@ class WriteError(RolloutError):
 
 
 class OrphanCallError(RolloutError, ValueError):
-    """A call without its output, or reasoning without what follows it: an API would refuse this input.
+    """A call without its output, or reasoning without the item that must follow it: an API rejects this input.
 
     Attributes:
-        call_ids: the calls (or the ids of the reasoning items), in order.
+        call_ids: ids of the calls, or of the reasoning items, in order.
     """
 
     def __init__(self, call_ids: Sequence[str]) -> None:
@@ -224,15 +239,18 @@ class OrphanCallError(RolloutError, ValueError):
 
     def __str__(self) -> str:
         ids = ", ".join(self.call_ids)
-        return f"without what must follow: {ids}; to_input(orphans='close') answers or leaves them out"
+        return (
+            f"calls without an output, or reasoning without its next item: {ids}; use to_input(orphans='close') to add"
+            " outputs and leave out such reasoning"
+        )
 
 
 class MissingExtraError(RolloutError, ImportError):
-    """What was asked for takes a package that is not installed; one of our extras names it.
+    """A feature needs a package that is not installed; one of our extras installs it.
 
     Attributes:
-        purpose: what it is needed for.
-        extra: the extra.
+        purpose: the feature that needs it.
+        extra: name of the extra.
     """
 
     def __init__(self, purpose: str, extra: str) -> None:
@@ -241,4 +259,4 @@ class MissingExtraError(RolloutError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.purpose} takes one more package: pip install 'rolloutlog[{self.extra}]'"
+        return f"{self.purpose} needs one more package: pip install 'rolloutlog[{self.extra}]'"

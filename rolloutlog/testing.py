@@ -1,6 +1,6 @@
-"""Tests of agents: what the code under test logs and records, in a rollout of its own; and sessions compared.
+"""Tools for testing agents: record what the code under test logs and records, and compare sessions.
 
-With pytest there is nothing to set up: where rolloutlog is installed there is the fixture `rollout`, a `Rollout`.
+With pytest, no setup is needed: the fixture `rollout`, a `Rollout`, exists wherever rolloutlog is installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from . import (
     find_sessions,
     load_session,
 )
-from ._comparison import comparable
+from ._comparison import normalized_lines
 from ._writing.registry import flushes
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
 
@@ -35,17 +35,17 @@ SessionLike: TypeAlias = (
 
 _HOME = "ROLLOUTLOG_HOME"
 
-# How long a look at what was logged waits for the disk, in seconds.
+# Seconds to wait until records are on disk, before they are read.
 _TIMEOUT = 10.0
 
 
 class Rollout:
-    """What the code under test left: the session of what it logged, and the sessions that it recorded by itself.
+    """Everything the code under test logged, in one session, and the sessions that it recorded itself.
 
     Attributes:
-        home: where its sessions live.
-        recorder: records what is logged.
-        handler: hands it over, from the root logger.
+        home: folder of the sessions.
+        recorder: the recorder of the session with everything logged.
+        handler: the handler on the root logger that writes to it.
     """
 
     def __init__(self, home: Path, recorder: RolloutRecorder, handler: RolloutHandler, stack: ExitStack) -> None:
@@ -57,44 +57,44 @@ class Rollout:
 
     @property
     def path(self) -> Path:
-        """The rollout of what was logged; the file exists from the start."""
+        """File of the session with everything logged; it exists from the start."""
         return self.recorder.path
 
     @property
     def paths(self) -> list[Path]:
-        """All rollouts in the home: that of what was logged first, then those of the code under test."""
+        """Files of all sessions in the home: first the logged one, then those of the code under test, oldest first."""
         others = [found.path for found in find_sessions(self.home) if found.path != self.path]
         return [self.path, *reversed(others)]
 
     @property
     def saved(self) -> SavedSession:
-        """What was logged up to now, read from the file.
+        """Everything logged so far, read from the file.
 
         Raises:
-            WriteError, TimeoutError: not all of it is there.
+            WriteError, TimeoutError: not all of it is in the file.
         """
-        with suppress(RecorderClosedError):  # by the code under test: nothing more comes, and what came is there
+        with suppress(RecorderClosedError):  # closed by the code under test: everything is in the file
             self.recorder.request_flush().result(_TIMEOUT)
         return load_session(self.path)
 
     @property
     def items(self) -> list[ResponseItem]:
-        """The items that were logged up to now."""
+        """The items logged so far."""
         return self.saved.items
 
     @property
     def logs(self) -> list[LogEntry]:
-        """What was logged without an item, up to now."""
+        """The log entries so far: everything logged without an item."""
         return self.saved.logs
 
     @property
     def sessions(self) -> list[SavedSession]:
-        """The sessions that the code under test recorded by itself up to now, oldest first.
+        """The sessions that the code under test recorded itself so far, oldest first.
 
-        Of what another process records, there is what is on disk.
+        A session that another process records has the items that are on disk.
 
         Raises:
-            WriteError, TimeoutError: not all of it is there.
+            WriteError, TimeoutError: not all items of this process are on disk.
         """
         for ack in flushes(self.home):
             with suppress(RecorderClosedError):
@@ -102,8 +102,8 @@ class Rollout:
         return sorted(map(load_session, self.paths[1:]), key=lambda saved: saved.session.timestamp)
 
     def report(self) -> str:
-        """Return the paths of all rollouts and how much is in each, for a person whose test has failed."""
-        found: object  # or what is wrong with it, said where it would be
+        """Return the path and a summary of each session, for the report of a failed test."""
+        found: object  # the session, or the error of reading it
         lines = []
         try:
             paths = self.paths
@@ -119,11 +119,11 @@ class Rollout:
         return "\n".join(lines)
 
     def set_level(self, level: int | str, logger: str | None = None) -> None:
-        """Record from *level* on, until the end of the test.
+        """Record from *level* up, until the end of the test.
 
         Args:
-            level: such as ``logging.DEBUG``.
-            logger: which logger is to let that through, by name; by default the root logger.
+            level: a number or a name, such as ``logging.DEBUG``.
+            logger: name of the logger whose level to set; by default the root logger.
         """
         for leveled in (logging.getLogger(logger), self.handler):
             self._stack.callback(leveled.setLevel, leveled.level)
@@ -135,21 +135,34 @@ class Rollout:
 
 @contextmanager
 def recording(home: str | os.PathLike[str], *, level: int | str = logging.INFO) -> Iterator[Rollout]:
-    """Record what is logged meanwhile into a session in *home*, and let all sessions that are made live there, too.
+    """Record everything logged inside the ``with`` block into a session in *home*; other sessions go there as well.
 
-    Within, ``$ROLLOUTLOG_HOME`` is *home*, also for child processes, and a handler is on the root logger, which lets
-    records of *level* pass. Both are put back at the end, and rollout handlers that were put on any logger meanwhile,
-    by `attach` for one, are closed and taken off: the next test's records are not theirs. Code that configures logging
-    anew (`dictConfig`, ``basicConfig(force=True)``) takes ours off, too, and what it logs from then on is not recorded.
+    Inside the block ``$ROLLOUTLOG_HOME`` is *home*, also for child processes, and the root logger has a handler and
+    passes records of *level*. At the end both are restored. Rollout handlers that were added to any logger inside the
+    block, for example by `attach`, are closed and removed, so that they do not get the records of the next test. Code
+    that configures logging again (`dictConfig`, ``basicConfig(force=True)``) removes our handler, and later records are
+    lost.
+
+    Args:
+        home: folder for the sessions; it is made when needed.
+        level: lowest level to record, a number or a name.
+
+    Example:
+        >>> import logging, tempfile, rolloutlog
+        >>> from rolloutlog.testing import recording
+        >>> with tempfile.TemporaryDirectory() as folder, recording(folder) as rollout:
+        ...     logging.getLogger("agent").info(rolloutlog.Message.user("Hello"))
+        ...     print([item.text for item in rollout.items])
+        ['Hello']
     """
-    where = Path(home).expanduser().absolute()  # wherever the code under test goes
+    where = Path(home).expanduser().absolute()  # so that it stays the same when the code under test changes directory
     root = logging.getLogger()
     with ExitStack() as stack:
         stack.callback(_restore, os.environ.get(_HOME))
         os.environ[_HOME] = str(where)
         stack.callback(_take_off, _handlers())
         recorder = stack.enter_context(RolloutRecorder.create(where))
-        # Not by attach(), which the code under test may call itself, and which knows one handler a logger.
+        # Not attach(): the code under test may call it, and it allows one handler per logger.
         handler = RolloutHandler(recorder=recorder, level=level)
         stack.callback(root.setLevel, root.level)
         root.setLevel(min(root.level, handler.level))
@@ -165,7 +178,7 @@ def _restore(home: str | None) -> None:
 
 
 def _handlers() -> set[tuple[logging.Logger, RolloutHandler]]:
-    """Return the rollout handlers that there are, each with its logger."""
+    """Return all rollout handlers, each with its logger."""
     loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
     return {
         (logger, handler)
@@ -177,30 +190,34 @@ def _handlers() -> set[tuple[logging.Logger, RolloutHandler]]:
 
 
 def _take_off(before: set[tuple[logging.Logger, RolloutHandler]]) -> None:
-    """Close the rollout handlers that are not among those *before*, and take them off their loggers."""
+    """Close the rollout handlers that are not in *before*, and remove them from their loggers."""
     for logger, handler in _handlers() - before:
         logger.removeHandler(handler)
         handler.close()
 
 
-# --- sessions compared ------------------------------------------------------------------------------------------------
+# --- comparing sessions -----------------------------------------------------------------------------------------------
 
 
 def assert_same_session(
     got: SessionLike, expected: SessionLike, *, logs: bool = False, ignore: Iterable[str] = ()
 ) -> None:
-    """Fail with the difference unless both sessions hold the same items and state, whatever their ids and times.
+    """Raise unless both sessions have the same items and state; ids and times may differ.
 
     Args:
         got: a session in any form: a `Rollout`, `SavedSession`, `Session` or recorder, the path of a rollout, or items.
-        expected: the same; a rollout that lies beside the tests will do. Where one of the two is items, only items are
-            compared.
-        logs: compare what was logged without items as well: level, logger and text.
-        ignore: keys to leave out wherever they are, such as ``encrypted_content``.
+        expected: a session in any form, for example the path of a rollout next to the tests. If one of the two is only
+            items, only items are compared.
+        logs: also compare the log entries: level, logger and text.
+        ignore: keys to leave out everywhere, such as ``encrypted_content``.
 
     Raises:
-        AssertionError: they differ; its message holds what `differences` returns. Where *expected* is the path of a
-            rollout, which may not be there yet, it also holds the command that puts there what was got.
+        AssertionError: the sessions differ; the message has the lines of `differences`. If *expected* is a path, which
+            need not exist yet, the message also has the command that copies the file of *got* to that path.
+
+    Example:
+        >>> from rolloutlog.testing import assert_same_session
+        >>> assert_same_session([{"role": "user", "content": "Hello"}], [{"role": "user", "content": "Hello"}])
     """
     opened = _opened(got)
     try:
@@ -214,27 +231,27 @@ def assert_same_session(
     lines = ["the sessions differ:", *found]
     if isinstance(opened, SavedSession) and isinstance(expected, str | os.PathLike):
         copy = shlex.join(["cp", str(opened.path), os.fspath(expected)])
-        lines.append(f"if what was got is right: {copy}")
+        lines.append(f"to accept the new session as expected: {copy}")
     raise AssertionError("\n".join(lines))
 
 
 def differences(
     got: SessionLike, expected: SessionLike, *, logs: bool = False, ignore: Iterable[str] = ()
 ) -> list[str]:
-    """Return how *got* differs from *expected*, as lines of a unified diff; none if it does not.
+    """Return the differences between two sessions as lines of a unified diff; an empty list if there are none.
 
-    An id counts by where it comes again: another id, or none, is no difference, an output that answers another call is
-    one. Sessions that a model sees otherwise, because items were compacted or taken back, differ. The arguments are
-    those of `assert_same_session`.
+    Ids are compared by where they occur again: a different or missing id alone is not a difference, but an output that
+    answers another call is one. Sessions that a model sees differently, because items were compacted or taken back,
+    differ. The arguments are those of `assert_same_session`.
     """
     opened = [_opened(session) for session in (expected, got)]
     bare = not all(isinstance(session, SavedSession) for session in opened)
-    before, after = (comparable(session, logs=logs, bare=bare, ignore=frozenset(ignore)) for session in opened)
+    before, after = (normalized_lines(session, logs=logs, bare=bare, ignore=frozenset(ignore)) for session in opened)
     return list(difflib.unified_diff(before, after, "expected", "got", n=2, lineterm=""))
 
 
 def _opened(session: SessionLike) -> SavedSession | list[ItemLike]:
-    """Return *session* as what is on disk of it now, or as its items."""
+    """Return *session* as it is on disk now, or its items."""
     if isinstance(session, Rollout):
         return session.saved
     recorder = session.recorder if isinstance(session, Session) else session

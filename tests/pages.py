@@ -1,8 +1,8 @@
 """The code in our Markdown pages, found and run as a reader would run it: ``python tests/pages.py README.md``.
 
-The python and pycon blocks of a page run from top to bottom in one namespace; what a pycon block shows is compared with
-what it prints. Blocks in other languages are only found here: what can be done with them is for the tests to say.
-In what is shown, ``…`` stands for whatever differs from run to run, such as an id.
+The python and pycon blocks of a page run from top to bottom in one namespace; the output shown in a pycon block is
+compared with the real output. Blocks in other languages are only found here; the tests decide how to check them. In
+the output shown, ``…`` matches text that differs from run to run, such as an id.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def blocks(page: Path, *languages: str) -> list[Block]:
 
 
 def is_as_shown(shown: str, printed: str) -> bool:
-    """Whether *printed* is what a page shows, but for blanks at the ends of lines."""
+    """Return whether *printed* is the output that a page shows; blanks at the ends of lines do not count."""
     pattern = r"[^\n]*".join(map(re.escape, _trimmed(shown).split("…")))
     return re.fullmatch(pattern, _trimmed(printed)) is not None
 
@@ -47,7 +47,7 @@ def _trimmed(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 
-class _Checker(doctest.OutputChecker):
+class Checker(doctest.OutputChecker):
     """Compares as `is_as_shown` does."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
@@ -62,14 +62,14 @@ def run(page: Path) -> None:
             exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), names)
             continue
         example = doctest.DocTestParser().get_doctest(block.code, names, page.name, str(page), block.line - 1)
-        runner = doctest.DocTestRunner(checker=_Checker(), verbose=False)
+        runner = doctest.DocTestRunner(checker=Checker(), verbose=False)
         if runner.run(example, clear_globs=False).failed:
             raise AssertionError(f"{page}:{block.line}: it prints something else than the page shows, see above")
         names |= example.globs
 
 
 class StandInClient:
-    """What pages call ``client``: shaped like the OpenAI SDK's, with a model that always says the same."""
+    """The ``client`` of the pages: a fake of the OpenAI SDK's, with a model that always gives the same answer."""
 
     def __init__(self) -> None:
         self.responses = self

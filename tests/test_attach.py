@@ -27,7 +27,7 @@ def logger():
 
 @pytest.mark.parametrize("given", ["logger", "name"])
 def test_attach_records_what_is_logged(logger, given):
-    """By the logger or by its name; a name that nobody has used yet is fine, too."""
+    """By the logger or by its name, also a name that is new."""
     with attach(logger if given == "logger" else NAME) as handler:
         logger.info(Message.user("hello"))
         logger.debug("too low")
@@ -68,13 +68,13 @@ handler = attach(NAME, redact=redact)
 
 
 def run_cell(cell: str, namespace: dict[str, object]) -> RolloutHandler:
-    """Run *cell* as a notebook does: compiled anew, in the same namespace."""
+    """Run *cell* as a notebook does: compiled again, in the same namespace."""
     exec(compile(cell, "<cell>", "exec"), namespace)
     return namespace["handler"]
 
 
 def test_a_cell_that_defines_its_hook_again_attaches_once(logger):
-    """A function that was defined anew by the same lines is the same to us, though Python calls it another."""
+    """A function that the same lines defined again counts as the same, though it is another object."""
     namespace = {"attach": attach, "NAME": NAME}
     first, second = run_cell(CELL, namespace), run_cell(CELL, namespace)
     logger.info("secret")
@@ -90,17 +90,17 @@ def test_a_cell_with_another_hook_raises(logger, change):
     namespace = {"attach": attach, "NAME": NAME}
     first = run_cell(CELL, namespace)
 
-    with pytest.raises(ValueError, match="another redact; close"):
+    with pytest.raises(ValueError, match="different redact; close"):
         run_cell(CELL.replace(*change), namespace)
 
     assert logger.handlers == [first]
 
 
 def test_a_hook_of_another_module_is_another_hook(logger):
-    """The same lines may mean something else where they stand."""
+    """The same lines may mean something else in another module."""
     first = run_cell(CELL, {"attach": attach, "NAME": NAME})
 
-    with pytest.raises(ValueError, match="another redact"):
+    with pytest.raises(ValueError, match="different redact"):
         run_cell(CELL, {"attach": attach, "NAME": NAME})
 
     assert logger.handlers == [first]
@@ -115,22 +115,22 @@ def test_a_hook_with_another_closure_is_another_hook(logger):
     first = attach(logger, redact=hook("***"))
 
     assert attach(logger, redact=hook("***")) is first
-    with pytest.raises(ValueError, match="another redact"):
+    with pytest.raises(ValueError, match="different redact"):
         attach(logger, redact=hook("###"))
 
 
 def test_other_arguments_raise(logger, tmp_path):
-    """The error names what differs, and the handler that is there stays as it is."""
+    """The error names the arguments that differ, and the attached handler is unchanged."""
     first = attach(logger, queue_size=16)
 
-    with pytest.raises(ValueError, match="another home, fsync, queue_size; close"):
+    with pytest.raises(ValueError, match="different home, fsync, queue_size; close"):
         attach(logger, home=tmp_path, fsync="always")
 
     assert logger.handlers == [first]
 
 
-def test_after_a_close_a_new_handler_begins_anew(logger):
-    """A handler that was closed is off the logger, and the next call makes another, with a session of its own."""
+def test_after_a_close_a_new_handler_starts_a_new_session(logger):
+    """A closed handler is off the logger, and the next call makes another one with its own session."""
     first = attach(logger)
     logger.info("one")
     first.close()
@@ -204,7 +204,7 @@ def test_an_unknown_level_is_refused(logger):
 
 
 def test_a_recorder_can_be_given(logger):
-    """What is logged goes into that session, which its owner goes on with."""
+    """Records go to that session, and its owner can still record."""
     with RolloutRecorder.create() as recorder:
         with attach(logger, recorder=recorder) as handler:
             assert attach(logger, recorder=recorder) is handler
@@ -259,7 +259,7 @@ def test_a_level_that_somebody_set_meanwhile_stays(logger):
 
 
 def test_the_level_is_put_back_when_the_handlers_own_was_changed(logger):
-    """What attach() set is what it puts back, whatever became of the handler's level."""
+    """The logger gets the level back that it had before attach(), even if the handler's level changed."""
     handler = attach(logger)
     handler.setLevel(logging.ERROR)
     handler.close()
@@ -268,7 +268,7 @@ def test_the_level_is_put_back_when_the_handlers_own_was_changed(logger):
 
 
 def test_attaching_again_lets_records_pass_again(logger):
-    """A level that was raised meanwhile, as `basicConfig` in a cell does, is lowered again, and put back in the end."""
+    """A level that was raised since, as `basicConfig` in a cell does, is lowered again, and restored at the end."""
     handler = attach(logger)
     logger.setLevel(logging.ERROR)
     attach(logger)
@@ -279,8 +279,8 @@ def test_attaching_again_lets_records_pass_again(logger):
 
 
 def test_an_interrupt_can_be_made_good_by_running_again(monkeypatch):
-    """Wherever Ctrl-C comes in attach() or close(), the same call once more does what it should have done."""
-    # An interrupt within a generator that is being closed goes nowhere, but to this hook.
+    """After a Ctrl-C anywhere in attach() or close(), a second call completes the first."""
+    # An interrupt inside a generator that is being closed reaches only this hook.
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
     step, goes_on = 0, True
     while goes_on:

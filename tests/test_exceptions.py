@@ -1,4 +1,4 @@
-"""Every error tells what a program needs to act on it, survives pickling, and can be caught as what it resembles."""
+"""Errors have attributes and messages to act on, can be pickled, and are also errors of the standard library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rolloutlog.exceptions import (
 PATH = Path("/home/me/sessions/rollout-x.jsonl")
 
 ERRORS = [
-    InvalidItemError("message.content[0].text", "is no text"),
+    InvalidItemError("message.content[0].text", "must be a string"),
     InvalidRolloutError(PATH, "the file is empty"),
     SessionNotFoundError("ab", PATH.parent),
     AmbiguousSessionError("ab", PATH.parent, ["abc", "abd"]),
@@ -51,7 +51,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_an_error_survives_pickling(error):
-    """Type, text and every attribute come back, for agents run in worker processes."""
+    """Type, message and attributes come back, because agents run in worker processes."""
     back = pickle.loads(pickle.dumps(error))
 
     assert type(back) is type(error)
@@ -60,7 +60,7 @@ def test_an_error_survives_pickling(error):
 
 
 def test_every_error_is_among_those():
-    """The list above leaves none out."""
+    """The list above is complete."""
     public = {value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, Exception)}
 
     assert public - {RolloutError} == set(map(type, ERRORS))
@@ -87,12 +87,12 @@ def test_one_except_catches_them_all(error):
     ],
 )
 def test_an_error_is_also_what_it_resembles(error, also):
-    """Who knows the standard library's error need not know ours."""
+    """Code that catches the standard library's error catches ours."""
     assert issubclass(error, also)
 
 
 def test_an_existing_session_has_the_number_that_the_system_gives():
-    """What catches FileExistsError and looks at errno finds EEXIST there."""
+    """Code that catches FileExistsError finds EEXIST in `errno`."""
     error = SessionExistsError("abc", PATH)
 
     assert error.errno == errno.EEXIST
@@ -113,5 +113,5 @@ def test_an_existing_session_has_the_number_that_the_system_gives():
     ids=lambda value: type(value).__name__,
 )
 def test_an_error_says_what_and_where(error, tells):
-    """The text names the file or folder, and what to know about it."""
+    """The message names the file or folder, and the details."""
     assert [part for part in tells if part not in str(error)] == []

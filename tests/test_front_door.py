@@ -36,8 +36,8 @@ def test_every_name_is_there_and_said_once():
 
 
 def test_all_that_is_public_is_offered():
-    """What the module imports without an underscore is in `__all__`, or one of the two modules for what is rarer."""
-    # pytest adds names of its own, which are no identifiers, to every module of a package that comes with a plugin.
+    """Names without an underscore are in `__all__`, or are one of the two modules for less common names."""
+    # pytest adds names of its own, which are not identifiers, to every module of a package that comes with a plugin.
     public = {name for name in vars(rolloutlog) if name.isidentifier() and not name.startswith("_")}
 
     modules = {"exceptions", "items", "testing", "adapters"}
@@ -45,7 +45,7 @@ def test_all_that_is_public_is_offered():
 
 
 def test_every_kind_of_item_is_at_the_front_door():
-    """Whoever builds an item needs no other import."""
+    """Building an item needs no other import."""
     kinds = {kind.__name__ for kind in typing.get_args(items.ResponseItem)}
 
     assert kinds <= set(rolloutlog.__all__)

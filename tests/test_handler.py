@@ -70,7 +70,7 @@ def tidy_logging():
 
 @pytest.fixture
 def heard():
-    """What the logger ``rolloutlog`` says during the test."""
+    """Messages of the logger ``rolloutlog`` during the test."""
     said: list[str] = []
 
     class Ear(logging.Handler):
@@ -98,7 +98,7 @@ def sessions() -> list[list[str]]:
 
 
 def test_items_and_plain_records_are_recorded_in_order(logger, handler):
-    """Items are items and part of the model's input; what else is logged is kept beside them."""
+    """Items are part of the model's input; other records are kept as log entries."""
     logger.info(Message.user("one"))
     logger.info("two %d", 2)
     logger.warning("said", extra={"rollout_item": {"role": "assistant", "content": "three"}})
@@ -247,13 +247,13 @@ def test_a_misspelt_option_is_named(misspelt, meant, home):
     with pytest.raises(ValueError, match="Unable to configure handler 'rollout'") as caught:
         configured(**{misspelt: 1})
 
-    assert str(caught.value.__cause__) == f"no option is called {misspelt!r}; did you mean {meant!r}?"
+    assert str(caught.value.__cause__) == f"unknown option {misspelt!r}; did you mean {meant!r}?"
     assert not home.exists()
 
 
 @pytest.mark.usefixtures("tidy_config")
 def test_a_second_configuration_closes_the_first_handler(heard):
-    """What was logged before is on disk, what comes is in the new handler's session, and nothing is late."""
+    """Earlier records are on disk, later ones are in the new handler's session, and none is late."""
     logger = configured()
     logger.info("one")
     (first,) = logger.handlers
@@ -296,7 +296,7 @@ def test_filters_leave_records_out(logger, handler):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="filters return records since Python 3.12")
 def test_a_filter_may_put_another_record_in_the_place_of_one(logger, handler):
-    """What a filter returns is what is recorded."""
+    """The record that a filter returns is recorded."""
 
     def shout(record):
         return logging.makeLogRecord({**vars(record), "msg": record.getMessage().upper(), "args": ()})
@@ -308,7 +308,7 @@ def test_a_filter_may_put_another_record_in_the_place_of_one(logger, handler):
 
 
 def test_a_handler_with_a_recorder_leaves_it_to_its_owner(heard):
-    """What is logged goes to the recorder that was handed in; closing the handler brings it to disk, and no more."""
+    """Records go to the recorder that was passed in; closing the handler only flushes it."""
     with RolloutRecorder.create() as recorder:
         with RolloutHandler(recorder=recorder) as handler:
             logger_with(handler).info("logged")
@@ -323,7 +323,7 @@ def test_a_handler_with_a_recorder_leaves_it_to_its_owner(heard):
 @pytest.mark.parametrize("argument", [{"home": "x"}, {"session_id": "x"}, {"instructions": "x"}, {"queue_size": 2}])
 def test_a_recorder_that_is_handed_in_has_its_options_already(argument):
     """Arguments that could have no effect are refused."""
-    with RolloutRecorder.create() as recorder, pytest.raises(TypeError, match="with recorder="):
+    with RolloutRecorder.create() as recorder, pytest.raises(TypeError, match="recorder= excludes home"):
         RolloutHandler(recorder=recorder, **argument)
 
 
@@ -380,7 +380,7 @@ def test_what_cannot_be_recorded_is_told_as_logging_tells(logger, handler, capsy
 
 @pytest.mark.usefixtures("tidy_logging")
 def test_in_production_nothing_is_written_to_stderr(logger, capsys):
-    """With logging.raiseExceptions false an error of the handler is nobody's concern, as logging documents."""
+    """With logging.raiseExceptions false, errors of the handler are silent, as logging documents."""
     logging.raiseExceptions = False
     logger.info("x", extra={"rollout_item": Unrecordable()})
 
@@ -430,13 +430,12 @@ def test_late_records_are_counted_and_told_once(logger, handler, heard):
 
     assert handler.late == 3
     assert texts_in(handler.recorder.path) == ["in time"]
-    assert heard == [
-        f"{handler.recorder.path}: the handler is closed; a record was not recorded, and `late` counts them"
-    ]
+    closed = f"{handler.recorder.path}: the handler is closed"
+    assert heard == [f"{closed}; a record was not recorded; the handler's `late` counts further ones"]
 
 
 def test_late_records_of_a_handler_that_recorded_nothing_leave_no_file(logger, handler, home, heard):
-    """They do not begin a session that nobody would end."""
+    """They do not start a session, because no later call would close it."""
     handler.close()
     logger.info("late")
 
@@ -445,7 +444,7 @@ def test_late_records_of_a_handler_that_recorded_nothing_leave_no_file(logger, h
 
 
 def test_a_handler_that_is_closed_while_its_session_begins_ends_it():
-    """However close the two come, nobody leaves a session open."""
+    """A close during the start of the session closes that session too."""
 
     def redact(record):
         if "type" not in record:
@@ -471,7 +470,7 @@ def test_records_for_a_closed_recorder_are_late(heard):
 
 
 def test_no_thread_waits_for_the_handlers_lock(logger, handler):
-    """Whoever holds Handler.lock, as code that formats under it may, holds up nobody who logs."""
+    """Code that holds Handler.lock, for example to format, does not block other threads that log."""
     logger.info("first")
     with handler.lock:
         run_together(lambda: logger.info("second"))
@@ -506,7 +505,7 @@ def test_what_nobody_else_hears_is_shown_on_stderr(handler, monkeypatch, capsys)
 
 
 def test_what_somebody_else_hears_is_not_shown_twice(handler, heard, monkeypatch, capsys):
-    """With another handler there, that one is told, and stderr stays clean."""
+    """If there is another handler, it gets the record, and stderr stays clean."""
     alone = logging.getLogger("rolloutlog")
     monkeypatch.setattr(alone, "propagate", False)
     monkeypatch.setattr(alone, "handlers", [handler, *alone.handlers])
@@ -544,7 +543,7 @@ def test_captured_warnings_do_not_recurse(handler):
 
 
 def test_a_hook_that_logs_begins_one_session():
-    """What a redact hook logs through its own handler is withheld, for no hook has seen it; the rest is recorded."""
+    """Records that a redact hook logs through its own handler are not written, because they bypassed the hook."""
 
     def redact(record):
         logger.info("looked")
@@ -665,7 +664,7 @@ def test_a_storm_of_signals_loses_nothing_and_jams_nothing(raising):
 
 
 def test_what_is_bound_goes_to_its_own_file(logger, handler):
-    """Within bound() the context's records go to that recorder, and behind it to the handler's own again."""
+    """Inside bound() the context's records go to that recorder, and after it to the handler's own again."""
     with RolloutRecorder.create() as recorder:
         logger.info("before")
         with recorder.bound() as bound:
@@ -699,7 +698,7 @@ def converse(logger: logging.Logger, name: str) -> str:
 
 
 def test_threads_are_contexts(logger):
-    """Each of several threads that converse at once has its own file behind one logger."""
+    """Several threads that record through one logger at once have a file each."""
     heard: dict[str, str] = {}
     run_together(*(lambda name=name: heard.update({name: converse(logger, name)}) for name in "abcd"))
 
@@ -733,7 +732,7 @@ def test_tasks_are_contexts(logger):
     assert asyncio.run(everybody()) == [[name] * 5 for name in "abc"]
 
 
-# -- behind a queue ----------------------------------------------------------------------------------------------------
+# -- with a queue ------------------------------------------------------------------------------------------------------
 
 
 def through_queue(handler: RolloutHandler, formatter: logging.Formatter | None, log) -> list[dict]:
@@ -788,7 +787,7 @@ def log_into(log_queue) -> None:
 @pytest.mark.system
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_queue_between_processes_loses_nothing(handler, method):
-    """What other processes log through a multiprocessing queue is recorded by the one that listens."""
+    """The listening process records what other processes log through a multiprocessing queue."""
     context = multiprocessing.get_context(method)
     log_queue = context.Queue()
     listener = logging.handlers.QueueListener(log_queue, handler)
@@ -923,7 +922,7 @@ def test_a_forked_child_does_not_write_to_a_recorder_that_was_handed_in():
     printed, errors = process.communicate(timeout=DEADLINE)
 
     assert (process.returncode, printed) == (0, "2\n")
-    assert errors.count("and this is its fork; create a recorder here") == 1
+    assert errors.count("and this process is a fork of it; create a recorder here") == 1
     assert sessions() == [["parent", "parent again"]]
 
 
@@ -975,7 +974,7 @@ def log_until_the_end() -> None:
 
 
 def test_what_is_logged_is_on_disk_when_the_process_ends():
-    """logging.shutdown() closes the handler; nobody has to."""
+    """logging.shutdown() closes the handler, so no other code has to."""
     finish(start(log_until_the_end))
 
     assert sessions() == [["hello", *map(str, range(1_000)), "at exit"]]

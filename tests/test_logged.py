@@ -1,4 +1,4 @@
-"""What a log record holds for a rollout: the item that it brings along, or a log entry with all that it says."""
+"""Log records as items and as log entries."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_entry_says_who_said_what_when(logger, ear):
 
 
 def test_an_entry_keeps_what_was_passed_as_extra(logger, ear):
-    """What is passed as extra, of whatever type, and nothing that logging itself or a formatter puts on a record."""
+    """Extras of any type are kept, but not the attributes that logging or a formatter sets on a record."""
     when = dt.datetime(2025, 6, 15, tzinfo=dt.UTC)
     logger.info("x", extra={"user": "ada", "when": when, 7: "seven", "_private": 1})
     ear.record.taskName = "a task of asyncio, on every Python"
@@ -162,7 +162,7 @@ def test_a_formatter_serves_for_exceptions_and_stacks_alone(logger, ear):
 
 
 def test_an_exception_that_was_made_text_stays(ear, logger):
-    """What another handler's formatter, or one in another process, has left as text is used, as logging does."""
+    """Text that the formatter of another handler or process has left is used, as logging does."""
     logger.error("failed", exc_info=ValueError("bad"))
     Terse().formatException(ear.record.exc_info)
     ear.record.exc_text = "text of somebody else"
@@ -171,7 +171,7 @@ def test_an_exception_that_was_made_text_stays(ear, logger):
 
 
 def test_a_record_made_by_hand_is_enough():
-    """Names that are no strings, and an exception alone, come from bridges between logging libraries."""
+    """Bridges between logging libraries make records with names that are not strings, and with a bare exception."""
     record = logging.makeLogRecord({"msg": "x", "levelname": 7, "exc_info": ValueError("bad")})
     made = entry(record)
 
@@ -180,7 +180,7 @@ def test_a_record_made_by_hand_is_enough():
 
 
 def test_a_message_that_cannot_be_made_raises(logger, ear):
-    """For the handler to tell, as every handler of the standard library does."""
+    """The handler reports it, like any handler of the standard library."""
     logger.info("%d", "seven")
 
     with pytest.raises(TypeError):

@@ -44,7 +44,7 @@ def run_pytest(folder: Path, test: str, *options: str) -> str:
 
 @pytest.fixture
 def rollout(tmp_path):
-    """What the plugin's fixture of this name gives, also where the plugin is not installed."""
+    """Same as the plugin's fixture of this name, also where the plugin is not installed."""
     with recording(tmp_path / "rollouts") as rollout:
         yield rollout
 
@@ -102,7 +102,7 @@ def test_code_that_attaches_a_handler_of_its_own_is_not_disturbed(rollout):
 
 
 def test_what_one_test_attached_does_not_record_the_next_one(tmp_path):
-    """An agent attaches a handler when it begins, as at home, and nobody closes it: each test has its own session."""
+    """An agent attaches a handler at its start and does not close it: each test still has its own session."""
     found = []
     for name in "ab":
         with recording(tmp_path / name) as rollout:
@@ -149,7 +149,7 @@ def test_what_was_attached_before_stays(tmp_path, home):
 
 
 def test_a_recorder_that_the_code_closed_has_what_came_before(rollout):
-    """Nothing more comes, and that is no error."""
+    """A closed recorder is not an error."""
     log.info(HELLO)
     rollout.recorder.close()
 
@@ -214,7 +214,7 @@ def test_an_error_without_a_traceback_shows_it_too(tmp_path):
 
 @pytest.mark.once
 def test_a_home_that_cannot_be_read_is_told_in_the_report(tmp_path):
-    """Code under test may leave anything; the test run goes on, and says what is wrong."""
+    """Code under test may leave anything; the test run continues, and the report has the error."""
     said = run_pytest(
         tmp_path,
         "import os, shutil\n"
@@ -270,7 +270,7 @@ def test_the_tests_in_the_readme_pass(tmp_path):
 
 @pytest.mark.once
 def test_a_test_that_passes_shows_nothing(tmp_path):
-    """Nobody is told of files that nobody needs."""
+    """The report of a test that passes does not list files."""
     code = "import logging\ndef test_agent(rollout):\n    logging.info('hi')\n    assert len(rollout.logs) == 1\n"
 
     said = run_pytest(tmp_path, code)
@@ -317,7 +317,7 @@ def test_an_id_that_only_one_has_is_no_difference():
 
 
 def test_texts_that_differ_in_a_line_separator_differ():
-    """What some readers take for the end of a line is a character like any other."""
+    """A character that some readers treat as the end of a line counts like any other."""
     assert differences([Message.user("a\u2028b")], [Message.user("a\x85b")]) != []
 
 
@@ -340,7 +340,7 @@ def test_a_kept_rollout_is_made_and_replaced_by_the_command_that_the_error_names
         log.info(item)
         with pytest.raises(AssertionError) as caught:
             assert_same_session(rollout, kept)
-        command = str(caught.value).splitlines()[-1].partition("if what was got is right: ")[2]
+        command = str(caught.value).splitlines()[-1].partition("to accept the new session as expected: ")[2]
         subprocess.run(shlex.split(command), check=True, timeout=60)
 
         assert differences(rollout, kept) == []
@@ -357,7 +357,7 @@ def test_times_are_no_difference():
 
 
 def test_keys_can_be_ignored():
-    """What differs in each run, such as encrypted reasoning, is left out on request only."""
+    """Keys that differ in each run, such as encrypted reasoning, are left out only on request."""
     one, two = ([{"type": "reasoning", "summary": [], "encrypted_content": text}] for text in "ab")
 
     assert differences(one, two) != []
@@ -365,7 +365,7 @@ def test_keys_can_be_ignored():
 
 
 def test_a_difference_is_shown_as_lines():
-    """The error of the assertion tells what was expected and what was there, with what stands around it."""
+    """The message of the assertion shows expected and actual lines, with the lines around them."""
     with pytest.raises(AssertionError) as caught:
         assert_same_session([HELLO, Message.user("one")], [HELLO, Message.user("two")])
 
@@ -420,7 +420,7 @@ def renamed(value: Any) -> Any:
 
 @given(st.lists(any_items, max_size=4))
 def test_any_session_is_like_itself_with_other_ids(items):
-    """Whatever its items are, wherever their ids stand, and whichever of them are alike."""
+    """For any items, with ids anywhere, and even if some items are equal."""
     told = to_input(items, orphans="keep")
 
     assert differences(renamed(told), told) == []
@@ -428,7 +428,7 @@ def test_any_session_is_like_itself_with_other_ids(items):
 
 @given(st.lists(any_items, min_size=1, max_size=4), st.data())
 def test_any_two_orders_that_differ_are_told_apart(items, data):
-    """Unless items that changed places are alike but for their ids."""
+    """Except where items that changed places differ only in their ids."""
     other = data.draw(st.permutations(items))
 
     differ = [bool(differences([one], [two])) for one, two in zip(items, other, strict=True)]
