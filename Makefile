@@ -110,8 +110,9 @@ faults-long: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
 mutants: .venv/package.stamp .venv/test.stamp
 	$(BIN)/python -m tests.faults mutants $(ARGS)
 
-# Side by side with the peers, which have an environment of their own: no test may come to need one of them.
-# make bench ARGS="writing --small" measures one table, in a size that says nothing, and leaves the page as it is.
+# Side by side with the peers. They have an environment of their own, so that no test can depend on them.
+# make bench ARGS="writing --small" measures one table, in a size whose figures mean nothing, and leaves the page as it
+# is; make bench ARGS="writing --only 'SDK message'" measures one scene; ARGS=--help lists the other options.
 .PHONY: bench
 
 BENCH := .venv/bench/bin/python

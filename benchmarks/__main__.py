@@ -1,4 +1,4 @@
-"""Measure what is asked for, print the tables, and write the page: ``python -m benchmarks --help``."""
+"""Measure some tables, print them, and write the page: ``python -m benchmarks --help``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLES = ("writing", "reading", "starting")
 
 
 def main() -> int:
-    """Measure or take up what was measured, print and write; return 1 if a variant that is there failed."""
+    """Measure, or read figures that were kept; print and write them; return 1 if a variant failed."""
     asked = _arguments()
     failures: list[str] = []
     if asked.again:
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
-    """Return the report of a run, and what failed in it."""
+    """Return the report of a run, and its failures."""
     size = SMALL if asked.small else FULL
     if asked.rounds:
         size = dataclasses.replace(size, rounds=asked.rounds)
@@ -46,6 +46,8 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
         report = page.Report(results, machine.facts(folder), machine.versions(), absent, size.rounds)
         plan = Plan(size, folder, absent)
         groups = [group for table in asked.tables or TABLES for group in plan.groups(table)]
+        if asked.only:
+            groups = [group for group in groups if any(part in group.name for part in asked.only)]
 
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
@@ -53,7 +55,7 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
                 "load after": machine.load(),
                 "time taken": f"{(time.monotonic() - begin) / 60:.0f} minutes",
             }
-            if asked.keep:  # each time, for a run that is cut off after most of its minutes
+            if asked.keep:  # each time, so that a run that is cut off is not lost
                 asked.keep.write_text(json.dumps(report.to_json()), encoding="utf-8")
 
         failures = run(groups, results, tell)
@@ -65,8 +67,11 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rolloutlog side by side with its peers")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; all of them by default")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="only scenes whose name has this text; may be given repeatedly"
+    )
     parser.add_argument("--rounds", type=int, help="how often each variant is measured")
-    parser.add_argument("--small", action="store_true", help="so little that it takes a minute, and says nothing")
+    parser.add_argument("--small", action="store_true", help="a size that takes a minute, whose figures mean nothing")
     parser.add_argument("--folder", type=Path, help="where to write what is measured; a temporary folder by default")
     parser.add_argument("--page", type=Path, help="the Markdown page to write, with its plots beside it")
     parser.add_argument("--keep", type=Path, help="where to keep the figures, as JSON")

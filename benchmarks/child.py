@@ -1,4 +1,4 @@
-"""The inside of a child process: takes one measurement, described as JSON by its argument, and prints what came out."""
+"""The inside of a child process: takes the one measurement that its argument describes as JSON, and prints it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured on what: versions and the machine, without its name."""
+"""The machine, without its name, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ PACKAGES = (
     "picologging",
     "concurrent-log-handler",
     "pydantic",
+    "openai",
 )
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each package that takes part, or that it is not installed."""
+    """Return the version of each package, or a note that it is not installed."""
     return {package: _version(package) for package in PACKAGES}
 
 
 def facts(folder: Path) -> dict[str, str]:
-    """Return what matters of the machine; *folder* is where the files are written."""
+    """Return the facts about the machine that matter; the files are written to *folder*."""
     return {
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}, {platform.machine()}",
@@ -40,7 +41,7 @@ def facts(folder: Path) -> dict[str, str]:
 
 
 def load() -> str:
-    """Return how many processes wanted a processor in the last minute, in the mean."""
+    """Return the load of the last minute: how many processes wanted a processor, in the mean."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

@@ -1,4 +1,4 @@
-"""How much memory this process holds, and the most that it has held since it was asked to forget."""
+"""How far the memory of this process has grown, at its highest."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 class Peak:
-    """The growth of this process's memory from here on, at its highest, in bytes.
+    """The growth of this process's memory since the object was made, at its highest, in bytes.
 
-    Where the system cannot forget the peak that was before (anything but Linux), growth below that is not seen.
+    Only Linux can reset the peak. Elsewhere, growth below the peak from before is not seen.
     """
 
     def __init__(self) -> None:
         try:
-            _CLEAR.write_text("5")  # the peak is what is held now
+            _CLEAR.write_text("5")  # from now on the peak is what is held now
         except OSError:
-            pass  # as said above
+            pass  # see above
         self._before = _held("VmRSS")
 
     @property
     def growth(self) -> int:
-        """How far above the beginning the memory was at its highest."""
+        """How many bytes more than at the beginning were held at the peak."""
         return max(0, _held("VmHWM") - self._before)
 
 

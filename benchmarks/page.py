@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: the tables with what was measured, how, on what, and the two plots."""
+"""docs/benchmarks.md: three figures and a plot, the tables, the goals, the noise, and how it was measured."""
 
 from __future__ import annotations
 
@@ -7,39 +7,55 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks import plots, tables
+from benchmarks import plots, reading, tables, variants, writing
 from benchmarks.rounds import Results
+from benchmarks.workloads import SDK, SDK_CALL, SDK_MESSAGE
 
-_HOW = """\
+_PLOT = "caller.svg"
+_PLOTTED = writing.scene(SDK, writing.AT_ONCE, 1)
+
+_LEAD = """\
 # Benchmarks
 
-`make bench` measures rolloutlog side by side with its peers and writes this page; nothing on it is typed by hand. It
-takes about a quarter of an hour; `make bench ARGS="writing --small"` runs one table in a small size.
+rolloutlog side by side with its peers: `make bench` measures all of this and writes this page. *Naive* is
+`json.dumps` + write + flush of the same values as dicts.
+"""
 
-Figures of two variants are comparable only where they were measured together, on one machine, in one run: read the
-ratios, and measure on your own machine what matters to you.
+_CALLER = """\
+Microseconds until `record` returns. *At once*: 1,000 records that the recorder's queue takes, in the mean. *Saturated*:
+as fast as the loop goes, so that the caller also waits for the writer. *SDK* records are what the OpenAI SDK returns,
+as its objects or as their `to_dict()`, with the outputs that a caller adds. *Loaded items* come from `load_session`,
+*items* from the constructors of rolloutlog.
+"""
 
+_HOW = """\
 ## How it is measured
 
+- Figures of two variants are comparable only if they were measured together, on one machine, in one run. Read the
+  ratios, and measure on your own machine what matters to you.
 - Every measurement runs in a fresh process. In each round all variants of a scene run one after the other, in an order
-  that is shuffled anew; a ratio is taken within a round; what is shown is the median of {rounds} rounds or more, with
-  the least and the greatest behind it.
-- *small*: messages with a text of 120 to 280 bytes. *mix*: messages, calls, their outputs and reasoning; the sizes are
-  log-normal, 2 kB in the mean and up to 100 kB. *big*: tool outputs of 1 MB. Records are made before the clock starts,
-  our items too, but what a variant makes of a record in order to write it is part of what it costs.
-- *Saturated*: as fast as the loop goes. Throughput counts until the last byte is in the file, which is checked to hold
-  every record; the caller's time is taken in a run of its own. *Bursts*: 32 records (4 big ones), then 3 ms of rest.
-- p50, p99 and p99.9 are those of a single call; CPU is the time of all threads by the number of records; the peak of
+  that is shuffled anew. A ratio is taken within a round. The tables show the median of {rounds} rounds or more, or of
+  three for many threads and for 1,000 MB, with the least and the greatest in brackets.
+- *SDK mix*: reasoning with encrypted content, two function calls with their outputs, and a message with `status`,
+  `annotations` and `logprobs`; 240 bytes a line. *SDK mix of 2 kB*: the same with log-normal sizes. *small*: messages
+  with a text of 120 to 280 bytes. *mix*: messages, calls, outputs and reasoning without the keys that only an SDK
+  knows; 2 kB in the mean, up to 100 kB. *big*: tool outputs of 1 MB. *Codex session*: items in their envelope, with
+  the events, turn contexts and token counts that Codex writes between them.
+- Records are made before the clock starts. The time that a variant takes to encode a record counts.
+- *Saturated*: throughput counts until the last byte is in the file, which is checked to hold every record. The time of
+  single calls is taken in a run of its own. *Bursts*: 32 records (4 big ones), then 3 ms of rest.
+- p50, p99 and p99.9 are those of a single call. CPU is the time of all threads, divided by the number of records. Peak
   memory is above what the process held before.
-- Nothing here waits for the medium: no variant syncs.
-- Reading: the file is in the cache of the system. *kept*: all lines stay in memory, as in `load_session`; the others
-  keep none, as `iter_entries` does.
+- No variant syncs, so nothing waits for the medium.
+- Reading: the file is in the system's cache. *kept*: all lines stay in memory, as in `load_session`; the others keep
+  none, as `iter_entries` does.
+- Opening by name: the first open of a process includes its imports on demand.
 """
 
 
 @dataclass
 class Report:
-    """One run: what was measured, on what, with which versions, what is absent, and in how many rounds at least."""
+    """One run: the figures, the machine, the versions, the absent variants, and the number of rounds."""
 
     results: Results
     facts: dict[str, str]
@@ -48,51 +64,91 @@ class Report:
     rounds: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON can hold it."""
+        """Return everything as plain JSON values."""
         return {**asdict(self), "results": self.results.figures}
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        """Return the report that `to_json` was asked of."""
+        """Return the report whose `to_json` returned *kept*."""
         return cls(**{**kept, "results": Results(kept["results"])})
 
 
 def text(report: Report, folder: str) -> str:
-    """Return the page; *folder* is where its plots lie, as seen from it."""
+    """Return the page; *folder* holds its plot, and is beside it."""
     results = report.results
     parts = [
-        _HOW.format(rounds=report.rounds),
-        "## Goals\n",
-        "Each is a ratio to a peer or a limit within one run, unless it has a unit.\n",
-        tables.goals(results),
-        "## Noise\n",
-        "One variant, measured twice under two names. A difference that is smaller than this is no finding.\n",
-        tables.noise(results),
+        _LEAD,
+        "\n".join(_three_figures(results)) + "\n",
+        f"![What a record costs its caller]({folder}/{_PLOT})\n",
+        "## What a record costs its caller\n",
+        _CALLER,
+        *_sections(tables.all_callers(results)),
         "## Writing\n",
-        f"![Throughput]({folder}/throughput.svg)\n",
-        f"![What a record costs its caller]({folder}/latency.svg)\n",
         *_sections(tables.all_writing(results)),
         "## Reading\n",
         *_sections(tables.all_reading(results)),
         "## Starting\n",
         *_sections(tables.all_starting(results)),
-        "## On what\n",
+        "## Goals\n",
+        "Each is a ratio within one run, unless it has a unit. The caller's time is that at once.\n",
+        tables.goals(results),
+        "## Noise\n",
+        "One variant, measured twice under two names. A smaller difference than this means nothing.\n",
+        tables.noise(results),
+        _HOW.format(rounds=report.rounds),
+        "## The machine\n",
         tables.table(["", ""], report.facts.items()),
         tables.table(["package", "version"], report.versions.items()),
     ]
     if report.absent:
-        parts += ["Absent, for a package is not installed, or has no wheel for this Python:\n"]
+        parts += ["Absent, because something that they need is not there:\n"]
         parts += ["\n".join(f"- {name}" for name in report.absent) + "\n"]
     return "\n".join(parts)
 
 
 def write(path: Path, report: Report) -> None:
-    """Write the page to *path*, and its plots to a folder beside it that is called like it."""
+    """Write the page to *path*, and its plot to a folder of the same name beside it."""
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "throughput.svg").write_text(plots.throughput(report.results, "small"), encoding="utf-8")
-    (folder / "latency.svg").write_text(plots.latency(report.results, "small"), encoding="utf-8")
+    title = "What a record costs its caller in µs (SDK mix, 1,000 at once)"
+    (folder / _PLOT).write_text(plots.caller(report.results, _PLOTTED, title), encoding="utf-8")
     path.write_text(text(report, folder.name), encoding="utf-8")
+
+
+def _three_figures(results: Results) -> Iterable[str]:
+    """Yield the three figures that a user wants first, each with what it is compared to."""
+    message, call = (writing.scene(workload, writing.AT_ONCE, 1) for workload in (SDK_MESSAGE, SDK_CALL))
+    yield (
+        f"- **To record what the OpenAI SDK returns costs the caller {_caller(results, message, variants.OBJECT)} for a"
+        f" message, {_caller(results, call, variants.OBJECT)} for a function call.** As dicts:"
+        f" {_caller(results, message, variants.DICT)} and {_caller(results, call, variants.DICT)}."
+    )
+    mix = writing.scene(SDK, writing.SATURATED, 1)
+    yield (
+        f"- **{_figure(results, mix, variants.DICT, 'throughput', ' records a second')} reach the file** (SDK mix as"
+        f" dicts, one thread): {_ratio(results, mix, 'throughput', variants.DICT, variants.NAIVE)} the naive writer's."
+    )
+    read = next((scene for scene in results.figures if scene.startswith(f"reading/{SDK}/")), "")
+    yield (
+        f"- **`load_session` reads {_figure(results, read, reading.LOAD, 'speed', ' MB a second')}** and holds"
+        f" {_figure(results, read, reading.LOAD, 'share', ' times')} the file's size:"
+        f" {_ratio(results, read, 'speed', reading.LOAD, reading.JSON_KEPT)} the speed of `json.loads` on each line."
+    )
+
+
+def _caller(results: Results, scene: str, variant: str) -> str:
+    taken = _ratio(results, scene, "caller", variant, variants.NAIVE)
+    return f"{_figure(results, scene, variant, 'caller', ' µs')} ({taken} naive)"
+
+
+def _figure(results: Results, scene: str, variant: str, measure: str, unit: str) -> str:
+    spread = results.spread(scene, variant, measure)
+    return tables.number(spread.median) + unit if spread else "(not measured)"
+
+
+def _ratio(results: Results, scene: str, measure: str, variant: str, base: str) -> str:
+    spread = results.ratio(scene, measure, variant, base)
+    return f"{tables.number(spread.median)}×" if spread else "(not measured)"
 
 
 def _sections(parts: Iterable[tuple[str, str]]) -> list[str]:

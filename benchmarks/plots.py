@@ -1,4 +1,4 @@
-"""Two plots as SVG, made by hand: throughput, and what a record costs its caller. The axes are logarithmic."""
+"""One plot as SVG, made by hand: the time that a record costs its caller, by variant."""
 
 from __future__ import annotations
 
@@ -7,44 +7,29 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from benchmarks import variants, writing
+from benchmarks import variants
 from benchmarks.rounds import Results
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 860, 250, 70, 64, 26
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 860, 270, 70, 64, 26
 _OURS, _THEIRS, _LIMIT, _INK, _GRID = "#0b6e4f", "#8a94a6", "#c9b458", "#20242c", "#e3e6ec"
 
 
 class _Mark(NamedTuple):
-    """One row: a name, the figures on it (one is drawn as a bar, more as dots on a line), and its colour."""
+    """One row: a name, the figure of its bar, and its colour."""
 
     name: str
-    figures: Sequence[float]
+    figure: float
     colour: str
 
 
-def throughput(results: Results, workload: str) -> str:
-    """Return a plot of records a second, one thread, saturated; what needs more than a glance is in the tables."""
-    scene = writing.scene(workload, writing.SATURATED, 1)
+def caller(results: Results, scene: str, title: str) -> str:
+    """Return a plot of the caller's time in *scene*, in microseconds a record, on a logarithmic axis."""
     marks = [
-        _Mark(variant, [figure.median], _colour(variant))
+        _Mark(variant, spread.median, _colour(variant))
         for variant in _shown(results, scene)
-        if (figure := results.spread(scene, variant, "throughput"))
+        if (spread := results.spread(scene, variant, "caller"))
     ]
-    marks.sort(key=lambda mark: -mark.figures[0])
-    return _svg(f"Records a second to the last byte on disk ({workload}, one thread, saturated)", marks)
-
-
-def latency(results: Results, workload: str) -> str:
-    """Return a plot of the caller's p50, p99 and p99.9 in bursts."""
-    scene = writing.scene(workload, writing.BURSTS, 1)
-    marks = []
-    for variant in _shown(results, scene):
-        spreads = [results.spread(scene, variant, measure) for measure in ("p50", "p99", "p99.9")]
-        figures = [spread.median for spread in spreads if spread]
-        if len(figures) == 3:
-            marks.append(_Mark(variant, figures, _colour(variant)))
-    marks.sort(key=lambda mark: mark.figures[0])
-    return _svg(f"What a record costs its caller in µs: p50, p99, p99.9 ({workload}, one thread, bursts)", marks)
+    return _svg(title, sorted(marks, key=lambda mark: mark.figure))
 
 
 def _shown(results: Results, scene: str) -> list[str]:
@@ -59,18 +44,14 @@ def _colour(variant: str) -> str:
 
 
 def _short(figure: float) -> str:
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if figure >= size:
-            return f"{figure / size:.3g}{unit}"
-    return f"{figure:.3g}"
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2g}"
 
 
 def _svg(title: str, marks: Sequence[_Mark]) -> str:
     """Return the plot: one row a mark, on an axis of powers of ten."""
-    figures = [figure for mark in marks for figure in mark.figures]
-    if not figures:
+    if not marks:
         return ""
-    first, last = math.floor(math.log10(min(figures))), math.ceil(math.log10(max(figures)))
+    first, last = (round_(math.log10(mark.figure)) for round_, mark in ((math.floor, marks[0]), (math.ceil, marks[-1])))
     last = max(last, first + 1)
     height = _TOP + _ROW * len(marks) + 16
 
@@ -85,20 +66,13 @@ def _svg(title: str, marks: Sequence[_Mark]) -> str:
     for power in range(first, last + 1):
         at = x(10.0**power)
         parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP - 8}" y2="{height - 12}" stroke="{_GRID}"/>')
-        parts.append(_text(at, _TOP - 14, _short(10.0**power), _THEIRS, "middle"))
+        parts.append(_text(at, _TOP - 14, f"{10.0**power:g}", _THEIRS, "middle"))
     for row, mark in enumerate(marks):
-        y = _TOP + _ROW * row + _ROW / 2
+        y, end = _TOP + _ROW * row + _ROW / 2, x(mark.figure)
         parts.append(_text(_LEFT - 10, y + 4, mark.name, _INK, "end"))
-        parts += _row(mark, [x(figure) for figure in mark.figures], y)
+        parts.append(f'<rect x="{_LEFT}" y="{y - 8}" width="{end - _LEFT:.1f}" height="16" fill="{mark.colour}"/>')
+        parts.append(_text(end + 8, y + 4, _short(mark.figure), _INK))
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _row(mark: _Mark, at: list[float], y: float) -> list[str]:
-    text = _text(at[-1] + 8, y + 4, _short(mark.figures[-1]), _INK)
-    if len(at) == 1:
-        return [f'<rect x="{_LEFT}" y="{y - 8}" width="{at[0] - _LEFT:.1f}" height="16" fill="{mark.colour}"/>', text]
-    line = f'<line x1="{at[0]:.1f}" x2="{at[-1]:.1f}" y1="{y}" y2="{y}" stroke="{mark.colour}" stroke-width="2"/>'
-    return [line, *(f'<circle cx="{one:.1f}" cy="{y}" r="4.5" fill="{mark.colour}"/>' for one in at), text]
 
 
 def _text(x: float, y: float, text: str, colour: str, anchor: str = "start", size: int = 12) -> str:

@@ -1,7 +1,7 @@
 """One interleaved run: each measurement in a fresh process, everything shuffled, round after round.
 
-Two figures are only compared within a round, and within a group of a round, whose processes run one after the other: so
-that a minute in which the machine is slow is slow for both.
+Two figures are compared only within one group of one round, whose processes run one after the other. A minute in which
+the machine is slow is then slow for both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
-# Far beyond what the slowest variant takes; one that hangs is reported, and the rest goes on.
+# Much longer than the slowest variant takes. One that hangs is reported, and the others still run.
 _DEADLINE = 180.0
 
 
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs that are compared with each other, and in how many rounds; *cleanup* is called after the last."""
+    """Jobs that are compared with each other, and the number of rounds."""
 
     name: str
     jobs: tuple[Job, ...]
@@ -50,7 +50,7 @@ class Spread(NamedTuple):
 
 
 class Results:
-    """What was measured, by scene, variant, measure and round."""
+    """The figures by scene, variant, measure and round."""
 
     def __init__(self, figures: dict[str, dict[str, dict[str, dict[str, float]]]] | None = None) -> None:
         self.figures = figures if figures is not None else {}
@@ -62,20 +62,20 @@ class Results:
             known.setdefault(measure, {})[str(number)] = figure
 
     def rounds(self, scene: str, variant: str, measure: str) -> dict[str, float]:
-        """Return the figure of each round, as far as there is one."""
+        """Return the figure of each round in which it was measured."""
         return self.figures.get(scene, {}).get(variant, {}).get(measure, {})
 
     def spread(self, scene: str, variant: str, measure: str) -> Spread | None:
         """Return the figure over all rounds, or `None` if it was not measured."""
         return _spread(self.rounds(scene, variant, measure).values())
 
-    def ratio(self, scene: str, measure: str, variant: str, base: str, *, base_measure: str = "") -> Spread | None:
-        """Return how many times the figure of *base* that of *variant* is, taken within each round."""
-        ours, theirs = self.rounds(scene, variant, measure), self.rounds(scene, base, base_measure or measure)
+    def ratio(self, scene: str, measure: str, variant: str, base: str) -> Spread | None:
+        """Return the figure of *variant* divided by that of *base*, taken within each round."""
+        ours, theirs = self.rounds(scene, variant, measure), self.rounds(scene, base, measure)
         return _spread(figure / theirs[number] for number, figure in ours.items() if theirs.get(number))
 
     def difference(self, scene: str, measure: str, variant: str, base: str) -> Spread | None:
-        """Return how much more than that of *base* the figure of *variant* is, taken within each round."""
+        """Return the figure of *variant* minus that of *base*, taken within each round."""
         ours, theirs = self.rounds(scene, variant, measure), self.rounds(scene, base, measure)
         return _spread(figure - theirs[number] for number, figure in ours.items() if number in theirs)
 
@@ -115,7 +115,7 @@ def run(groups: Iterable[Group], results: Results, tell: Callable[[str], None]) 
 
 
 def _run(job: Job, number: int, results: Results) -> str | None:
-    """Run one job; return what went wrong, if something did."""
+    """Run one job; return what went wrong, or `None`."""
     try:
         done = subprocess.run(
             job.command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=_DEADLINE
@@ -130,5 +130,5 @@ def _run(job: Job, number: int, results: Results) -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    # What a user's shell sets for debugging would be measured too.
+    # Settings for debugging in a user's shell would change the figures.
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -1,7 +1,7 @@
 """The open ways to write a record: rolloutlog's, its peers', and the limits that no recorder can pass.
 
-Each is used as its documentation says, for one line of JSON a record into one file. Peers are imported when they are
-opened, so that each child process pays for its own alone.
+Each is used as its documentation says, and writes one line of JSON a record to one file. A peer is imported when it is
+opened, so that a child process pays for its own peer alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging.handlers
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -30,28 +31,40 @@ class Sink(NamedTuple):
         log: writes one record, or hands it over; any thread may call it.
         close: returns when the last byte is in the file.
         file: where the lines are; `None` if nothing is written.
-        headers: lines in the file that are no records.
+        headers: lines in the file that are not records, and have the marker.
+        drain: returns when no record waits any longer.
+        marker: what each line of a record holds, if the file has other lines between them.
     """
 
     log: Callable[[Any], object]
     close: Callable[[], object]
     file: Path | None
     headers: int = 0
+    drain: Callable[[], object] = lambda: None
+    marker: bytes = b""
 
 
 # -- rolloutlog --------------------------------------------------------------------------------------------------------
 
 
 def recorder(folder: Path, threads: int) -> Sink:
-    """A recorder as it comes."""
-    recorder = RolloutRecorder.create(folder)
-    return Sink(recorder.record, recorder.close, recorder.path, headers=1)
+    """A recorder with its defaults."""
+    return _recorder(RolloutRecorder.create(folder))
 
 
 def shared_recorder(folder: Path, threads: int) -> Sink:
     """A recorder whose session other processes may share: it takes the lock for each batch."""
-    recorder = RolloutRecorder.create(folder, shared=True)
-    return Sink(recorder.record, recorder.close, recorder.path, headers=1)
+    return _recorder(RolloutRecorder.create(folder, shared=True))
+
+
+def envelope_recorder(folder: Path, threads: int) -> Sink:
+    """A recorder of a session that the newest Codex can resume."""
+    sink = _recorder(RolloutRecorder.create(folder, format="envelope"))
+    return sink._replace(headers=0, marker=b'"type":"response_item"')
+
+
+def _recorder(opened: RolloutRecorder) -> Sink:
+    return Sink(opened.record, opened.close, opened.path, headers=1, drain=opened.flush)
 
 
 def through_the_logger(folder: Path, threads: int) -> Sink:
@@ -59,14 +72,14 @@ def through_the_logger(folder: Path, threads: int) -> Sink:
     handler = RolloutHandler(folder, delay=False)
     recorder = handler.recorder
     assert recorder is not None
-    return Sink(_logger(handler).info, handler.close, recorder.path, headers=1)
+    return Sink(_logger(handler).info, handler.close, recorder.path, headers=1, drain=handler.flush)
 
 
 # -- by hand, and the limits -------------------------------------------------------------------------------------------
 
 
 def by_hand(folder: Path, threads: int) -> Sink:
-    """What everybody writes first."""
+    """The naive writer: the first that comes to mind."""
     path = folder / "lines.jsonl"
     file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - the sink closes it
 
@@ -75,6 +88,17 @@ def by_hand(folder: Path, threads: int) -> Sink:
         file.flush()
 
     return Sink(_one_at_a_time(log, threads), file.close, path)
+
+
+def objects_by_hand(folder: Path, threads: int) -> Sink:
+    """The same for what an SDK returns."""
+    sink = by_hand(folder, threads)
+    dumps = sink.log
+
+    def log(record: Any) -> None:
+        dumps(record if isinstance(record, dict) else record.to_dict())
+
+    return sink._replace(log=log)
 
 
 def orjson_by_hand(folder: Path, threads: int) -> Sink:
@@ -135,7 +159,7 @@ def nothing_written(folder: Path, threads: int) -> Sink:
 
 
 def _one_at_a_time(log: Callable[[Any], None], threads: int) -> Callable[[Any], None]:
-    """Return *log* behind a lock, as whoever writes from several threads by hand must have it."""
+    """Return *log* behind a lock, which several threads need."""
     if threads == 1:
         return log
     lock = threading.Lock()
@@ -148,12 +172,6 @@ def _one_at_a_time(log: Callable[[Any], None], threads: int) -> Callable[[Any], 
 
 
 # -- logging and its relatives -----------------------------------------------------------------------------------------
-
-
-def as_extra(wire: Wire) -> dict[str, Wire]:
-    """Return what the relatives of logging are handed beside a message."""
-    # Not the record's keys themselves: logging refuses an extra that is called "name".
-    return {"item": wire}
 
 
 def _logger(handler: logging.Handler) -> logging.Logger:
@@ -200,11 +218,15 @@ def queue_handler(folder: Path, threads: int) -> Sink:
         listener.stop()
         handler.close()
 
-    return Sink(_info_with_extra(logging.handlers.QueueHandler(hand_off)), close, path)
+    def drain() -> None:
+        while not hand_off.empty():
+            time.sleep(0.001)
+
+    return Sink(_info_with_extra(logging.handlers.QueueHandler(hand_off)), close, path, drain=drain)
 
 
 def concurrent_log_handler(folder: Path, threads: int) -> Sink:
-    """The handler that lets several processes write, by a lock a record."""
+    """A handler for several processes, with a lock for each record."""
     path = folder / "lines.jsonl"
     handler = import_module("concurrent_log_handler").ConcurrentRotatingFileHandler(str(path), "a")
     handler.setFormatter(_json_formatter())
@@ -248,7 +270,7 @@ def loguru_json(folder: Path, threads: int, *, enqueue: bool = False) -> Sink:
     def log(record: Wire) -> None:
         info("item", item=record)
 
-    return Sink(log, logger.remove, path)
+    return Sink(log, logger.remove, path, drain=logger.complete)
 
 
 def loguru_queued(folder: Path, threads: int) -> Sink:
@@ -267,6 +289,6 @@ def picologging(folder: Path, threads: int) -> Sink:
     info, dumps = logger.info, orjson.dumps
 
     def log(record: Wire) -> None:
-        info(dumps(record).decode())  # it has no extras: the line is made by its caller
+        info(dumps(record).decode())  # it takes no extras, so its caller makes the line
 
     return Sink(log, handler.close, path)

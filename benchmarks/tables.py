@@ -22,10 +22,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def goals(results: Results) -> str:
-    """Return the goals beside what was reached; a goal that nothing was measured for says so."""
+    """Return the goals beside what was reached, or a note that it was not measured."""
     rows = []
     for goal in GOALS:
-        bound = f"{'≤' if goal.most else '≥'} {_number(goal.bound)}{goal.unit}"
+        bound = f"{'≤' if goal.most else '≥'} {number(goal.bound)}{goal.unit}"
         reached = goal.measured(results)
         if reached is None:
             rows.append([goal.what, bound, "not measured", ""])
@@ -33,6 +33,27 @@ def goals(results: Results) -> str:
             verdict = "met" if goal.is_met(reached) else "missed"
             rows.append([goal.what, bound, f"{spread(reached)}{goal.unit}", verdict])
     return table(["", "goal", "reached", ""], rows)
+
+
+def all_callers(results: Results) -> Iterable[tuple[str, str]]:
+    """Yield title and text of the tables of what a record costs its caller."""
+    for workload in NAMES:
+        at_once = writing.scene(workload, writing.AT_ONCE, 1)
+        saturated = writing.scene(workload, writing.SATURATED, 1)
+        if at_once in results.figures:
+            rows = [
+                [
+                    variant,
+                    _median(results, at_once, variant, "caller"),
+                    spread(results.ratio(at_once, "caller", variant, variants.NAIVE)),
+                    _median(results, at_once, variant, "own"),
+                    _median(results, saturated, variant, "caller"),
+                    spread(results.ratio(saturated, "caller", variant, variants.NAIVE)),
+                ]
+                for variant in _in_order(results, at_once, [known.name for known in variants.VARIANTS])
+            ]
+            header = ["", "at once µs", "× naive", "CPU of its thread µs", "saturated µs", "× naive"]
+            yield workload, table(header, rows)
 
 
 def all_writing(results: Results) -> Iterable[tuple[str, str]]:
@@ -50,16 +71,16 @@ def _one_writing(results: Results, scene: str) -> str:
     for variant in _in_order(results, scene, [known.name for known in variants.VARIANTS]):
         figures = [_median(results, scene, variant, measure) for measure in _MEASURES]
         speed = results.spread(scene, variant, "throughput")
-        thousands = _number(speed.median / 1e3) if speed else ""
+        thousands = number(speed.median / 1e3) if speed else ""
         rows.append([variant, thousands, spread(results.ratio(scene, "throughput", variant, variants.NAIVE)), *figures])
-    header = ["", "1,000 records/s", "× json.dumps", "p50 µs", "p99 µs", "p99.9 µs", "CPU µs", "peak MB"]
+    header = ["", "1,000 records/s", "× naive", "p50 µs", "p99 µs", "p99.9 µs", "CPU µs", "peak MB"]
     return table(header, rows)
 
 
 def all_reading(results: Results) -> Iterable[tuple[str, str]]:
     """Yield title and text of the tables of reading."""
     order = [known.name for known in reading.READERS]
-    for workload in NAMES:
+    for workload in (*NAMES, reading.ENVELOPE):
         scenes = [scene for scene in results.figures if scene.startswith(f"reading/{workload}/")]
         sizes = sorted(int(scene.rpartition("/")[2]) for scene in scenes)
         for size in sizes:
@@ -93,8 +114,17 @@ def _one_reading(results: Results, scene: str, variant: str) -> list[str]:
 
 def all_starting(results: Results) -> Iterable[tuple[str, str]]:
     """Yield title and text of the tables of starting."""
+    opened = [scene for scene in results.figures if scene.startswith(starting.OPENING)]
+    if opened:
+        columns = ("first", "again", "new")
+        rows = [
+            [scene.rpartition("/")[2], *(spread(results.spread(scene, starting.OPEN, column)) for column in columns)]
+            for scene in sorted(opened)
+        ]
+        header = [starting.OPEN, "known, first in a process, ms", "again, ms", "new, ms"]
+        yield "a session by name, among very many", table(header, rows)
     bases = {starting.IMPORT: starting.BASE, starting.FIRST: variants.NAIVE}
-    for scene in sorted(scene for scene in results.figures if scene.startswith("starting/")):
+    for scene in sorted(scene for scene in results.figures if scene.startswith("starting/") and scene not in opened):
         base = bases.get(scene, starting.WALK)
         rows = [
             [variant, spread(results.spread(scene, variant, "ms")), spread(results.ratio(scene, "ms", variant, base))]
@@ -104,7 +134,7 @@ def all_starting(results: Results) -> Iterable[tuple[str, str]]:
 
 
 def noise(results: Results) -> str:
-    """Return how far the same thing, measured under two names, was apart: what is less is no finding."""
+    """Return how far apart two measurements of the same variant were."""
     pairs = (
         ("writing", variants.ITEMS, variants.AGAIN),
         ("reading", reading.LOAD, reading.LOAD_AGAIN),
@@ -113,7 +143,7 @@ def noise(results: Results) -> str:
     rows = []
     for kind, variant, again in pairs:
         scenes = [scene for scene in results.figures if scene.startswith(kind)]
-        for measure in ("throughput", "p50", "p99", "p99.9", "cpu", "speed", "ms"):
+        for measure in ("throughput", "caller", "p50", "p99", "p99.9", "cpu", "speed", "ms"):
             apart = [found for scene in scenes if (found := results.ratio(scene, measure, again, variant))]
             if apart:
                 medians = sorted(max(found.median, 1 / found.median) for found in apart)
@@ -127,20 +157,20 @@ def spread(figure: Spread | None) -> str:
     """Return the median with the least and the greatest, or nothing."""
     if figure is None:
         return ""
-    return f"{_number(figure.median)} ({_number(figure.low)}–{_number(figure.high)})"
+    return f"{number(figure.median)} ({number(figure.low)}–{number(figure.high)})"
 
 
 def _median(results: Results, scene: str, variant: str, measure: str) -> str:
     figure = results.spread(scene, variant, measure)
-    return _number(figure.median) if figure else ""
+    return number(figure.median) if figure else ""
 
 
 def _in_order(results: Results, scene: str, order: list[str]) -> list[str]:
     return [variant for variant in order if variant in results.figures[scene]]
 
 
-def _number(figure: float) -> str:
-    """Return *figure* with about three digits that count."""
+def number(figure: float) -> str:
+    """Return *figure* with about three significant digits."""
     size = abs(figure)
     if size >= 100 or figure == int(figure):
         return f"{figure:,.0f}"

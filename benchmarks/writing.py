@@ -1,12 +1,15 @@
-"""One variant of writing, measured in a process of its own: what a record costs its caller, the processor and memory.
+"""One variant of writing, measured in a process of its own: the time of the caller, of the processor, and memory.
 
-Saturated, as many records are written as fit into a span of time, once without a look at the clock, for the throughput
-to the last byte, and once with one around each call. In bursts, which are about the caller, each call is timed.
+*Saturated*, it writes as many records as fit into a span of time: once without a look at the clock, for the throughput
+to the last byte, and once with one around each call. *In bursts*, each call is timed, and the writer rests in between.
+*At once*, the caller hands over as many records as a queue takes. That is the caller's time without waiting for a
+writer, and one look at the clock serves for all of them.
 """
 
 from __future__ import annotations
 
 import shutil
+import statistics
 import tempfile
 import threading
 import time
@@ -14,52 +17,68 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import workloads
 from benchmarks.memory import Peak
 from benchmarks.sinks import Sink
 from benchmarks.variants import VARIANTS, Variant
-from benchmarks.workloads import records
 
-SATURATED, BURSTS = "saturated", "bursts"
+SATURATED, BURSTS, AT_ONCE = "saturated", "bursts", "at once"
 
 # A burst is what an agent's turn or a chatty tool logs at once; then it waits for a model, here for 3 ms.
 BURST = 32
 BIG_BURST = 4
 REST = 0.003
 
-# Records of 1 MB in one go: more of them would measure how the system writes back what it cached.
+# A recorder's queue takes 1,280 records.
+HANDED_OVER = 1_000
+_FEWEST = 4
+
+# Records of 1 MB in one run: with more, the figure would be how the system writes back its cache.
 _MOST_BIG = 96
 
 _WARM_UP = 8
 
+Results = dict[str, dict[str, float]]
+
 
 class _Ran(NamedTuple):
-    """What one run took, in records, seconds and bytes; *calls* are the nanoseconds of each call, if it was timed."""
+    """What one run took.
+
+    Attributes:
+        records: how many were written.
+        seconds: to the last byte.
+        calling: seconds until the last call returned, in the mean of the threads.
+        processor: seconds of all threads.
+        memory: bytes.
+        calls: nanoseconds of each call, if it was timed.
+    """
 
     records: int
     seconds: float
+    calling: float
     processor: float
     memory: int
     calls: list[int]
 
 
-def measure(
-    variant: str, workload: str, pacing: str, threads: Sequence[int], seconds: float, folder: str
-) -> dict[str, dict[str, float]]:
+def measure(variant: str, workload: str, pacing: str, threads: Sequence[int], seconds: float, folder: str) -> Results:
     """Measure one variant, and return the measures by scene.
 
     Args:
         variant: its name.
         workload: what it writes.
-        pacing: saturated or in bursts.
+        pacing: saturated, in bursts, or at once.
         threads: how many threads write; one measurement after the other.
         seconds: how long they do, each time.
-        folder: where to write; emptied after each run.
+        folder: where the records are stored, and where to write; emptied after each run.
     """
     chosen = next(known for known in VARIANTS if known.name == variant)
-    prepared = [chosen.prepare(record) for record in records(workload)]
+    prepared = workloads.load(Path(folder), workload, chosen.form)
     size = BIG_BURST if workload == "big" else BURST
-    bursts = [[prepared[(start + k) % len(prepared)] for k in range(size)] for start in range(0, len(prepared), size)]
+    bursts = _cut(prepared, size)
     _run(chosen, bursts, 1, folder, seconds=10.0, most=max(1, _WARM_UP // size), timed=True)
+    if pacing == AT_ONCE:
+        return {scene(workload, pacing, 1): _at_once(chosen, prepared, folder, seconds)}
     results = {}
     for count in threads:
         if count > chosen.most_threads:
@@ -78,12 +97,46 @@ def measure(
             "cpu": ran.processor / ran.records * 1e6,
             "memory": ran.memory / 1e6,
         }
+        if untimed:
+            results[scene(workload, pacing, count)]["caller"] = untimed.calling / untimed.records * count * 1e6
     return results
 
 
 def scene(workload: str, pacing: str, threads: int) -> str:
     """Return the name of a scene: what is written, how, and by how many."""
     return f"writing/{workload}/{pacing}/{threads}"
+
+
+def _cut(records: Sequence[Any], size: int) -> list[list[Any]]:
+    """Return the records in bursts of one size; the last is filled up from the beginning."""
+    count = len(records)
+    return [[records[(start + number) % count] for number in range(size)] for start in range(0, count, size)]
+
+
+def _at_once(variant: Variant, records: Sequence[Any], folder: str, seconds: float) -> dict[str, float]:
+    """Hand over many records, wait until all are written, and again; return the caller's microseconds a record."""
+    here = Path(tempfile.mkdtemp(dir=folder))
+    sink = variant.open(here, 1)
+    log, clock, own_clock = sink.log, time.perf_counter, time.thread_time
+    batches = _cut(records, HANDED_OVER)
+    took, own = list[float](), list[float]()
+    end = clock() + seconds
+    while len(took) < _FEWEST or clock() < end:
+        batch = batches[len(took) % len(batches)]
+        own_begin, begin = own_clock(), clock()
+        for record in batch:
+            log(record)
+        took.append(clock() - begin)
+        own.append(own_clock() - own_begin)
+        sink.drain()
+    sink.close()
+    _check(sink, len(took) * HANDED_OVER, variant.name)
+    shutil.rmtree(here)
+    # The first finds memory and code cold.
+    return {
+        "caller": statistics.median(took[1:]) / HANDED_OVER * 1e6,
+        "own": statistics.median(own[1:]) / HANDED_OVER * 1e6,
+    }
 
 
 def _run(
@@ -103,13 +156,16 @@ def _run(
     produce = _produce_timed if timed else _produce
     calls: list[list[int]] = [[] for _ in range(threads)]
     counts = [0] * threads
+    spans = [0.0] * threads
     gate = threading.Event()
     end = 0.0
 
     def work(number: int) -> None:
         gate.wait()
         turned = bursts[number * 7 % len(bursts) :] + bursts[: number * 7 % len(bursts)]
+        begin = time.perf_counter()
         counts[number] = produce(sink.log, turned, end, rest, most, calls[number])
+        spans[number] = time.perf_counter() - begin
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads if threads > 1 else 0)]
     for worker in workers:
@@ -127,7 +183,8 @@ def _run(
     growth = memory.growth
     _check(sink, sum(counts), variant.name)
     shutil.rmtree(here)
-    return _Ran(sum(counts), took, used, growth, [nanoseconds for some in calls for nanoseconds in some])
+    every_call = [nanoseconds for some in calls for nanoseconds in some]
+    return _Ran(sum(counts), took, statistics.mean(spans), used, growth, every_call)
 
 
 def _produce(
@@ -150,7 +207,7 @@ def _produce(
 def _produce_timed(
     log: Callable[[Any], object], bursts: list[list[Any]], end: float, rest: float, most: int | None, calls: list[int]
 ) -> int:
-    """Do as `_produce` does, and note what each call took."""
+    """Do as `_produce` does, and note how long each call took."""
     clock, note = time.perf_counter_ns, calls.append
     count = done = 0
     while True:
@@ -174,12 +231,10 @@ def _percentile(calls: list[int], share: float) -> float:
 
 
 def _check(sink: Sink, count: int, variant: str) -> None:
-    """Raise unless the file holds every record: what was lost was not fast."""
+    """Raise unless the file holds every record: a variant that loses some is not fast."""
     if sink.file is None:
         return
-    lines = 0
     with open(sink.file, "rb") as file:
-        while chunk := file.read(1 << 20):
-            lines += chunk.count(b"\n")
+        lines = sum(line.endswith(b"\n") and sink.marker in line for line in file)
     if lines != count + sink.headers:
         raise RuntimeError(f"{variant} was given {count} records and wrote {lines - sink.headers}")

@@ -1,4 +1,4 @@
-"""The benchmarks still run: every variant that can, in a size that says nothing about speed."""
+"""The benchmarks still run: every variant that can, in a size whose figures mean nothing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,33 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# A table starts some dozens of processes, one after the other, and beside four other runs of the suite.
+# A table starts some dozens of processes, one after the other, while four other runs of the suite are busy.
 _DEADLINE = 500
 pytestmark = [pytest.mark.once, pytest.mark.benchmarks, pytest.mark.timeout(_DEADLINE + 20)]
 
-# Which names a table has, asked of the benchmarks themselves, which are no part of the package.
+# The names of each table. The benchmarks are not part of the package, so another process imports them.
 NAMES = {
     "writing": "from benchmarks.variants import VARIANTS as known; names = [one.name for one in known]",
     "reading": "from benchmarks.reading import READERS as known; names = [one.name for one in known]",
-    "starting": "from benchmarks.starting import IMPORTS, FIRST_RECORDS, FIND, WALK; "
-    "names = [*IMPORTS, *FIRST_RECORDS, FIND, WALK]",
+    "starting": "from benchmarks.starting import IMPORTS, FIRST_RECORDS, FIND, WALK, OPEN; "
+    "names = [*IMPORTS, *FIRST_RECORDS, FIND, WALK, OPEN]",
 }
+WORKLOADS = "from benchmarks.workloads import NAMES as names"
+SDK_LINES = """
+import json, sys
+from pathlib import Path
+from benchmarks import workloads
+folder = Path(sys.argv[1])
+for name in (workloads.SDK, workloads.SDK_LARGE):
+    workloads.store(folder, name)
+    records = workloads.load(folder, name, workloads.OBJECTS)
+    dicts = [record if isinstance(record, dict) else record.to_dict() for record in records]
+    assert dicts == workloads.load(folder, name, workloads.DICTS)
+    assert len(workloads.load(folder, name, workloads.LOADED)) == len(dicts)
+    keys = {record["type"]: sorted(record) for record in dicts}
+    size = sum(len(json.dumps(record, separators=(",", ":"))) for record in dicts) / len(dicts)
+    print(json.dumps({"size": size, "keys": keys}))
+"""
 
 
 def run(*arguments: str | Path) -> str:
@@ -33,9 +49,9 @@ def run(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def known_names(table: str) -> set[str]:
-    """Return the names of all variants of *table*."""
-    return set(run("-c", f"{NAMES[table]}; print(*names, sep='\\n')").splitlines())
+def known_names(code: str) -> set[str]:
+    """Return the names that *code* imports from the benchmarks."""
+    return set(run("-c", f"{code}; print(*names, sep='\\n')").splitlines())
 
 
 @pytest.fixture(scope="module", params=list(NAMES))
@@ -54,20 +70,58 @@ def measured(table: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
 
 
 def test_every_variant_is_measured_or_named_as_absent(table, measured):
-    """Whose packages are installed has run, in each of its scenes without a failure; the others are named."""
+    """A variant whose packages are installed runs in each of its scenes; the others are named."""
     report, _ = measured
 
     ran = {variant for scene in report["results"].values() for variant in scene}
-    absent = {name.rpartition(" (")[0] for name in report["absent"]}
+    absent = {name.rpartition(" (")[0] for name in report["absent"]} - known_names(WORKLOADS)
 
-    assert ran | absent == known_names(table)
+    assert ran | absent == known_names(NAMES[table])
     assert not ran & absent
 
 
-def test_the_page_shows_what_was_measured(measured):
-    """The page names each variant that ran, and its two plots lie beside it."""
+def test_the_page_shows_every_figure(table, measured):
+    """The page names each variant that ran, and its plot is beside it."""
     report, page = measured
     text = page.read_text(encoding="utf-8")
 
     assert all(f"| {variant} " in text for scene in report["results"].values() for variant in scene)
-    assert sorted(path.name for path in page.with_suffix("").iterdir()) == ["latency.svg", "throughput.svg"]
+    assert "### " in text
+    assert [path.name for path in page.with_suffix("").iterdir()] == ["caller.svg"]
+
+
+def test_kept_figures_make_the_same_page(measured, tmp_path):
+    """A page that is made again from kept figures is the same, byte by byte."""
+    report, page = measured
+    figures, again = tmp_path / "figures.json", tmp_path / "page.md"
+    figures.write_text(json.dumps(report), encoding="utf-8")
+
+    run("-m", "benchmarks", "--again", figures, "--page", again)
+
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_one_scene_can_be_measured_alone(tmp_path):
+    """With --only, a run holds the scenes whose name has the text, and no other."""
+    figures = tmp_path / "figures.json"
+
+    run("-m", "benchmarks", "reading", "--small", "--only", "Codex session", "--folder", tmp_path, "--keep", figures)
+
+    assert list(json.loads(figures.read_text(encoding="utf-8"))["results"]) == ["reading/Codex session/1"]
+
+
+def test_the_sdk_mix_has_the_keys_of_the_sdk(tmp_path):
+    """The workload that the page begins with has the SDK's keys, and lines of about 240 bytes, or of 2 kB."""
+    pytest.importorskip("openai")
+
+    small, large = map(json.loads, run("-c", SDK_LINES, tmp_path).splitlines())
+
+    assert small["keys"] == {
+        "message": ["content", "id", "role", "status", "type"],
+        "function_call": ["arguments", "call_id", "id", "name", "status", "type"],
+        "function_call_output": ["call_id", "output", "type"],
+        "reasoning": ["encrypted_content", "id", "summary", "type"],
+    }
+    assert large["keys"] == small["keys"]
+    assert 230 < small["size"] < 250
+    assert 1_900 < large["size"] < 2_100
