@@ -34,8 +34,8 @@ _HOW = """\
 - Figures of two variants are comparable only if they were measured together, on one machine, in one run. Read the
   ratios, and measure on your own machine what matters to you.
 - Every measurement runs in a fresh process. In each round all variants of a scene run one after the other, in an order
-  that is shuffled anew. A ratio is taken within a round. The tables show the median of {rounds} rounds or more, or of
-  three for many threads and for 1,000 MB, with the least and the greatest in brackets.
+  that is shuffled each time. A ratio is taken within a round. The tables show the median of {rounds} rounds or more, or
+  of three for many threads and for 1,000 MB, with the least and the greatest in brackets.
 - *SDK mix*: reasoning with encrypted content, two function calls with their outputs, and a message with `status`,
   `annotations` and `logprobs`; 240 bytes a line. *SDK mix of 2 kB*: the same with log-normal sizes. *small*: messages
   with a text of 120 to 280 bytes. *mix*: messages, calls, outputs and reasoning without the keys that only an SDK

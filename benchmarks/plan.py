@@ -19,7 +19,7 @@ _GROWING = (reading.LOAD, reading.ITERATE)
 
 @dataclass(frozen=True)
 class Scene:
-    """What is written: a workload, how, by how many threads in turn, and by which variants (`None`: all)."""
+    """A workload, how it is written, by how many threads in turn, and by which variants (`None`: all)."""
 
     workload: str
     pacing: str
@@ -28,7 +28,7 @@ class Scene:
 
     @property
     def name(self) -> str:
-        """What the progress calls it."""
+        """Its name in the progress."""
         return f"writing, {self.workload}, {self.pacing}, threads {', '.join(map(str, self.threads))}"
 
 
@@ -37,7 +37,7 @@ class Size:
     """How much is measured.
 
     Attributes:
-        scenes: what is written, and how.
+        scenes: the workloads to write, and how.
         rounds: how often.
         fewer_rounds: how often, where it takes long: many threads, and large files.
         starts: how often, where it takes a moment.

@@ -142,7 +142,7 @@ READERS = (
 
 
 def scene(workload: str, megabytes: int) -> str:
-    """Return the name of a scene: what is read, and how much of it."""
+    """Return the name of a scene: a workload, and how much of it is read."""
     return f"reading/{workload}/{megabytes}"
 
 

@@ -159,7 +159,7 @@ def nothing_written(folder: Path, threads: int) -> Sink:
 
 
 def _one_at_a_time(log: Callable[[Any], None], threads: int) -> Callable[[Any], None]:
-    """Return *log* behind a lock, which several threads need."""
+    """Return *log* within a lock, which several threads need."""
     if threads == 1:
         return log
     lock = threading.Lock()

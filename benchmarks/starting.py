@@ -1,4 +1,4 @@
-"""What a program pays before its first record: the import, the first record on disk, opening by name, listing."""
+"""The time before a program's first record: the import, the first record on disk, opening by name, listing."""
 
 from __future__ import annotations
 

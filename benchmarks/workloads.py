@@ -40,7 +40,7 @@ _ORDER = ("type", "id", "role", "name", "arguments", "call_id", "summary", "cont
 
 
 class SdkLike:
-    """What an SDK returns: an object that builds its dict anew at each `to_dict()`."""
+    """An object as an SDK returns it, which builds a new dict at each `to_dict()`."""
 
     __slots__ = ("_wire",)
 

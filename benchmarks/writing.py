@@ -42,7 +42,7 @@ Results = dict[str, dict[str, float]]
 
 
 class _Ran(NamedTuple):
-    """What one run took.
+    """The cost of one run.
 
     Attributes:
         records: how many were written.
@@ -103,7 +103,7 @@ def measure(variant: str, workload: str, pacing: str, threads: Sequence[int], se
 
 
 def scene(workload: str, pacing: str, threads: int) -> str:
-    """Return the name of a scene: what is written, how, and by how many."""
+    """Return the name of a scene: a workload, how it is written, and by how many threads."""
     return f"writing/{workload}/{pacing}/{threads}"
 
 
