@@ -1,4 +1,4 @@
-"""convert(): a session in the other format, in a file of its own."""
+"""convert(): writes a session again in the other format, to a file of its own."""
 
 from __future__ import annotations
 
@@ -25,82 +25,61 @@ from ._writing.lines import MAX_LINE, longest
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
 
-# Which event shows which text, or none.
+# The type of an event that shows a text, and that text; or no such event.
 _Event: TypeAlias = tuple[object, object] | None
 
-# What a meta says of its own file, and not of the session.
+# Keys of a meta that describe its file, and not the session.
 _OF_THE_FILE = frozenset({"history_mode", "history_base", "forked_from_ordinal_exclusive"})
-# How many bytes of lines are written at once, or one line that has more.
+# Lines are written in batches of this many bytes; a longer line is a batch of its own.
 _BATCH = 4 * 1024 * 1024
 
 
 def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Path:
-    """Write the session at *path* again in the other format, and return the new file; the old one stays as it is.
+    """Write the session at *path* again in the other format, and return the new file; the old one is not changed.
 
-    Items, states, log entries and all other lines that can be read are in the new file, in the same order. What is not:
+    Items, states, log entries and all other readable lines are in the new file, in the same order. These are left out:
     lines that cannot be read, the times of wrapped lines, the events that showed a message (the envelope format gets
-    them anew), and the metas of the sessions whose history a fork has. Where Codex had a fork refer to another file,
-    its history is copied; `SavedSession.inherited` stays what it was. What is recorded meanwhile may be in the new file
-    or not.
+    new ones), and the metas of the sessions that a fork has its history from. If Codex let a fork refer to another
+    file, the history is copied from there; `SavedSession.inherited` remains the same. Records that are written to the
+    old file during the call may be missing in the new one.
 
-    The new session keeps its id, so that `session` finds it by its name, unless *home* holds that id already; then it
-    has a new one, and its meta says ``converted_from``.
+    The new session keeps its id, so `session` finds it by its name. Only if *home* has a session with that id already,
+    it gets a new id, and its meta the key ``converted_from``.
 
     Args:
         path: a rollout.
         format: "flat" or "envelope".
-        home: where the new one goes, as for `RolloutRecorder.create`.
+        home: the folder for the new file, as for `RolloutRecorder.create`.
 
     Raises:
-        ValueError: it has that format already, or there is no such format.
-        SessionNotFoundError, InvalidRolloutError, MissingExtraError: as for `load_session`; or the history is not there
-            that the session refers to.
-        InvalidItemError: the new format has no place for something in it: an item nested 127 deep or of nearly 64 MiB,
-            a ``cwd`` that is no string.
-        SessionExistsError: another call makes the same file just now.
-        OSError: the old file cannot be read, or the new one written; nothing of it is left behind then.
+        ValueError: the session has that format already, or there is no such format.
+        SessionNotFoundError, InvalidRolloutError, MissingExtraError: as for `load_session`; or the session refers to a
+            history that cannot be found.
+        InvalidItemError: the new format cannot hold something: an item nested 127 deep or of nearly 64 MiB, or a
+            ``cwd`` that is not a string.
+        SessionExistsError: another call creates the same file at the same time.
+        OSError: the old file cannot be read, or the new one cannot be written; then nothing of it is left.
     """
     head = load_head(path)
     clock = _Clock(head.session)
     encoder = LineEncoder(format=format, clock=clock)
     if format == head.format:
-        raise ValueError(f"{os.fspath(path)} is of the format {format!r} already")
+        raise ValueError(f"{os.fspath(path)} has the format {format!r} already")
     where = resolve_home(home).absolute()
     session = encoder.completed(_counted_once(_moved(head.session, where), path))
     started = _began(head.session, path)
-    final = rollout_path(where, started, session.id)
-    hidden = final.with_name(f".{final.name}.{os.urandom(4).hex()}")
-    journal = Journal(hidden, header=encoder.meta(session), fsync="flush")
-    journal.create()
+    journal = Journal(rollout_path(where, started, session.id), header=encoder.meta(session), fsync="flush")
     try:
-        for lines in _batches(_lines(path, encoder, clock)):
-            journal.append(lines)
-        journal.sync()
-        journal.close()
-        _name(hidden, final)
+        journal.create(_batches(_lines(path, encoder, clock)))
     except FileExistsError:
-        raise SessionExistsError(session.id, final) from None
+        raise SessionExistsError(session.id, journal.path) from None
     finally:
         journal.close()
-        with suppress(OSError):  # litter at worst
-            os.unlink(hidden)
-    return final
-
-
-def _name(hidden: Path, final: Path) -> None:
-    """Give the file its name, unless something has that already."""
-    try:
-        os.link(hidden, final)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if final.exists():
-            raise FileExistsError(final) from None
-        os.rename(hidden, final)
+    return journal.path
 
 
 class _Clock:
-    """Tells the time for wrapped lines: the last that the session itself has told."""
+    """Gives the time for wrapped lines: the last one that the session itself contains."""
 
     def __init__(self, session: SessionMeta) -> None:
         self._now = time.time()
@@ -110,11 +89,11 @@ class _Clock:
         return self._now
 
     def hear(self, timestamp: str) -> None:
-        """Go to *timestamp*, if that is one."""
-        with suppress(ValueError, OverflowError, OSError):  # then the time stays what it was
+        """Set the time to *timestamp*, if that is a valid one."""
+        with suppress(ValueError, OverflowError, OSError):  # then the time remains the same
             told = dt.datetime.fromisoformat(timestamp)
             seconds = (told if told.tzinfo else told.replace(tzinfo=dt.UTC)).timestamp()
-            utc_timestamp(seconds)  # raises where it is no time in UTC, such as the first hours of the year 1 in Asia
+            utc_timestamp(seconds)  # raises if it is not a time in UTC: the first hours of the year 1 in Asia
             self._now = seconds
 
 
@@ -131,31 +110,31 @@ def _moved(session: SessionMeta, home: Path) -> SessionMeta:
 
 
 def _counted_once(session: SessionMeta, path: StrPath) -> SessionMeta:
-    """Return the meta that says how much of a fork, the session at *path*, was said before it: the lines do no more."""
+    """Return the meta with the length of the inherited history: the new lines no longer show it."""
     inherited = 0 if session.parent_id is None else load_session(path).inherited
     return attrs.evolve(session, extra={**session.extra, INHERITED: inherited}) if inherited else session
 
 
 def _began(session: SessionMeta, path: StrPath) -> dt.datetime:
-    """Return when the session began: by its meta, else by the name of its file, else now."""
+    """Return when the session began: from its meta, else from the name of its file, else now."""
     with suppress(ValueError, OverflowError):
-        if session.started.year >= 1000:  # the name of a file, and of its folder, has four digits there
+        if session.started.year >= 1000:  # names of files and folders have four digits for it
             return session.started
     named = parse_file_name(path)
     return named.started if named is not None else dt.datetime.now(dt.UTC)
 
 
 def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes]:
-    """Yield the lines of the new file, behind the first."""
-    following: _Event = None  # the event that goes without saying behind the last item
-    before: _Event = None  # the last event since then, which stands where older Codex puts that of an answer
+    """Yield the lines of the new file after the meta."""
+    following: _Event = None  # the event that the envelope format adds after the last item
+    before: _Event = None  # the last event since then: older Codex writes that of an answer before its item
     for entry in iter_history(path):
         if is_item(entry):
             event = event_of(wire(entry))
             shown = None if event is None else (event["type"], event["message"])
             (line,), _ = encoder.items([entry])
             if shown is not None and shown == before:
-                line = line[: line.index(b"\n") + 1]  # it is shown already
+                line = line[: line.index(b"\n") + 1]  # the file has that event already
                 shown = None
             following, before = shown, None
             yield _readable(line, entry)
@@ -176,19 +155,20 @@ def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes
 
 
 def _readable(line: bytes, entry: Entry) -> bytes:
-    """Return *line*, which stands for *entry*, if it can be read again: what is wrapped is longer than it was."""
+    """Return *line*, the one of *entry*, if it can be read: a wrapped line is longer than it was."""
     if len(line) > MAX_LINE and (size := longest(line)) > MAX_LINE:
         raise InvalidItemError(entry.type, f"is longer than a line may be: {size:,} bytes")
     return line
 
 
 def _shows(entry: OtherEntry) -> _Event:
-    """Return which event shows which text on the line *entry*."""
+    """Return type and text of the event on the line of *entry*, if it shows a text."""
     payload = entry.raw.get("payload") if entry.type == "event_msg" else None
     return (payload.get("type"), payload.get("message")) if isinstance(payload, dict) and "message" in payload else None
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Yield *lines* in batches, so that memory holds one of them at most."""
     batch, size = list[bytes](), 0
     for line in lines:
         batch.append(line)

@@ -1,4 +1,4 @@
-"""convert(): a session in the other format, with nothing lost."""
+"""convert() writes a session in the other format and loses nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def recorded(home, *recorded_entries, **options):
 
 
 def content(path):
-    """Return what a session holds, but for its meta."""
+    """Return items, state and logs of a session, without its meta."""
     saved = load_session(path)
     assert not saved.skipped
     return saved.items, saved.state, saved.logs
@@ -53,7 +53,7 @@ def content(path):
 
 @given(st.lists(entries, max_size=6))
 def test_flat_to_envelope_to_flat_gives_the_same_items_state_and_logs(values):
-    """back(there(session)) == session, and there it is the same too; the flat lines are the same but for a null."""
+    """Both new sessions equal the old one, and the flat lines are the same bytes, except for one null."""
     with tempfile.TemporaryDirectory() as folder:
         first = recorded(os.path.join(folder, "a"), *values)
 
@@ -72,12 +72,12 @@ TIME = "2025-07-23T15:03:26.000Z"
 
 
 def line(value: object) -> bytes:
-    """Return the line of *value*, as some other program may write it."""
+    """Return the line of *value*, as another program may write it."""
     return json.dumps(value).encode() + b"\n"
 
 
 def wrapped(kind: str, payload: object, **keys: object) -> bytes:
-    """Return a line of the envelope format, which may also stand in a flat file."""
+    """Return a line of the envelope format, which a flat file may hold, too."""
     return line({"timestamp": TIME, "type": kind, "payload": payload, **keys})
 
 
@@ -109,7 +109,7 @@ ODD_METAS = [
 
 
 def written(path: Path, format: str, meta: SessionMeta, values: list[object], torn: bytes) -> None:
-    """Write a session of *values*, entries and lines as they are, to *path*, and what a kill left at its end."""
+    """Write a session of *values* (entries, or lines as they are) to *path*, and *torn* at its end."""
     encoder = LineEncoder(format=format)
     lines = [encoder.meta(meta)]
     for value in values:
@@ -125,12 +125,12 @@ def written(path: Path, format: str, meta: SessionMeta, values: list[object], to
 
 
 def without_null_id(item: ResponseItem) -> dict[str, object]:
-    """Return *item* as it is written, but for the null that the flat format alone has where reasoning has no id."""
+    """Return *item* as it is written, without the null that only the flat format has for the id of reasoning."""
     return {key: value for key, value in wire(item).items() if (item.type, key, value) != ("reasoning", "id", None)}
 
 
 def all_of(path: Path) -> dict[str, object]:
-    """Return what a session holds and what a model sees of it, but for the events by which the envelope shows text."""
+    """Return all that a session holds, and its input for a model, without the events that show text."""
     saved = load_session(path)
     others = [{key: value for key, value in entry.raw.items() if key != "ordinal"} for entry in saved.others]
     return {
@@ -150,7 +150,7 @@ def all_of(path: Path) -> dict[str, object]:
     st.sampled_from([b"", b'{"type":"mess', b"\xe6"]),
 )
 def test_any_session_is_the_same_there_and_back(format, meta, values, torn):
-    """Whatever stands on its lines; the old file is untouched, and both new ones have no line that is skipped."""
+    """This holds for any lines. The old file is not touched, and the new ones have no line that is skipped."""
     with tempfile.TemporaryDirectory() as folder:
         old = Path(folder, "old.jsonl")
         written(old, format, meta, values, torn)
@@ -168,12 +168,12 @@ def test_any_session_is_the_same_there_and_back(format, meta, values, torn):
         assert [[session.path for session in sessions] for sessions in found] == [[there], [back]]
 
 
-# --- what a real one shows --------------------------------------------------------------------------------------------
+# --- real sessions --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_real_file_keeps_its_items_in_the_other_format_and_back(path, tmp_path):
-    """Lines that real Codex wrote keep their keys, too, whatever stands around them."""
+    """Lines that real Codex wrote keep all their keys."""
     before = load_session(path)
     other = "envelope" if before.format == "flat" else "flat"
 
@@ -189,7 +189,7 @@ def test_a_real_file_keeps_its_items_in_the_other_format_and_back(path, tmp_path
 
 
 def test_the_old_file_stays_as_it_is(tmp_path):
-    """Byte for byte, and where it was."""
+    """It has the same bytes at the same path."""
     old = recorded(tmp_path, Message.user("hi"))
     before = old.read_bytes()
 
@@ -199,7 +199,7 @@ def test_the_old_file_stays_as_it_is(tmp_path):
 
 
 def test_in_another_home_the_session_keeps_its_id(tmp_path):
-    """So that it is found there by its id, and by its name."""
+    """So it is found there by its id and by its name."""
     with rolloutlog.session("trip", home=tmp_path / "mine") as session:
         session.record(Message.user("hi"))
 
@@ -222,8 +222,8 @@ def test_in_the_same_home_it_has_a_new_id_and_says_from_which(tmp_path):
     assert now.timestamp == was.timestamp
 
 
-def test_wrapped_lines_are_stamped_with_the_last_time_that_the_session_told(tmp_path):
-    """Not with now, when nothing of it was said."""
+def test_wrapped_lines_have_the_last_time_that_the_session_contains(tmp_path):
+    """They do not get the time of the call, when nothing was recorded."""
     entry = LogEntry("2031-01-01T00:00:00.000Z", "INFO", "l", "m")
     old = recorded(tmp_path, Message.user("a"), entry, Message.user("b"))
     began = load_session(old).session.timestamp
@@ -235,7 +235,7 @@ def test_wrapped_lines_are_stamped_with_the_last_time_that_the_session_told(tmp_
 
 
 def test_events_and_compactions_are_kept_in_both_formats(tmp_path):
-    """They are no items, and say what the model sees."""
+    """They are not items, and they decide what the model sees."""
     golden = DATA / "golden" / "envelope.jsonl"
 
     flat = load_session(convert(golden, format="flat", home=tmp_path / "flat"))
@@ -246,7 +246,7 @@ def test_events_and_compactions_are_kept_in_both_formats(tmp_path):
 
 
 def test_the_new_file_is_private(tmp_path):
-    """Like every session."""
+    """It has the mode of every session, and no hidden file is left beside it."""
     new = convert(recorded(tmp_path, Message.user("hi")), format="envelope", home=tmp_path)
 
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
@@ -254,16 +254,16 @@ def test_the_new_file_is_private(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["flat", "envelope"])
-def test_what_has_the_format_already_is_refused(tmp_path, format):
-    """It would be a copy, for which there are other programs."""
+def test_a_session_in_that_format_is_refused(tmp_path, format):
+    """The result would only be a copy."""
     path = recorded(tmp_path, format=format)
 
     with pytest.raises(ValueError, match="already"):
         convert(path, format=format, home=tmp_path)
 
 
-def test_what_is_no_session_is_refused(tmp_path):
-    """And nothing is made of it."""
+def test_a_file_that_is_not_a_session_is_refused(tmp_path):
+    """No file is created for it."""
     path = tmp_path / "x.jsonl"
     path.write_text("{}\n")
 
@@ -275,8 +275,8 @@ def test_what_is_no_session_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nothing_is_left_behind_when_an_item_has_no_place_in_the_envelope(tmp_path):
-    """An item of 127 levels is read by the flat readers, and by nobody in an envelope."""
+def test_nothing_is_left_when_the_envelope_cannot_hold_an_item(tmp_path):
+    """An item of 127 levels can be read from a flat file, but not from an envelope."""
     old = recorded(tmp_path / "old")
     deep = {"type": "web_search_call", "results": json.loads("[" * 126 + "]" * 126)}
     old.write_text(old.read_text() + json.dumps(deep) + "\n")
@@ -287,8 +287,8 @@ def test_nothing_is_left_behind_when_an_item_has_no_place_in_the_envelope(tmp_pa
     assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
 
 
-def test_an_id_that_is_none_is_replaced(tmp_path):
-    """Some programs write what they like; a file name needs a UUID."""
+def test_an_id_that_is_not_a_uuid_is_replaced(tmp_path):
+    """Some programs write ids that are not UUIDs, which a file name needs."""
     path = tmp_path / "x.jsonl"
     path.write_text('{"id":"mine","timestamp":"yesterday","instructions":null}\n')
 
@@ -305,8 +305,8 @@ def shown(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("first", ["event", "item"])
-def test_what_was_shown_is_shown_once(tmp_path, first):
-    """Older Codex wrote the event of an answer before its line, and that of a question behind it."""
+def test_a_text_that_was_shown_is_shown_once(tmp_path, first):
+    """Older Codex wrote the event of an answer before its line, and that of a question after it."""
     old = tmp_path / "old.jsonl"
     parts = []
     for text in ("yes", "yes", "no"):
@@ -321,7 +321,7 @@ def test_what_was_shown_is_shown_once(tmp_path, first):
 
 
 def test_a_line_that_would_be_too_long_to_be_read_is_refused(tmp_path):
-    """In an envelope it is longer than it was: an error instead of a session without it."""
+    """The envelope makes it longer than a reader takes: an error is better than a session without it."""
     old = tmp_path / "old.jsonl"
     most = Message.user("x" * (MAX_RECORDED - len(LineEncoder().items([Message.user("")])[0][0]) + 1))
     written(old, "flat", ODD_METAS[0], [most, Message.user("hi")], b"")
@@ -334,7 +334,7 @@ def test_a_line_that_would_be_too_long_to_be_read_is_refused(tmp_path):
 
 
 def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
-    """A file without it, and without the reference, would be taken for the whole session."""
+    """Without the history and the reference, the new file would look like the whole session."""
     old = tmp_path / "home" / "sessions" / "old.jsonl"
     old.parent.mkdir(parents=True)
     base = {"thread_id": str(uuid.UUID(int=9)), "end_byte_offset": 100}
@@ -348,8 +348,8 @@ def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("copied", [True, False])
-def test_what_a_fork_inherited_is_counted_once_after_it_is_converted(tmp_path, copied):
-    """Whether its history was copied into its file or stands in another one."""
+def test_an_inherited_history_is_counted_once_after_it_is_converted(tmp_path, copied):
+    """This holds for a history in the file itself and for one in another file."""
     ids = [str(uuid.UUID(int=number)) for number in (1, 2)]
     home = tmp_path / "home"
     parent = rollout_path(home, 1753283006, ids[0])
@@ -384,8 +384,8 @@ except OSError as error:
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
-def test_a_full_disk_leaves_nothing_behind(tmp_path, part):
-    """Wherever it comes, the error is that of the system, and no file is there, half or hidden."""
+def test_a_full_disk_leaves_nothing(tmp_path, part):
+    """At any point the system's error is raised, and no file is left, partial or hidden."""
     old = recorded(tmp_path, *[Message.user("x" * 1000)] * 9000)
     limit = str(int(part * old.stat().st_size))
 
@@ -397,14 +397,14 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, part):
 
 KILLED = """
 import os, signal, sys, rolloutlog
-from rolloutlog import _convert
-_convert._name = lambda hidden, final: os.kill(os.getpid(), signal.SIGKILL)
+from rolloutlog._writing.os_calls import REAL_SYSTEM
+REAL_SYSTEM.link = lambda hidden, final: os.kill(os.getpid(), signal.SIGKILL)
 rolloutlog.convert(sys.argv[1], format="envelope", home=sys.argv[2])
 """
 
 
-def test_a_kill_leaves_no_session_that_is_not_whole(tmp_path):
-    """A hidden file at worst, even where it comes just before the end; the next call makes the session."""
+def test_a_kill_leaves_no_partial_session(tmp_path):
+    """Just before the end, only a hidden file is left, and the next call creates the session."""
     old = recorded(tmp_path, Message.user("hi"))
     done = subprocess.run([sys.executable, "-c", KILLED, old, tmp_path / "new"], timeout=60)
 

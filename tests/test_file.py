@@ -91,6 +91,30 @@ def test_the_file_has_its_name_when_its_header_is_in_it(path, mode, system):
     assert seen == [(False, [HEADER])]
 
 
+def test_a_new_file_holds_further_lines_when_it_gets_its_name(path, mode, system):
+    """The batches of a create are read one by one, and are in the file before it has a name."""
+    seen = []
+    system.before("link", lambda: seen.append([one.read_bytes() for one in path.parent.iterdir()]))
+    journal = Journal(path, header=HEADER, system=system, **mode)
+    journal.create(iter([[A, B], [], [C]]))
+    journal.append([A])
+
+    assert seen == [[HEADER + A + B + C]]
+    assert path.read_bytes() == HEADER + A + B + C + A
+
+
+def test_a_new_file_whose_further_lines_fail_is_not_left(path, mode):
+    """An error of the iterable is raised, and no file is left by any name."""
+
+    def batches() -> Iterator[list[bytes]]:
+        yield [A]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Journal(path, header=HEADER, **mode).create(batches())
+    assert list(path.parent.iterdir()) == []
+
+
 @pytest.mark.parametrize("fsync", ["flush", "always"])
 def test_a_new_file_survives_a_power_cut(path, system, fsync):
     """The header is synced before the file has its name, and then the folders in which it is named."""
