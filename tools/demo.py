@@ -1,6 +1,6 @@
-"""Run an agent, kill it half-way with SIGKILL, run the same command again, and see that it goes on where it was.
+"""Run an agent, kill it half-way with SIGKILL, run the same command again, and check that it resumes.
 
-What the agent must do for this: print a line ``step N ...`` for each step, take no arguments, keep its session under
+The agent must print a line ``step N ...`` for each step, take no arguments, keep its session under
 ``ROLLOUTLOG_HOME``, and exit with 0 when it is done.
 """
 
@@ -21,7 +21,7 @@ KILLED_AT = 3
 
 
 def main() -> int:
-    """Tell the story; return 0 when it came out as it should, else 1, and say why."""
+    """Run the demo; return 0 if the agent resumed, else print the reason and return 1."""
     with tempfile.TemporaryDirectory(prefix="rolloutlog-demo-") as home:
         first = run(home, kill_at=KILLED_AT)
         if first.exit_code != -signal.SIGKILL:
@@ -29,14 +29,14 @@ def main() -> int:
         rollout = next(Path(home).rglob("*.jsonl"), None)
         if rollout is None:
             return complain("it left no rollout behind")
-        say(f"kill -9 at step {KILLED_AT}. What is on disk: {rollout.relative_to(home)}, {count_lines(rollout)} lines.")
+        say(f"kill -9 at step {KILLED_AT}. On disk: {rollout.relative_to(home)}, {count_lines(rollout)} lines.")
 
         second = run(home)
         if second.exit_code != 0:
             return complain(f"the second run ended with {second.exit_code}")
         if not second.steps or second.steps[0] not in (KILLED_AT, KILLED_AT + 1):
-            return complain(f"the second run went through the steps {second.steps}, not on from step {KILLED_AT}")
-        say(f"The same command went on at step {second.steps[0]} and finished: {count_lines(rollout)} lines, one file.")
+            return complain(f"the second run went through the steps {second.steps}, but should resume at step {KILLED_AT}")
+        say(f"The same command resumed at step {second.steps[0]} and finished: {count_lines(rollout)} lines, one file.")
     return 0
 
 
@@ -52,7 +52,7 @@ def run(home: str, *, kill_at: int | None = None) -> Run:
     """Run the agent with its sessions under *home*, showing what it prints, and kill it at step *kill_at*."""
     say(f"$ python {AGENT}")
     outcome = Run()
-    # -u: what the agent prints is to be seen when it is printed, though it goes through a pipe
+    # -u, so that each line is shown when the agent prints it, even through a pipe.
     command = [sys.executable, "-u", str(AGENT)]
     environment = {**os.environ, "ROLLOUTLOG_HOME": home}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as agent:
@@ -80,12 +80,12 @@ def count_lines(path: Path) -> int:
 
 
 def say(text: str) -> None:
-    """Print *text* in bold when a person looks on."""
+    """Print *text*, in bold on a terminal."""
     print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, flush=True)
 
 
 def complain(problem: str) -> int:
-    """Print on the error stream what went wrong, and return the exit code that says so."""
+    """Print *problem* on the error stream, and return the exit code 1."""
     print(f"The demo failed: {problem}.", file=sys.stderr)
     return 1
 

@@ -1,6 +1,6 @@
 """Print, or install, the oldest releases that rolloutlog's requirements admit, read from its installed metadata.
 
-pip always takes the newest release that fits. A lower bound that nobody ever installs is a guess.
+pip always takes the newest release that fits. Without a test, a lower bound is a guess.
 """
 
 from __future__ import annotations
