@@ -1,4 +1,4 @@
-"""How the file of a session comes to be open: made, taken up again, or shared within the process."""
+"""How the file of a session is opened: created, resumed, or shared within the process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,52 @@ from ._reading.saved import SavedSession
 from ._writing import registry
 from ._writing.commands import WriterOptions
 from ._writing.file import Journal
-from ._writing.os_calls import System, locked_folder
+from ._writing.os_calls import System, locked_byte
 from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError
 
-# How long the look for a session and its making may hold up others who do the same, in seconds.
-_HOME_TIMEOUT = 10.0
-# How long taking up a session waits for what this process recorded into it before, in seconds.
-_JOIN_TIMEOUT = 30.0
-# How long an interrupt of the opening waits for the writer to close what it has just begun, in seconds.
+# How long the creation of a session waits for another process that creates a session of the same id, in seconds.
+_CREATE_TIMEOUT = 30.0
+# How long resuming a session waits until the records that this process passed to it before are on disk, in seconds.
+_SHARE_TIMEOUT = 30.0
+# How many bytes of a file can be locked: its offsets have 63 bits.
+_OFFSETS = 2**63 - 1
+# How long an interrupted opening waits for the writer to close the file that it has just got, in seconds.
 _ABORT_TIMEOUT = 2.0
 
 
-def make(
+def open_named(
+    home: StrPath | None,
+    session_id: str,
+    instructions: str | None,
+    meta: Mapping[str, Any] | None,
+    *,
+    writing: WriterOptions,
+    encoding: dict[str, Any],
+    system: System,
+) -> tuple[Lease, LineEncoder, SavedSession]:
+    """Resume the session that has this id, or create it; arguments and errors are those of `create` and `resume`.
+
+    A session that exists is opened without the lock of its id, however many processes share it. A new one is looked for
+    twice, because another process may create it in between; the second look, under the lock, reads only folders that
+    have changed since the first.
+    """
+    where = resolve_home(home).absolute()
+    path = find_by_id(where, session_id)
+    if path is None:
+        try:
+            lease, encoder, _ = create(
+                where, session_id, instructions, meta, writing=writing, encoding=encoding, system=system
+            )
+        except SessionExistsError as error:  # another thread or process was faster
+            path = error.path
+        else:
+            with _released_on_error(lease):
+                return lease, encoder, load_session(lease.writer.journal.path)
+    return resume(path, writing=writing, encoding=encoding, system=system)
+
+
+def create(
     home: StrPath | None,
     session_id: str | uuid.UUID | None,
     instructions: str | None,
@@ -43,16 +76,16 @@ def make(
     encoding: dict[str, Any],
     system: System,
 ) -> tuple[Lease, LineEncoder, SessionMeta]:
-    """Make a new session; the arguments and errors are those of `RolloutRecorder.create`, the options checked."""
-    where = resolve_home(home).absolute()  # wherever the program goes, the file stays where it is
+    """Create a session; the arguments and errors are those of `RolloutRecorder.create`, the options checked."""
+    where = resolve_home(home).absolute()  # the file stays where it is when the program changes its folder
     now = time.time()
     name = parse_session_id(uuid.uuid4() if session_id is None else session_id)
     encoder = LineEncoder(**encoding)
     session = encoder.completed(SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {})))
     journal = _journal(rollout_path(where, now, name), writing, system, header=encoder.meta(session))
-    with _taking_turns(journal.path), _closing_if_it_fails(journal):
-        # A random id is nobody else's. With a given one, two processes that begin at once would make a session each.
-        with nullcontext() if session_id is None else locked_folder(where / "sessions", _HOME_TIMEOUT):
+    with _one_opener(journal.path), _closed_on_error(journal):
+        # A random id is unique. A given one may be created by two processes at once, in two files with different times.
+        with nullcontext() if session_id is None else _id_lock(where, name, journal.path, system):
             existing = None if session_id is None else find_by_id(where, name)
             if existing is not None:
                 raise SessionExistsError(name, existing)
@@ -63,13 +96,24 @@ def make(
         return start_writer(journal, writing, encoder), encoder, session
 
 
-def take_up(
+def _id_lock(home: Path, session_id: str, path: Path, system: System) -> AbstractContextManager[None]:
+    """Return the lock under which the session *session_id* is created at *path*.
+
+    Each id has a byte of its own in the one file of locks, so creating a session never waits for another session. A
+    lock file for each id would remain after each kill. A lock on a folder, or on one of a few files, would make
+    sessions wait that have nothing in common.
+    """
+    offset = uuid.UUID(session_id).int % _OFFSETS
+    return locked_byte(home / "sessions" / ".lock", offset, _CREATE_TIMEOUT, path, system)
+
+
+def resume(
     path: Path, *, writing: WriterOptions, encoding: dict[str, Any], system: System
 ) -> tuple[Lease, LineEncoder, SavedSession]:
-    """Open the session at *path* again; the errors are those of `RolloutRecorder.resume`."""
+    """Resume the session at *path*; the errors are those of `RolloutRecorder.resume`."""
     if is_compressed(path):
-        raise InvalidRolloutError(path, "is compressed, and nothing can be appended to it; `zstd -d --rm` unpacks it")
-    with _taking_turns(path):
+        raise InvalidRolloutError(path, "is compressed and cannot be appended to; unpack it with `zstd -d --rm`")
+    with _one_opener(path):
         return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
 
 
@@ -77,15 +121,12 @@ def _shared(
     path: Path, writing: WriterOptions, encoding: dict[str, Any]
 ) -> tuple[Lease, LineEncoder, SavedSession] | None:
     """Share the writer that this process has on the file, if it has one."""
-    lease = registry.share(path, writing, timeout=_JOIN_TIMEOUT)
+    lease = registry.share(path, writing, timeout=_SHARE_TIMEOUT)
     if lease is None:
         return None
-    try:
+    with _released_on_error(lease):
         saved = load_session(path)
         return lease, _encoder_for(saved, encoding), saved
-    except BaseException:
-        lease.release()  # not left to the collector: the traceback of the error holds this frame
-        raise
 
 
 def _opened(
@@ -93,7 +134,7 @@ def _opened(
 ) -> tuple[Lease, LineEncoder, SavedSession]:
     """Open the file and start a writer on it."""
     journal = _journal(path, writing, system)
-    with _closing_if_it_fails(journal):
+    with _closed_on_error(journal):
         journal.open()
         saved = load_session(path)
         journal.header = saved.header
@@ -103,7 +144,7 @@ def _opened(
 
 
 def _encoder_for(saved: SavedSession, encoding: dict[str, Any]) -> LineEncoder:
-    """Return what makes lines like those that *saved* has."""
+    """Return an encoder for the format that *saved* has, whatever the options say."""
     return LineEncoder(**{**encoding, "format": saved.format})
 
 
@@ -119,8 +160,8 @@ def _journal(path: Path, writing: WriterOptions, system: System, header: bytes =
 
 
 @contextmanager
-def _closing_if_it_fails(journal: Journal) -> Iterator[None]:
-    """Close *journal* when the body fails, by an interrupt, too; where a writer has it already, let that do it."""
+def _closed_on_error(journal: Journal) -> Iterator[None]:
+    """Close *journal* if the body raises, an interrupt included; if a writer has it by then, shut down the writer."""
     try:
         yield
     except BaseException:
@@ -129,6 +170,16 @@ def _closing_if_it_fails(journal: Journal) -> Iterator[None]:
             journal.close()
         else:
             writer.shutdown().wait(_ABORT_TIMEOUT)
+        raise
+
+
+@contextmanager
+def _released_on_error(lease: Lease) -> Iterator[None]:
+    """Release *lease* if the body raises; the garbage collector would not, because the traceback holds the frame."""
+    try:
+        yield
+    except BaseException:
+        lease.release()
         raise
 
 
@@ -144,16 +195,16 @@ def start_writer(
 
 
 _guard = fork_safe_lock()
-# By real path: the lock of those who open that file now, and how many they are. Only touched under `_guard`.
+# By real path: the lock of the threads that are opening that file, and how many they are. Only touched under `_guard`.
 _openers: dict[str, tuple[Any, int]] = {}
 
 
 @contextmanager
-def _taking_turns(path: Path) -> Iterator[None]:
-    """Let other threads of this process that open the file at *path* wait until this one has.
+def _one_opener(path: Path) -> Iterator[None]:
+    """Let one thread of this process at a time open the file at *path*.
 
-    The first opens it, and the others find its writer and share it. Without this they would find the file locked: by
-    this very process.
+    The first one opens it; the others wait, find its writer and share it. Otherwise they would find the file locked, by
+    their own process.
     """
     key = os.path.realpath(path)
     with _guard:

@@ -78,11 +78,12 @@ class RolloutRecorder:
             SessionExistsError: the home holds a session with this id.
             InvalidItemError: *meta* cannot be written as JSON, or is too long.
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
-            OSError: the file cannot be made; nothing is left behind.
+            OSError: the file cannot be made; nothing is left behind. Or the home has a folder that cannot be read and
+                may hold a session with this id.
         """
         writing, encoding = checked(options, "home", "session_id", "instructions", "meta")
         return cls(
-            *_open.make(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
+            *_open.create(home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system)
         )
 
     @classmethod
@@ -110,11 +111,29 @@ class RolloutRecorder:
             SessionLockedError: another process has the session open.
             SessionOptionsError: this process has it open with other options.
             TypeError, ValueError: an option that does not exist, or a value that it does not take.
-            OSError: the file cannot be read and appended to.
+            OSError: the file cannot be read and appended to; or the session was not found, and a folder that may hold
+                it cannot be read.
         """
         writing, encoding = checked(options, "session", "home")
         path = find_session(session, home).absolute()
-        lease, encoder, saved = _open.take_up(path, writing=writing, encoding=encoding, system=cls._system)
+        lease, encoder, saved = _open.resume(path, writing=writing, encoding=encoding, system=cls._system)
+        return cls(lease, encoder, saved.session), saved
+
+    @classmethod
+    def _open_named(
+        cls,
+        session_id: str,
+        *,
+        home: str | os.PathLike[str] | None,
+        instructions: str | None,
+        meta: Mapping[str, Any],
+        **options: Unpack[RecorderOptions],
+    ) -> tuple[Self, SavedSession]:
+        """Resume the session that has this id, or create it; arguments and errors as for `create` and `resume`."""
+        writing, encoding = checked(options, "home", "instructions", "meta")
+        lease, encoder, saved = _open.open_named(
+            home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system
+        )
         return cls(lease, encoder, saved.session), saved
 
     # -- recording ----------------------------------------------------------------------------------------------------

@@ -14,14 +14,12 @@ from ._entries import LogEntry, SessionStateSnapshot
 from ._format.lines import ItemLike, decode_first
 from ._locks import fork_safe_lock
 from ._options import RecorderOptions
-from ._paths import find_by_id, resolve_home
-from ._reading.forks import load_session
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
 from ._responses.input import Orphans, orphan_calls, to_input
 from ._responses.view import context
 from ._values.checks import shortened, sized
-from .exceptions import InvalidItemError, SessionExistsError
+from .exceptions import InvalidItemError
 from .items import Reasoning, ResponseItem, is_item
 
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
@@ -173,36 +171,30 @@ def session(
     meta: Mapping[str, Any] | None = None,
     **options: Unpack[RecorderOptions],
 ) -> Session:
-    """Open the session called *name*: a new one, or the one that a run of this program left, wherever it was killed.
+    """Open the session called *name*: the one that an earlier run left, wherever it was killed, or a new one.
 
     Args:
-        name: any text; it becomes the session's id (a UUID5), and is kept in the meta line.
-        home: where sessions live; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
+        name: any string that is not empty; it determines the session's id (a UUID5), and is kept in the meta line.
+        home: the folder that holds ``sessions/``; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
         instructions: the system prompt, for a new session.
         meta: free keys for the meta line of a new session, besides its name.
-        options: see `RecorderOptions`; not ``on_full="drop"``, for a session holds all that was recorded.
+        options: see `RecorderOptions`; not ``on_full="drop"``, because a session keeps everything that is recorded.
 
     Raises:
         InvalidItemError: *meta* cannot be written as JSON, or holds a name.
-        SessionLockedError: another process has it open.
-        InvalidRolloutError, SessionOptionsError, TypeError, ValueError, OSError: as for `RolloutRecorder.resume`.
+        SessionLockedError: another process has the session open.
+        InvalidRolloutError, SessionOptionsError, TypeError, ValueError: as for `RolloutRecorder.resume`.
+        OSError: the file cannot be made, or not read and appended to; or the session was not found, and a folder that
+            may hold it cannot be read.
     """
     if not name or type(name) is not str:
-        raise ValueError("a session's name is a text that is not empty")
+        raise ValueError("a session's name must be a non-empty string")
     if options.get("on_full") == "drop":
-        raise ValueError("a session drops nothing: its on_full is 'block' or 'raise'")
+        raise ValueError("a session drops nothing: its on_full must be 'block' or 'raise'")
     if meta is not None and "name" in meta:
-        raise InvalidItemError("meta", "may not hold 'name', which has a place of its own")
-    where = resolve_home(home)
+        raise InvalidItemError("meta", "may not hold 'name', which is set from the session's name")
     session_id = str(uuid.uuid5(NAMESPACE, name))
-    path = find_by_id(where, session_id)
-    if path is None:
-        try:
-            recorder = RolloutRecorder.create(
-                where, session_id=session_id, instructions=instructions, meta={"name": name, **(meta or {})}, **options
-            )
-            return Session(name, recorder, load_session(recorder.path))
-        except SessionExistsError as error:  # another process, or thread, that began at the same moment was faster
-            path = error.path
-    recorder, saved = RolloutRecorder.resume(path, **options)
+    recorder, saved = RolloutRecorder._open_named(
+        session_id, home=home, instructions=instructions, meta={"name": name, **(meta or {})}, **options
+    )
     return Session(name, recorder, saved)

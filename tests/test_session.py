@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 
 import pytest
+from fakes import FakeSystem
 from helpers import (
     DEADLINE,
     Disk,
@@ -24,7 +27,18 @@ from helpers import (
 )
 
 import rolloutlog
-from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other, Session, SessionStateSnapshot, session
+from rolloutlog import (
+    FunctionCall,
+    FunctionCallOutput,
+    Message,
+    Other,
+    RolloutRecorder,
+    Session,
+    SessionStateSnapshot,
+    _listing,
+    session,
+)
+from rolloutlog._session import NAMESPACE
 from rolloutlog.exceptions import (
     InvalidItemError,
     RecorderClosedError,
@@ -69,7 +83,7 @@ def test_a_new_session_is_empty():
 
 
 def test_the_same_name_is_the_same_session():
-    """What was recorded is there again, and what comes is appended to the same file."""
+    """The records are there again, and new ones are appended to the same file."""
     with session(NAME) as first:
         first.record(HELLO)
     with session(NAME) as second:
@@ -82,7 +96,7 @@ def test_the_same_name_is_the_same_session():
 
 
 def test_the_id_of_a_name_never_changes():
-    """Else sessions that exist would be lost from sight. It is a UUID of version 5, so anybody can work it out."""
+    """Otherwise existing sessions could not be found. It is a UUID of version 5, so any program can compute it."""
     with session(NAME) as opened:
         assert opened.id == str(uuid.uuid5(rolloutlog._session.NAMESPACE, NAME))
         assert opened.id == "ef266f0a-5901-56b5-9202-4b1a885c3261"
@@ -90,7 +104,7 @@ def test_the_id_of_a_name_never_changes():
 
 @pytest.mark.parametrize("name", ["a", "Trip to Rome", "../../etc/passwd", "日本", "a" * 5_000, "\n", "a\0b"])
 def test_any_text_is_a_name(name, home):
-    """A name is no path: whatever it is, the file lies in the home, and the meta line keeps the name."""
+    """A name is not a path: whatever it is, the file is in the home, and the meta line keeps the name."""
     with session(name) as opened:
         opened.record(HELLO)
 
@@ -114,7 +128,7 @@ def test_names_that_differ_are_different_sessions():
 @pytest.mark.parametrize("name", ["", b"bytes", None, 7])
 def test_what_is_no_text_is_no_name(name, home):
     """Nor is the empty one, which is rather a variable that was not set."""
-    with pytest.raises(ValueError, match="a session's name is a text"):
+    with pytest.raises(ValueError, match="a session's name must be a non-empty string"):
         session(name)
 
     assert not home.exists()
@@ -130,7 +144,7 @@ def test_a_meta_cannot_take_the_place_of_the_name(home):
 
 def test_a_session_drops_nothing(home):
     """on_full="drop" would make `items` say what no reload gives."""
-    with pytest.raises(ValueError, match="on_full is 'block' or 'raise'"):
+    with pytest.raises(ValueError, match="on_full must be 'block' or 'raise'"):
         session(NAME, on_full="drop")
 
     assert not home.exists()
@@ -143,7 +157,7 @@ def test_misspelt_options_are_named():
 
 
 def test_a_session_that_was_emptied_while_it_was_open_begins_with_its_meta():
-    """A second opening knows the meta from the file; if another program empties the file, the meta is written anew."""
+    """A second opening knows the meta from the file; if another program empties the file, the meta is written again."""
     with session(NAME) as first:
         first.record(HELLO)
     with session(NAME) as again:
@@ -156,7 +170,7 @@ def test_a_session_that_was_emptied_while_it_was_open_begins_with_its_meta():
 
 
 def test_a_session_of_a_relative_home_stays_where_it_was(tmp_path, monkeypatch):
-    """A program that goes elsewhere goes on in the same file."""
+    """A program that changes its folder continues in the same file."""
     monkeypatch.chdir(tmp_path)
     with session(NAME, home="runs") as opened:
         (tmp_path / "elsewhere").mkdir()
@@ -204,7 +218,7 @@ def test_items_share_nothing_with_what_was_recorded():
 
 
 def test_items_are_redacted_as_the_file_is():
-    """What the hook hides, changes or leaves out, the list does not show either."""
+    """Content that the hook hides, changes or leaves out is not in the list either."""
 
     def redact(record):
         text = record["content"][0]["text"] if "content" in record else ""
@@ -221,7 +235,7 @@ def test_items_are_redacted_as_the_file_is():
 
 
 def test_threads_record_in_the_order_of_the_list():
-    """Tools that run in threads record into one list, which stands in the order of the file."""
+    """Tools that run in threads record into one list, which has the order of the file."""
     with session(NAME) as opened:
 
         def work(name: str) -> None:
@@ -253,7 +267,7 @@ class Dawdling(list):
 
 
 def test_the_list_has_the_order_of_the_file():
-    """Nobody comes between the hand-over of a line and the place of its item in the list."""
+    """No other thread comes between passing a line to the writer and appending its item to the list."""
     with session(NAME) as opened:
         other = threading.Thread(target=opened.record, args=({"role": "user", "content": "second"},))
         opened.items = Dawdling(other)
@@ -392,7 +406,7 @@ def test_a_state_is_what_a_reload_gives():
 
 
 def test_a_state_that_redaction_withholds_is_not_set():
-    """Whether the hook left it out or failed, the one before still stands, as it does in the file."""
+    """Whether the hook left it out or failed, the state before it remains, as in the file."""
 
     def redact(record):
         if record.get("how") == "fail":
@@ -418,7 +432,7 @@ def test_what_is_no_state_raises_and_changes_nothing(state):
         assert opened.state == reloaded().state == {"step": 1}
 
 
-# -- who else ----------------------------------------------------------------------------------------------------------
+# -- other users of the session ----------------------------------------------------------------------------------------
 
 
 def test_a_cell_that_opens_it_twice_has_it_twice():
@@ -497,7 +511,7 @@ def test_a_second_process_is_refused():
 
 
 def open_at_once() -> None:
-    """Wait for the word, then open the session and record, or say that somebody has it."""
+    """Wait for a line, then open the session and record, or print that another process has it."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
@@ -528,13 +542,152 @@ def test_processes_that_race_for_a_name_make_one_file():
     assert texts_in(only_rollout()) == [str(racers[said.index("got it\n")].pid)]
 
 
+# -- a home of many sessions -------------------------------------------------------------------------------------------
+
+
+class MeetingPoint(Disk):
+    """A disk on which a new file gets its name only when a number of others are at the same point."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(count)
+
+    def link(self, path: str, new: str) -> None:
+        self.barrier.wait(DEADLINE)
+        os.link(path, new)
+
+
+def test_new_names_do_not_wait_for_each_other(monkeypatch, home):
+    """All of them can be in the middle of their creation at once, so a slow disk refuses none."""
+    monkeypatch.setattr(rolloutlog._session, "RolloutRecorder", recorder_on(MeetingPoint(8)))
+
+    run_together(*[lambda name=f"name {number}": session(name).close() for number in range(8)])
+
+    assert len(list(rolloutlog.find_sessions())) == 8
+
+
+def test_a_name_that_another_thread_creates_in_between_is_resumed(monkeypatch):
+    """It comes after the look for the session, and before the lock of its id."""
+    system = FakeSystem()
+    system.before("lock_byte", lambda: RolloutRecorder.create(session_id=uuid.uuid5(NAMESPACE, NAME)).close())
+    monkeypatch.setattr(rolloutlog._session, "RolloutRecorder", recorder_on(system))
+
+    with session(NAME) as opened:
+        assert opened.path == only_rollout()
+
+
+def test_a_known_name_is_opened_without_the_lock_of_its_id(monkeypatch):
+    """So the processes that share a session do not wait for each other to find it."""
+    session(NAME).close()
+    system = FakeSystem()
+    monkeypatch.setattr(rolloutlog._session, "RolloutRecorder", recorder_on(system))
+
+    session(NAME).close()
+
+    assert "lock_byte" not in system.calls
+
+
+# How old a folder must be here until its listing is remembered, in nanoseconds: more than any step of a local disk.
+AGE = 50_000_000
+
+
+def grow_old(home):
+    """Wait until every folder of *home* is old enough."""
+    for folder in (path for path in home.rglob("*") if path.is_dir()):
+        while folder.stat().st_ctime_ns > time.time_ns() - 2 * AGE:
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def old_folders(home, monkeypatch):
+    """The folders of three days with one session each, old enough."""
+    folders = [home / "sessions" / "2025" / "07" / f"{day}" for day in (21, 22, 23)]
+    for number, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        (folder / f"rollout-2025-07-{folder.name}T15-03-26-{uuid.UUID(int=number)}.jsonl").touch()
+    monkeypatch.setattr(_listing, "_GRAIN", AGE)
+    grow_old(home)
+    return [str(folder) for folder in folders]
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """The folders that were read, in order."""
+    read = []
+    listdir = os.listdir
+
+    def note(folder):
+        read.append(folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", note)
+    return read
+
+
+def test_a_new_name_is_looked_for_once(old_folders, listed):
+    """Each folder is read once, although the look is repeated under the lock, and not at all for a second name."""
+    session(NAME).close()
+    session("another").close()
+
+    assert [folder for folder in listed if folder in old_folders] == old_folders[::-1]
+
+
+def test_a_known_name_reads_no_folder_again(home, old_folders, listed):
+    """However many there are: the second time, each is only asked whether it has changed."""
+    session(NAME).close()
+    grow_old(home)
+    session(NAME).close()
+    listed.clear()
+
+    session(NAME).close()
+
+    assert listed == []
+
+
+def make_unreadable(folder):
+    """Replace *folder* by a link to itself, which even root cannot list."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(folder.name)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [lambda: session(NAME), lambda: RolloutRecorder.create(session_id=uuid.uuid5(NAMESPACE, NAME))],
+    ids=["session", "create"],
+)
+def test_a_session_that_may_be_in_a_folder_that_cannot_be_read_is_not_begun_again(home, begin):
+    """There would be two sessions of one id when the folder can be read again. The error names it; nothing is made."""
+    folder = home / "sessions" / "2025" / "07" / "22"
+    make_unreadable(folder)
+
+    with pytest.raises(OSError, match="may be in this folder") as caught:
+        begin()
+
+    assert caught.value.filename == str(folder)
+    assert list(home.rglob("*.jsonl*")) == []
+
+
+def test_a_known_name_is_opened_beside_a_folder_that_cannot_be_read(home, caplog):
+    """The folder costs its own sessions only; one warning tells of it."""
+    session(NAME).close()
+    make_unreadable(home / "sessions" / "9999" / "07" / "22")  # a later year: it is looked at first
+
+    for _ in range(2):
+        with session(NAME) as opened:
+            opened.record(HELLO)
+
+    assert texts_in(only_rollout()) == ["hello", "hello"]
+    assert [record.name for record in caplog.records] == ["rolloutlog"]
+
+
 # -- killed and run again ----------------------------------------------------------------------------------------------
 
 STEPS = 4
 
 
 def agent(kill_at: int, how: str) -> None:
-    """Count to STEPS: a question, then calls and outputs. Killed at a step, run again, it goes on where it was."""
+    """Count to STEPS: a question, then calls and outputs. Killed at a step and run again, it continues where it was."""
     step = 0
 
     def reached() -> None:
@@ -600,6 +753,25 @@ def test_an_agent_that_is_killed_at_every_few_steps_goes_on(how):
     assert len(reloaded().skipped) == (runs if how == "in a write" else 0)
 
 
+def open_and_die() -> None:
+    """Open the session, and be killed when its file is about to get its name."""
+    rolloutlog._writing.os_calls._OperatingSystem.link = staticmethod(
+        lambda path, new: os.kill(os.getpid(), signal.SIGKILL)
+    )
+    session(NAME)
+
+
+@pytest.mark.system
+def test_a_kill_during_the_creation_blocks_nothing(home):
+    """The lock of the name ends with the process, and no lock file is left over for each one that was killed."""
+    for _ in range(3):
+        finish(start(open_and_die), status=-signal.SIGKILL)
+
+    with session(NAME) as opened:
+        assert opened.items == []
+    assert [path.name for path in (home / "sessions").iterdir() if path.is_file()] == [".lock"]
+
+
 # -- interrupted while it is opened ------------------------------------------------------------------------------------
 
 
@@ -622,7 +794,7 @@ def open_and_interrupt(exists: bool) -> None:
 @pytest.mark.system
 @pytest.mark.parametrize("exists", [False, True], ids=["new", "old"])
 def test_an_interrupt_while_it_is_opened_leaves_it_free(exists):
-    """Wherever Ctrl-C comes, nobody is left who holds the session: whoever is asked again can open it otherwise."""
+    """Wherever Ctrl-C comes, nothing still holds the session: it can be opened with other options."""
     printed = in_fresh_process(open_and_interrupt, exists)
 
     assert printed == "True\n"
