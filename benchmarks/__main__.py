@@ -9,11 +9,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import machine, page
 from benchmarks.plan import FULL, SMALL, Plan
-from benchmarks.rounds import Results, run
+from benchmarks.rounds import Group, Results, run
 
 TABLES = ("writing", "reading", "starting")
 
@@ -46,8 +47,7 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
         report = page.Report(results, machine.facts(folder), machine.versions(), absent, size.rounds)
         plan = Plan(size, folder, absent)
         groups = [group for table in asked.tables or TABLES for group in plan.groups(table)]
-        if asked.only:
-            groups = [group for group in groups if any(part in group.name for part in asked.only)]
+        groups = list(_chosen(groups, asked.only, asked.variant))
 
         def tell(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
@@ -64,11 +64,22 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
     return report, failures
 
 
+def _chosen(groups: Iterable[Group], only: list[str] | None, variants: list[str] | None) -> Iterable[Group]:
+    """Yield the groups whose name has one of the texts *only*, with the jobs of the chosen variants."""
+    for group in groups:
+        if only is None or any(part in group.name for part in only):
+            jobs = [job for job in group.jobs if variants is None or any(part in job.variant for part in variants)]
+            yield dataclasses.replace(group, jobs=tuple(jobs))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="rolloutlog side by side with its peers")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; all of them by default")
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="only scenes whose name has this text; may be given repeatedly"
+    )
+    parser.add_argument(
+        "--variant", action="append", metavar="TEXT", help="only variants whose name has this text; likewise"
     )
     parser.add_argument("--rounds", type=int, help="how often each variant is measured")
     parser.add_argument("--small", action="store_true", help="a size that takes a minute, whose figures mean nothing")

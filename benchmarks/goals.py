@@ -37,7 +37,8 @@ def _throughput(workload: str, variant: str, base: str) -> Measured:
 
 
 def _caller(workload: str, variant: str) -> Measured:
-    return _writing(workload, writing.AT_ONCE, "caller", variant, variants.NAIVE)
+    scene = writing.scene(workload, writing.AT_ONCE, 1)
+    return lambda results: results.spread(scene, variant, "caller / naive")
 
 
 def _reading(workload: str, variant: str, base: str) -> Measured:

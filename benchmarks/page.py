@@ -22,8 +22,9 @@ rolloutlog side by side with its peers: `make bench` measures all of this and wr
 """
 
 _CALLER = """\
-Microseconds until `record` returns. *At once*: 1,000 records that the recorder's queue takes, in the mean. *Saturated*:
-as fast as the loop goes, so that the caller also waits for the writer. *SDK* records are what the OpenAI SDK returns,
+Microseconds until `record` returns. *At once*: 1,000 records that the recorder's queue takes, in the mean, in turn with
+the naive writer in the same process. *Saturated*: as fast as the loop goes, so that the caller also waits for the
+writer. *SDK* records are what the OpenAI SDK returns,
 as its objects or as their `to_dict()`, with the outputs that a caller adds. *Loaded items* come from `load_session`,
 *items* from the constructors of rolloutlog.
 """
@@ -137,7 +138,7 @@ def _three_figures(results: Results) -> Iterable[str]:
 
 
 def _caller(results: Results, scene: str, variant: str) -> str:
-    taken = _ratio(results, scene, "caller", variant, variants.NAIVE)
+    taken = _figure(results, scene, variant, "caller / naive", "×")
     return f"{_figure(results, scene, variant, 'caller', ' µs')} ({taken} naive)"
 
 

@@ -57,7 +57,6 @@ class Size:
     sessions: int
 
 
-_MANY = (4, 16)
 _SCENES = (
     Scene(SDK, AT_ONCE),
     Scene(SDK, SATURATED),
@@ -65,12 +64,11 @@ _SCENES = (
     *(Scene(workload, pacing, (1,), FEW) for workload in (SDK_MESSAGE, SDK_CALL) for pacing in (AT_ONCE, SATURATED)),
     Scene(SDK_LARGE, SATURATED, (1,), FEW),
     Scene("small", AT_ONCE, (1,), FEW),
-    *(
-        Scene(workload, pacing, threads)
-        for workload in ("small", "mix", "big")
-        for pacing in (SATURATED, BURSTS)
-        for threads in ((1,), _MANY)
-    ),
+    *(Scene(workload, pacing) for workload in ("small", "mix", "big") for pacing in (SATURATED, BURSTS)),
+    # Threads apart from those with one, because their group has fewer rounds.
+    *(Scene(workload, SATURATED, (4, 16)) for workload in ("small", "mix")),
+    *(Scene(workload, BURSTS, (4,)) for workload in ("small", "mix")),
+    Scene("big", SATURATED, (4,)),
 )
 _FEW_SCENES = (
     Scene(SDK, AT_ONCE, (1,), FEW),
@@ -85,7 +83,7 @@ FULL = Size(
     rounds=5,
     fewer_rounds=3,
     starts=15,
-    seconds=0.2,
+    seconds=0.15,
     read={SDK: 50, SDK_LARGE: 50, ENVELOPE: 100, "small": 100, "mix": 100},
     grown={"small": (1, 10, 1_000), "mix": (1, 10, 1_000)},
     sessions=100_000,

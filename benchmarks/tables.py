@@ -45,14 +45,15 @@ def all_callers(results: Results) -> Iterable[tuple[str, str]]:
                 [
                     variant,
                     _median(results, at_once, variant, "caller"),
-                    spread(results.ratio(at_once, "caller", variant, variants.NAIVE)),
+                    spread(results.spread(at_once, variant, "caller / naive")),
                     _median(results, at_once, variant, "own"),
+                    spread(results.spread(at_once, variant, "own / naive")),
                     _median(results, saturated, variant, "caller"),
                     spread(results.ratio(saturated, "caller", variant, variants.NAIVE)),
                 ]
                 for variant in _in_order(results, at_once, [known.name for known in variants.VARIANTS])
             ]
-            header = ["", "at once µs", "× naive", "CPU of its thread µs", "saturated µs", "× naive"]
+            header = ["", "at once µs", "× naive", "CPU of its thread µs", "× naive", "saturated µs", "× naive"]
             yield workload, table(header, rows)
 
 

@@ -2,8 +2,8 @@
 
 *Saturated*, it writes as many records as fit into a span of time: once without a look at the clock, for the throughput
 to the last byte, and once with one around each call. *In bursts*, each call is timed, and the writer rests in between.
-*At once*, the caller hands over as many records as a queue takes. That is the caller's time without waiting for a
-writer, and one look at the clock serves for all of them.
+*At once*, the caller hands over as many records as a queue takes: its time without waiting for the writer, by one look
+at the clock for all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import workloads
 from benchmarks.memory import Peak
-from benchmarks.sinks import Sink
+from benchmarks.sinks import Sink, by_hand
 from benchmarks.variants import VARIANTS, Variant
 
 SATURATED, BURSTS, AT_ONCE = "saturated", "bursts", "at once"
@@ -38,7 +38,7 @@ _MOST_BIG = 96
 
 _WARM_UP = 8
 
-Results = dict[str, dict[str, float]]
+Measures = dict[str, float]
 
 
 class _Ran(NamedTuple):
@@ -61,7 +61,9 @@ class _Ran(NamedTuple):
     calls: list[int]
 
 
-def measure(variant: str, workload: str, pacing: str, threads: Sequence[int], seconds: float, folder: str) -> Results:
+def measure(
+    variant: str, workload: str, pacing: str, threads: Sequence[int], seconds: float, folder: str
+) -> dict[str, Measures]:
     """Measure one variant, and return the measures by scene.
 
     Args:
@@ -78,7 +80,8 @@ def measure(variant: str, workload: str, pacing: str, threads: Sequence[int], se
     bursts = _cut(prepared, size)
     _run(chosen, bursts, 1, folder, seconds=10.0, most=max(1, _WARM_UP // size), timed=True)
     if pacing == AT_ONCE:
-        return {scene(workload, pacing, 1): _at_once(chosen, prepared, folder, seconds)}
+        dicts = workloads.load(Path(folder), workload, workloads.DICTS)
+        return {scene(workload, pacing, 1): _at_once(chosen, prepared, dicts, folder, seconds)}
     results = {}
     for count in threads:
         if count > chosen.most_threads:
@@ -113,30 +116,45 @@ def _cut(records: Sequence[Any], size: int) -> list[list[Any]]:
     return [[records[(start + number) % count] for number in range(size)] for start in range(0, count, size)]
 
 
-def _at_once(variant: Variant, records: Sequence[Any], folder: str, seconds: float) -> dict[str, float]:
-    """Hand over many records, wait until all are written, and again; return the caller's microseconds a record."""
+def _at_once(variant: Variant, records: Sequence[Any], dicts: Sequence[Any], folder: str, seconds: float) -> Measures:
+    """Hand over a thousand records and wait until all are written, in turn with the naive writer, *seconds* each.
+
+    Both take their turns in one process, so that a slow moment of the machine is slow for both.
+    """
     here = Path(tempfile.mkdtemp(dir=folder))
-    sink = variant.open(here, 1)
-    log, clock, own_clock = sink.log, time.perf_counter, time.thread_time
-    batches = _cut(records, HANDED_OVER)
-    took, own = list[float](), list[float]()
-    end = clock() + seconds
-    while len(took) < _FEWEST or clock() < end:
-        batch = batches[len(took) % len(batches)]
-        own_begin, begin = own_clock(), clock()
-        for record in batch:
-            log(record)
-        took.append(clock() - begin)
-        own.append(own_clock() - own_begin)
-        sink.drain()
-    sink.close()
-    _check(sink, len(took) * HANDED_OVER, variant.name)
+    (here / "naive").mkdir()
+    sinks = (variant.open(here, 1), by_hand(here / "naive", 1))
+    batches = tuple(_cut(some, HANDED_OVER) for some in (records, dicts))
+    took: tuple[list[float], list[float]] = ([], [])
+    own: tuple[list[float], list[float]] = ([], [])
+    end = time.perf_counter() + 2 * seconds
+    while len(took[0]) < _FEWEST or time.perf_counter() < end:
+        for sink, turns, walls, threads in zip(sinks, batches, took, own, strict=True):
+            wall, thread = _hand_over(sink.log, turns[len(walls) % len(turns)])
+            walls.append(wall)
+            threads.append(thread)
+            sink.drain()
+    for sink in sinks:
+        sink.close()
+        _check(sink, len(took[0]) * HANDED_OVER, variant.name)
     shutil.rmtree(here)
-    # The first finds memory and code cold.
+    # The first turn finds memory and code cold.
+    (caller, naive), (thread, naive_thread) = ([statistics.median(some[1:]) for some in both] for both in (took, own))
     return {
-        "caller": statistics.median(took[1:]) / HANDED_OVER * 1e6,
-        "own": statistics.median(own[1:]) / HANDED_OVER * 1e6,
+        "caller": caller / HANDED_OVER * 1e6,
+        "own": thread / HANDED_OVER * 1e6,
+        "caller / naive": caller / naive,
+        "own / naive": thread / naive_thread,
     }
+
+
+def _hand_over(log: Callable[[Any], object], batch: list[Any]) -> tuple[float, float]:
+    """Return the seconds that it takes to hand over the batch, and those of this thread on a processor."""
+    own_begin, begin = time.thread_time(), time.perf_counter()
+    for record in batch:
+        log(record)
+    end, own_end = time.perf_counter(), time.thread_time()
+    return end - begin, own_end - own_begin
 
 
 def _run(
