@@ -24,9 +24,8 @@ rolloutlog side by side with its peers: `make bench` measures all of this and wr
 _CALLER = """\
 Microseconds until `record` returns. *At once*: 1,000 records that the recorder's queue takes, in the mean, in turn with
 the naive writer in the same process. *Saturated*: as fast as the loop goes, so that the caller also waits for the
-writer. *SDK* records are what the OpenAI SDK returns,
-as its objects or as their `to_dict()`, with the outputs that a caller adds. *Loaded items* come from `load_session`,
-*items* from the constructors of rolloutlog.
+writer. *SDK* records are what the OpenAI SDK returns, as its objects or as their `to_dict()`, with the outputs that a
+caller adds. *Loaded items* come from `load_session`, *items* from the constructors of rolloutlog.
 """
 
 _HOW = """\
@@ -50,7 +49,7 @@ _HOW = """\
 - No variant syncs, so nothing waits for the medium.
 - Reading: the file is in the system's cache. *kept*: all lines stay in memory, as in `load_session`; the others keep
   none, as `iter_entries` does.
-- Opening by name: the first open of a process includes its imports on demand.
+- Opening by name: the first open of a process includes its imports on demand. The row of ten sessions shows them.
 """
 
 

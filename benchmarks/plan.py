@@ -174,10 +174,11 @@ class Plan:
             if self._has(name, starting.missing(needs))
         )
         yield Group("first record", firsts, self.size.starts)
-        for shape in starting.SHAPES:
+        for shape in (*starting.SHAPES, starting.TEN):
             home = self.folder / shape
-            starting.fill(home, self.size.sessions, shape)
-            names = (starting.FIND, starting.WALK, starting.OPEN)
+            few = shape == starting.TEN
+            starting.fill(home, starting.FEW if few else self.size.sessions, shape)
+            names = (starting.OPEN,) if few else (starting.FIND, starting.WALK, starting.OPEN)
             jobs = tuple(child("starting", name, home=str(home), shape=shape) for name in names)
             yield Group(f"newest {starting.WANTED} and opening, {shape}", jobs, self.size.rounds)
 

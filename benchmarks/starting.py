@@ -26,6 +26,8 @@ OPEN = "session(name)"
 # How a home may have grown: so many sessions a day, or all of them in one day.
 A_DAY, ONE_DAY = "100 a day", "all in one day"
 SHAPES: dict[str, int | None] = {A_DAY: 100, ONE_DAY: None}
+# And one with hardly any sessions, which shows the cost of opening that does not depend on their number.
+TEN, FEW = "10 sessions", 10
 
 WANTED = 20
 _CALLS = 7
@@ -115,7 +117,7 @@ def opening(shape: str) -> str:
 
 def fill(home: Path, count: int, shape: str) -> None:
     """Make a home of *count* sessions. Their files are empty, except that of one that has a name, in the middle."""
-    a_day = SHAPES[shape] or count
+    a_day = SHAPES.get(shape) or count
     first = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     for day in range(-(-count // a_day)):
         date = first + dt.timedelta(days=day)
