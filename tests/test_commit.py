@@ -13,7 +13,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import DEADLINE, interrupted, lines_in
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule

@@ -1,4 +1,4 @@
-"""The journal on a system that works, and on ground that others move: whole lines, each where it belongs, once."""
+"""A journal on a system that works, whose file other programs may move: whole lines, in order, each once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, lines_in, start, tell
 
 from rolloutlog._writing.file import Journal
@@ -22,7 +22,7 @@ HEADER = b'{"the":"header"}\n'
 A, B, C = b'{"line":"a"}\n', b'{"line":"b"}\n', b'{"line":"c"}\n'
 LARGE = b'{"line":"%s"}\n' % (b"x" * 64 * 1024)
 
-# Each way to sync, and each way to lock; a shared file cannot be synced at a flush, for others write between.
+# Each way to sync, and each way to lock. A shared file cannot be synced at a flush: others write in between.
 MODES = [
     {"fsync": "never"},
     {"fsync": "flush"},
@@ -34,7 +34,7 @@ MODES = [
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file is to be, in a folder that is not there yet."""
+    """The path of the file, in a folder that does not exist yet."""
     return tmp_path / "sessions" / "rollout.jsonl"
 
 
@@ -59,14 +59,14 @@ def journal(path: Path, system: FakeSystem) -> Iterator[Journal]:
 
 
 def reopened(path: Path, **options: Any) -> Journal:
-    """Return a journal of the file that is there."""
+    """Return a journal of an existing file."""
     journal = Journal(path, **options)
     journal.open()
     return journal
 
 
 def append_foreign(path: Path, data: bytes) -> None:
-    """Append as a program does that knows nothing of locks."""
+    """Append as a program that takes no lock."""
     with open(path, "ab") as file:
         file.write(data)
 
@@ -83,7 +83,7 @@ def test_a_new_file_holds_its_header(path, mode):
 
 
 def test_the_file_has_its_name_when_its_header_is_in_it(path, mode, system):
-    """Whoever is killed before leaves no session without a header."""
+    """So a process that is killed before leaves no session without a header."""
     seen = []
     system.before("link", lambda: seen.append((path.exists(), [one.read_bytes() for one in path.parent.iterdir()])))
     Journal(path, header=HEADER, system=system, **mode).create()
@@ -127,7 +127,7 @@ def test_a_new_file_survives_a_power_cut(path, system, fsync):
 
 
 def test_a_folder_that_is_not_ours_is_not_synced(path, system):
-    """What holds the home may not be ours to open: that keeps nobody from making a session."""
+    """The parent of the home may refuse to be opened; a session is created nevertheless."""
     system.fail("open", errno.EACCES, nth=3)
     Journal(path, header=HEADER, fsync="always", system=system).create()
 
@@ -148,7 +148,7 @@ def test_a_new_file_is_private(path, mask):
 
 
 def test_a_file_that_exists_stays_as_it_is(path, mode):
-    """Create refuses it, and leaves nothing of its own behind."""
+    """Create refuses it, and leaves no file of its own."""
     path.parent.mkdir()
     path.write_bytes(b"precious")
 
@@ -160,7 +160,7 @@ def test_a_file_that_exists_stays_as_it_is(path, mode):
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
 def test_without_hard_links_the_file_is_renamed(path, system, error):
-    """A file system that knows no second name for a file gets the file, too."""
+    """The file is created on a file system without hard links, too."""
     system.fail("link", error)
     Journal(path, header=HEADER, system=system).create()
 
@@ -169,7 +169,7 @@ def test_without_hard_links_the_file_is_renamed(path, system, error):
 
 
 def test_without_hard_links_too_a_file_that_exists_stays(path, system):
-    """What stands at the path is looked for before the renaming, which would replace it."""
+    """The path is checked before the renaming, which would replace the file there."""
     path.parent.mkdir()
     path.write_bytes(b"precious")
     system.fail("link", errno.EPERM)
@@ -179,8 +179,8 @@ def test_without_hard_links_too_a_file_that_exists_stays(path, system):
     assert path.read_bytes() == b"precious"
 
 
-def test_a_new_file_takes_no_lock_of_its_name(path):
-    """What a process left behind that was killed while it made the same file is not in the way."""
+def test_a_leftover_hidden_file_is_not_in_the_way(path):
+    """A process that was killed while it created the same file may have left one."""
     path.parent.mkdir()
     (path.parent / f".{path.name}.{os.getpid()}").touch()
     Journal(path, header=HEADER).create()
@@ -192,7 +192,7 @@ def test_a_new_file_takes_no_lock_of_its_name(path):
 
 
 def test_a_file_must_be_there(path):
-    """Open makes no file."""
+    """Open creates no file."""
     with pytest.raises(FileNotFoundError):
         reopened(path)
 
@@ -222,7 +222,7 @@ def test_only_a_regular_file_is_opened(path, make):
 
 
 def hold(path: str) -> None:
-    """Hold a journal open until told to end; say then what could be appended."""
+    """Hold a journal open until a line comes from the parent; then append and close."""
     journal = reopened(Path(path))
     tell("held")
     sys.stdin.readline()
@@ -231,7 +231,7 @@ def hold(path: str) -> None:
 
 
 def test_another_process_has_the_file(journal, path):
-    """The file is locked from open to close; who comes second hears who has it."""
+    """The file is locked from open to close; the error of a second process names the first."""
     journal.close()
     process = start(hold, str(path))
     hear(process)
@@ -244,7 +244,7 @@ def test_another_process_has_the_file(journal, path):
 
 
 def test_the_lock_is_free_after_close(journal, path):
-    """Who closes gives up the lock, and closing again does nothing."""
+    """Close releases the lock, and closing again does nothing."""
     journal.close()
     journal.close()
     other = reopened(path)
@@ -253,8 +253,8 @@ def test_the_lock_is_free_after_close(journal, path):
     assert path.read_bytes() == HEADER + A
 
 
-def test_a_file_that_was_replaced_while_its_lock_was_waited_for_is_let_go(journal, path, system):
-    """The lock of a file that has lost its name is worth nothing: what is there now is opened."""
+def test_a_file_that_was_replaced_during_the_wait_for_its_lock_is_closed(journal, path, system):
+    """The lock of a file that has lost its name is worth nothing; the file at the path is opened."""
     journal.close()
 
     def replace() -> None:
@@ -269,7 +269,7 @@ def test_a_file_that_was_replaced_while_its_lock_was_waited_for_is_let_go(journa
 
 
 def test_a_child_that_lives_on_holds_no_lock(journal, path):
-    """Who closes unlocks first, for a forked child may have the file open still."""
+    """Close unlocks first, because a forked child may still have the file open."""
     child = os.dup(journal._fd)  # what a child inherits: the same open file
     journal.close()
     other = reopened(path)
@@ -280,7 +280,7 @@ def test_a_child_that_lives_on_holds_no_lock(journal, path):
 
 
 def test_a_child_does_not_free_its_parents_lock(journal, path):
-    """What a child abandons stays locked for its parent."""
+    """A file that a child abandons remains locked by its parent."""
     child = Journal(path)
     child._fd = os.dup(journal._fd)
     child.abandon()
@@ -293,8 +293,8 @@ def test_a_child_does_not_free_its_parents_lock(journal, path):
 # -- appending ---------------------------------------------------------------------------------------------------------
 
 
-def test_lines_stand_in_order(path, mode):
-    """What is appended follows what was appended, byte for byte."""
+def test_lines_are_in_order(path, mode):
+    """Appends follow each other, byte for byte."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     journal.append([A, B + C])
@@ -306,7 +306,7 @@ def test_lines_stand_in_order(path, mode):
 
 
 def test_as_many_lines_go_into_one_write_as_the_system_takes(journal, path, system):
-    """They are not joined, and large ones are not written alone."""
+    """Lines are not joined, and large ones are not written alone."""
     system.writes.clear()
     system.most_pieces = 3
     journal.append([A, LARGE, B, C, A])
@@ -316,7 +316,7 @@ def test_as_many_lines_go_into_one_write_as_the_system_takes(journal, path, syst
 
 
 def test_a_long_backlog_is_written_whole(path):
-    """More lines than the real system takes in one write."""
+    """It may have more lines than the real system takes in one write."""
     lines = [b"%d\n" % number for number in range(2 * REAL_SYSTEM.most_pieces + 1)]
     journal = Journal(path, header=HEADER)
     journal.create()
@@ -327,7 +327,7 @@ def test_a_long_backlog_is_written_whole(path):
 
 
 def test_an_empty_file_gets_its_header_first(path, mode):
-    """A file that was found empty begins with the header."""
+    """An empty file that is opened begins with the header."""
     path.parent.mkdir()
     path.touch()
     journal = reopened(path, header=HEADER, **mode)
@@ -338,7 +338,7 @@ def test_an_empty_file_gets_its_header_first(path, mode):
 
 @pytest.mark.parametrize("size", [1, len(HEADER) - 1])
 def test_a_torn_header_is_completed(path, size):
-    """A file that holds the beginning of the header gets the rest of it, and not a second one."""
+    """A file that holds a part of the header gets the rest of it, and not a second one."""
     path.parent.mkdir()
     path.write_bytes(HEADER[:size])
     journal = reopened(path, header=HEADER)
@@ -349,7 +349,7 @@ def test_a_torn_header_is_completed(path, size):
 
 @pytest.mark.parametrize("tail", [b"{", b'{"line":"', b'{"line":"a"}', b"\0\0\0", b" "])
 def test_a_torn_tail_stays_as_a_line_of_its_own(path, mode, tail):
-    """What a killed program left is ended by a newline; no byte of it is removed, and nothing is glued to it."""
+    """A tail that a killed program left is ended by a newline; no byte of it is removed, and no line is glued to it."""
     path.parent.mkdir()
     path.write_bytes(HEADER + tail)
     journal = reopened(path, header=HEADER, **mode)
@@ -361,7 +361,7 @@ def test_a_torn_tail_stays_as_a_line_of_its_own(path, mode, tail):
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_torn_character_is_ended_as_text(path, cut):
-    """A tail that was torn within a character is text nevertheless, or strict readers would give up the whole file."""
+    """A tail that was torn within a character is completed to text, or strict readers would refuse the whole file."""
     path.parent.mkdir()
     torn = '{"line":"\N{GRINNING FACE}'.encode()[:-cut]
     path.write_bytes(HEADER + torn)
@@ -375,7 +375,7 @@ def test_a_torn_character_is_ended_as_text(path, cut):
 
 
 def test_a_foreign_tail_is_healed_too(journal, path):
-    """Also between two appends of ours somebody may leave a torn line."""
+    """Another program may leave a torn line between two appends of ours, too."""
     journal.append([A])
     append_foreign(path, b"torn")
     journal.append([B])
@@ -386,7 +386,7 @@ def test_a_foreign_tail_is_healed_too(journal, path):
 
 
 def test_a_foreign_line_in_the_middle_of_an_append_stays(journal, path, system):
-    """Who writes without a lock between two of our writes loses nothing, and neither do we."""
+    """A program that writes without a lock between two of our writes loses no line, and we lose none."""
     system.before("write", lambda: append_foreign(path, b"foreign\n"), nth=2)
     journal.append([A, LARGE, B])
 
@@ -418,11 +418,11 @@ def test_a_foreign_line_in_a_torn_one_of_ours_changes_no_order(journal, path, sy
     assert path.read_bytes() == HEADER + A[:4] + b"foreign\n" + A + B + C
 
 
-# -- moved ground ------------------------------------------------------------------------------------------------------
+# -- moved files ------------------------------------------------------------------------------------------------------
 
 
 def test_a_deleted_file_is_made_anew(path, mode):
-    """After somebody deleted the file, a new one goes on, header first; what was deleted is gone by intent."""
+    """After another program deleted the file, the next lines go to a new one, after the header."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     journal.append([A])
@@ -433,7 +433,7 @@ def test_a_deleted_file_is_made_anew(path, mode):
 
 
 def test_a_deleted_folder_is_made_anew(path, mode):
-    """The folders come back with the file."""
+    """The folders are created with the file."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     path.unlink()
@@ -445,7 +445,7 @@ def test_a_deleted_folder_is_made_anew(path, mode):
 
 
 def test_a_renamed_file_keeps_what_it_has(path, mode):
-    """Rotation: what was written stays in the renamed file, what comes goes to a new one."""
+    """Rotation: earlier lines are in the renamed file, later ones in a new one."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     journal.append([A])
@@ -457,7 +457,7 @@ def test_a_renamed_file_keeps_what_it_has(path, mode):
 
 
 def test_a_renamed_file_is_synced(path, system):
-    """Lines that waited for a flush are synced where they are before the file is let go."""
+    """Lines that waited for a flush are synced before the file is closed."""
     journal = Journal(path, header=HEADER, fsync="flush", system=system)
     journal.create()
     journal.append([A])
@@ -467,8 +467,8 @@ def test_a_renamed_file_is_synced(path, system):
     assert system.after_power_cut(path.with_suffix(".1")) == HEADER + A
 
 
-def test_a_file_that_somebody_put_there_is_taken(journal, path):
-    """A file that replaced ours is appended to, and healed, as any other; the lock is on it then."""
+def test_a_file_that_replaced_ours_is_taken(journal, path):
+    """It is appended to and its torn line is ended, as in any other; the lock is on it then."""
     journal.append([A])
     other = path.with_name("other")
     other.write_bytes(HEADER + b"torn")
@@ -480,8 +480,8 @@ def test_a_file_that_somebody_put_there_is_taken(journal, path):
         reopened(path)
 
 
-def test_a_file_that_somebody_made_is_synced_by_its_name_as_well(path, system):
-    """Whoever made the file that replaced ours may not have synced its folders: with fsync="always" we do."""
+def test_the_folders_of_a_file_that_replaced_ours_are_synced(path, system):
+    """Its creator may not have synced them, so with fsync="always" we do."""
     journal = Journal(path, header=HEADER, fsync="always", system=system)
     journal.create()
     other = path.with_name("other")
@@ -493,8 +493,8 @@ def test_a_file_that_somebody_made_is_synced_by_its_name_as_well(path, system):
     assert system.calls.count("fsync") == 6 + 1
 
 
-def test_a_file_that_is_removed_during_an_append_is_no_place_for_a_line(path, mode, system):
-    """What went into a file without a name counts as unwritten, and goes to the new one."""
+def test_lines_in_a_file_that_is_removed_during_the_append_are_not_written(path, mode, system):
+    """The append fails, and the next one writes them to a new file."""
     journal = Journal(path, header=HEADER, system=system, **mode)
     journal.create()
     system.before("write", path.unlink)
@@ -506,8 +506,8 @@ def test_a_file_that_is_removed_during_an_append_is_no_place_for_a_line(path, mo
 
 
 @pytest.mark.parametrize("make", [fifo, folder, link])
-def test_what_is_no_file_is_not_written_to(path, mode, make):
-    """While something else stands at the path, an append is an error; when it is gone, the file is made anew."""
+def test_only_a_regular_file_is_written_to(path, mode, make):
+    """While something else is at the path, an append fails; when it is gone, the file is created again."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     path.unlink()
@@ -521,7 +521,7 @@ def test_what_is_no_file_is_not_written_to(path, mode, make):
 
 
 def test_a_truncated_file_begins_anew(path, mode):
-    """What rotates by copying and truncating leaves an empty file, which gets its header first."""
+    """Rotation by copying and truncating leaves an empty file, which gets its header first."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     journal.append([A, B])
@@ -544,7 +544,7 @@ def test_a_truncated_file_gets_the_header_that_was_learned_after_it_was_opened(p
 
 
 def test_a_file_that_was_cut_within_a_line_is_healed(path, mode):
-    """What somebody cut in the middle of a line is ended by a newline before the next one."""
+    """A line that another program cut is ended by a newline before the next one."""
     journal = Journal(path, header=HEADER, **mode)
     journal.create()
     journal.append([A, B])
@@ -555,7 +555,7 @@ def test_a_file_that_was_cut_within_a_line_is_healed(path, mode):
 
 
 def test_a_replacement_that_is_in_use_is_waited_for(journal, path):
-    """While another process has the file that replaced ours, an append says so; then it goes through."""
+    """While another process has the file that replaced ours, an append fails; later it succeeds."""
     other = path.with_name("other")
     other.write_bytes(HEADER)
     process = start(hold, str(other))
@@ -569,8 +569,8 @@ def test_a_replacement_that_is_in_use_is_waited_for(journal, path):
     assert path.read_bytes() == HEADER + A
 
 
-def test_the_path_is_the_same_while_the_file_is_made_anew(journal, path, system):
-    """Whoever names the file meanwhile, in an error or after a fork, names it rightly."""
+def test_the_path_is_the_same_while_the_file_is_created_again(journal, path, system):
+    """So an error or a fork at that moment names the right file."""
     path.unlink()
     seen = []
     system.before("link", lambda: seen.append(journal.path))
@@ -583,7 +583,7 @@ def test_the_path_is_the_same_while_the_file_is_made_anew(journal, path, system)
 
 
 def test_a_shared_file_is_locked_for_each_append_alone(path):
-    """Two journals may have it open, and their lines stand in the order of the appends."""
+    """Two journals may have it open, and their lines are in the order of the appends."""
     one = Journal(path, header=HEADER, shared=True)
     one.create()
     other = reopened(path, shared=True)
@@ -595,7 +595,7 @@ def test_a_shared_file_is_locked_for_each_append_alone(path):
 
 
 def test_a_shared_file_that_is_locked_for_too_long_is_an_error(path):
-    """The lock that does not come in time is a TimeoutError that tells who has it; nothing is written."""
+    """If the lock does not come in time, a TimeoutError names its holder, and nothing is written."""
     shared = Journal(path, header=HEADER, shared=True)
     shared.create()
     exclusive = reopened(path)
@@ -607,7 +607,7 @@ def test_a_shared_file_that_is_locked_for_too_long_is_an_error(path):
     assert path.read_bytes() == HEADER + A
 
 
-def test_whoever_finds_a_shared_file_deleted_makes_it_and_the_others_join(path):
+def test_a_deleted_shared_file_is_created_by_one_and_taken_by_the_others(path):
     """After a deletion there is one new file, with one header and the lines of both."""
     one = Journal(path, header=HEADER, shared=True)
     one.create()
@@ -620,8 +620,8 @@ def test_whoever_finds_a_shared_file_deleted_makes_it_and_the_others_join(path):
     assert path.read_bytes() == HEADER + A + B + C
 
 
-def test_two_make_a_deleted_shared_file_at_once(path, system):
-    """Who comes second takes the file that the first one made a moment ago."""
+def test_two_processes_create_a_deleted_shared_file_at_once(path, system):
+    """The second takes the file that the first created a moment ago."""
     one = Journal(path, header=HEADER, shared=True, system=system)
     one.create()
     other = reopened(path, shared=True, header=HEADER)
@@ -633,13 +633,13 @@ def test_two_make_a_deleted_shared_file_at_once(path, system):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_making_a_file_anew_never_takes_away_what_another_process_wrote_to_it(path, system):
-    """If the last step of making a shared file fails, it stays when somebody else has written to it already."""
+def test_a_new_file_that_another_process_has_written_to_is_not_removed(path, system):
+    """If the last step of creating a shared file fails, it stays if another process has written to it already."""
     one = Journal(path, header=HEADER, shared=True, fsync="always", system=system)
     one.create()
     other = reopened(path, shared=True, header=HEADER)
     path.unlink()
-    system.before("unlink", lambda: other.append([A]))  # behind the link that gives the file its name
+    system.before("unlink", lambda: other.append([A]))  # after the link that gives the file its name
     system.fail("fsync", errno.EIO, nth=2)  # the folder's
 
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
@@ -649,7 +649,7 @@ def test_making_a_file_anew_never_takes_away_what_another_process_wrote_to_it(pa
 
 
 def append_many(path: str, name: str, number: int) -> None:
-    """Append to a shared file, some lines at a time and now and then a large one, once told to begin."""
+    """Wait for a line from the parent, then append to a shared file, a few lines at a time, some of them large."""
     journal = reopened(Path(path), shared=True, header=HEADER, lock_timeout=DEADLINE)
     tell("ready")
     sys.stdin.readline()
@@ -659,7 +659,7 @@ def append_many(path: str, name: str, number: int) -> None:
 
 
 def test_processes_that_share_a_file_lose_and_mix_nothing(path):
-    """Five processes append at once: every line is there once, those of one append together, each process in order."""
+    """Five processes append at once: each line is there once, lines of one append are together and in order."""
     Journal(path, header=HEADER, shared=True).create()
     names = "abcde"
     processes = [start(append_many, str(path), name, 60) for name in names]

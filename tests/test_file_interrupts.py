@@ -1,4 +1,4 @@
-"""The journal under Ctrl-C: an append that an interrupt ends is there as a whole or not at all."""
+"""A journal under Ctrl-C: an interrupted append is in the file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import interrupted
-from test_file import MODES
+from test_file import HEADER, MODES, A
 from test_file_faults import FIRST, LINES, made, name_of
 
 pytestmark = pytest.mark.system  # but not `once`: between which steps an interrupt can come depends on the Python
@@ -26,7 +26,7 @@ def system() -> FakeSystem:
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if not mode.get("shared")], ids=name_of)
 def test_an_interrupt_at_any_step_of_an_append_means_all_or_nothing(path, mode):
-    """Wherever a Ctrl-C hits it: no line is torn, and after another try every line is there once."""
+    """Wherever a Ctrl-C comes, no line is torn, and after another append every line is there once."""
     for step in count(1):
         system = FakeSystem()
         journal = made(path, system, *FIRST, **mode)
@@ -46,8 +46,8 @@ def test_an_interrupt_at_any_step_of_an_append_means_all_or_nothing(path, mode):
 
 @pytest.mark.parametrize("mode", MODES, ids=name_of)
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_an_interrupt_behind_a_write_is_noticed(path, system, mode, nth):
-    """Bytes that were written, and of which nobody heard because a Ctrl-C came, are cut back as well."""
+def test_an_interrupt_after_a_write_is_noticed(path, system, mode, nth):
+    """Bytes are cut off, too, if a Ctrl-C came between their write and its result."""
     journal = made(path, system, *FIRST, **mode)
     before = path.read_bytes()
     system.interrupt_after("write", nth=nth)
@@ -58,3 +58,14 @@ def test_an_interrupt_behind_a_write_is_noticed(path, system, mode, nth):
 
     assert content == before
     assert path.read_bytes() == before + b"".join(LINES)
+
+
+def test_an_interrupted_sync_is_done_by_the_next_one(path, system):
+    """After a Ctrl-C the lines are still to be synced."""
+    journal = made(path, system, A, fsync="flush")
+    system.fail("fsync", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        journal.sync()
+    journal.sync()
+
+    assert system.after_power_cut(path) == HEADER + A

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, start, tell
 
 from rolloutlog._writing import os_calls

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import DEADLINE, Disk, in_fresh_process, lines_in
 
 from rolloutlog._writing import registry

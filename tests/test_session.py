@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import (
     DEADLINE,
     Disk,

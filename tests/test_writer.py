@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeSystem
+from faults.fakes import FakeSystem
 from helpers import DEADLINE, Disk, in_fresh_process, interrupted, lines_in, storm
 
 from rolloutlog._writing.ack import Ack

@@ -20,8 +20,9 @@ from rolloutlog import Ack, RolloutRecorder
 from rolloutlog.exceptions import QueueFullError, RecorderClosedError, WriteError
 
 from . import checker
+from .fakes import ERRNOS, SHORT, ZERO, FakeSystem, Fault
 from .harness import Report, row, scratch
-from .seam import ERRNOS, SHORT, ZERO, Fault, FaultySystem, heard, open_recorder, path_in
+from .seam import heard, open_recorder, path_in
 
 CALLS = ("write", "fsync", "fstat", "lstat", "lseek", "ftruncate", "pread", "lock", "unlock")
 
@@ -71,7 +72,7 @@ class Accounts(RuleBasedStateMachine):
         self.home = self.scratch.__enter__()
         self.ears = heard()
         self.ears.__enter__()
-        self.system = FaultySystem()
+        self.system = FakeSystem(most_pieces=2)
         self.offered = 0  # records that were accepted or dropped, over all recorders on the file
         self.torn = 0
         self.strange = self.faulty = False
@@ -140,7 +141,6 @@ class Accounts(RuleBasedStateMachine):
         each = checker.line("other", 0, 20)
         with path_in(self.home).open("ab") as file:
             file.write(each[:-9] if torn else each)
-        self.system.brought_to_medium(path_in(self.home))
         self.torn += torn
         self.strange = True
 
@@ -296,9 +296,9 @@ def _held_ack(home: Path, count: int) -> tuple[bool, checker.Found]:
             entered.put(None)
             go.get(timeout=20)
 
-    system = FaultySystem()
+    system = FakeSystem(most_pieces=2)
     recorder = open_recorder(home, system)
-    system.before = hold
+    system.watch = hold
     recorder.record(checker.message("main", 0))
     entered.get(timeout=20)
     for number in range(1, count):
@@ -307,7 +307,7 @@ def _held_ack(home: Path, count: int) -> tuple[bool, checker.Found]:
     go.put(None)
     entered.get(timeout=20)
     early = ack.is_set()
-    system.before = None
+    system.watch = None
     go.put(None)
     ack.result(20)
     found = checker.read(recorder.path)

@@ -1,4 +1,4 @@
-"""What a file should hold, told from its bytes alone: plain JSON, plain bytes, and nothing of what is checked.
+"""Checks what a file holds from its bytes alone: plain JSON, plain bytes, and no code of the package.
 
 Each record of the harness says in its text who made it, its number, and how long it is, so that a line which was torn,
 glued, doubled, moved or changed shows.
@@ -26,7 +26,7 @@ def message(producer: str, number: int, size: int = 0) -> dict[str, Any]:
 
 
 def line(producer: str, number: int, size: int = 0) -> bytes:
-    """Return the bytes that must stand in the file for it."""
+    """Return the bytes of its line in the file."""
     content = [{"type": "input_text", "text": text(producer, number, size)}]
     wire = {"type": "message", "id": None, "role": "user", "content": content}
     return json.dumps(wire, separators=(",", ":")).encode() + b"\n"
@@ -34,13 +34,13 @@ def line(producer: str, number: int, size: int = 0) -> bytes:
 
 @attrs.define
 class Found:
-    """What stands in a file."""
+    """The content of a file."""
 
     meta: dict[str, Any] | None = None
     numbers: dict[str, list[int]] = attrs.field(factory=lambda: defaultdict(list))  # by producer, in file order
-    bad: list[bytes] = attrs.field(factory=list)  # whole lines that are none of ours
-    tail: bytes = b""  # what follows the last newline
-    gaps: int = 0  # records that gap entries own up to
+    bad: list[bytes] = attrs.field(factory=list)  # whole lines that are not ours
+    tail: bytes = b""  # the bytes after the last newline
+    gaps: int = 0  # dropped records, as gap entries count them
     gap_lines: int = 0
     logs: int = 0
     states: int = 0
@@ -53,7 +53,7 @@ class Found:
 
 
 def read(path: Path) -> Found:
-    """Return what stands in *path*; nothing, if there is no such file."""
+    """Return the content of *path*; nothing, if there is no such file."""
     found = Found()
     try:
         file = path.open("rb")
@@ -70,7 +70,7 @@ def read(path: Path) -> Found:
 
 
 def _sort(found: Found, index: int, each: bytes) -> None:
-    """Take *each* for what it is."""
+    """Add the line *each* to what it is."""
     try:
         value = json.loads(each.decode())
     except ValueError:
@@ -105,7 +105,7 @@ def problems(
     begun: Mapping[str, int] | None = None,
     first: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Return what is wrong with *found*, in words.
+    """Return the faults of *found*, in words.
 
     Args:
         found: the file.
@@ -131,7 +131,7 @@ def problems(
 
 
 def _sequence(producer: str, numbers: list[int], start: int, acked: int) -> list[str]:
-    """Return what is wrong with the *numbers* of one producer: they must run from *start*, and reach *acked*."""
+    """Return the faults of the *numbers* of one producer: they must run from *start*, and reach *acked*."""
     if numbers == list(range(start, start + len(numbers))):
         if start + len(numbers) >= acked:
             return []
@@ -149,7 +149,7 @@ def _sequence(producer: str, numbers: list[int], start: int, acked: int) -> list
 
 
 def _breaks(numbers: list[int], start: int) -> Any:
-    """Yield where *numbers* are not consecutive."""
+    """Yield the places where *numbers* are not consecutive."""
     before = start - 1
     for number in numbers:
         if number != before + 1:
@@ -172,5 +172,5 @@ def is_torn(each: bytes) -> bool:
 
 
 def shown(each: bytes) -> str:
-    """Return a line as short as a report can bear."""
+    """Return a line, shortened for a report."""
     return repr(each if len(each) < 160 else each[:100] + b" ... " + each[-50:])

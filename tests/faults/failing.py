@@ -1,4 +1,4 @@
-"""Failing calls: each call of the journal fails in turn; it is heard at once, and nothing is lost or doubled."""
+"""Failing calls: each call of the journal fails in turn; it is reported at once, and each record is there once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from rolloutlog import RolloutRecorder
 from rolloutlog.exceptions import RolloutError, WriteError
 
 from . import checker
+from .fakes import ERRNOS, SHORT, ZERO, FakeSystem, Fault
 from .harness import Report, Skip, fork, reap, row, scratch, until
-from .seam import ERRNOS, SHORT, ZERO, Fault, FaultySystem, heard, one_turn, open_recorder, path_in
+from .seam import heard, one_turn, open_recorder, path_in
 
 MODES: tuple[dict[str, object], ...] = (
     {"fsync": "never"},
@@ -26,23 +27,23 @@ MODES: tuple[dict[str, object], ...] = (
     {"fsync": "never", "shared": True},
     {"fsync": "always", "shared": True},
 )
-LARGE = 70_000  # a record that is written alone
+LARGE = 70_000
 
 
 @attrs.define
 class Script:
-    """A recorder whose calls are made step by step, so that each run makes the same ones."""
+    """A recorder that is used step by step, so that each run makes the same calls."""
 
     home: Path
-    system: FaultySystem
+    system: FakeSystem
     recorder: RolloutRecorder
     recorded: int = 0
     first: int = 0  # the record that the file at the path begins with
-    torn: int = 0  # torn lines that somebody else left
+    torn: int = 0  # torn lines of other programs
     failed: WriteError | None = None
 
     def steps(self, *, delete: bool) -> Iterator[Callable[[], None]]:
-        """Yield what is done, in order: every way in which the journal comes to call the system."""
+        """Yield the steps, in order; they make every kind of call that a journal makes."""
         yield lambda: self.record(5)
         yield self.burst
         yield self.flush
@@ -60,7 +61,7 @@ class Script:
         self.recorder.record(*messages)
 
     def burst(self) -> None:
-        """Record several messages, to be written in one append: small ones together, large ones alone."""
+        """Record several messages, small and large, that are written in one append."""
         with one_turn(self.recorder):
             for size in (5, 5, LARGE, 5, LARGE):
                 self.record(size)
@@ -73,12 +74,11 @@ class Script:
             self.failed = error
 
     def tear(self) -> None:
-        """Leave a torn line at the end, as a program that was killed does."""
+        """Leave a torn line at the end, as a killed program does."""
         if self.recorder.stats.pending or not path_in(self.home).exists():
-            return  # what it would tear is not there
+            return  # the torn line would not be the last one
         with open(path_in(self.home), "ab") as file:
             file.write(checker.line("other", 0, 50)[:100])
-        self.system.brought_to_medium(path_in(self.home))
         self.torn += 1
 
     def found(self) -> checker.Found:
@@ -90,7 +90,7 @@ class Script:
         return self.found().numbers.get("main", []) == list(range(self.first, self.recorded))
 
 
-def begun(home: Path, system: FaultySystem, options: dict[str, object], *, delete: bool) -> Script:
+def begun(home: Path, system: FakeSystem, options: dict[str, object], *, delete: bool) -> Script:
     """Return a script that has recorded something already; its file is deleted if *delete*."""
     script = Script(home, system, open_recorder(home, system, inline=True, **options))
     script.record(5, 5)
@@ -104,18 +104,18 @@ def begun(home: Path, system: FaultySystem, options: dict[str, object], *, delet
 def counted(options: dict[str, object], *, delete: bool) -> dict[str, int]:
     """Return how often the script makes each call when nothing fails."""
     with scratch("/dev/shm") as home:
-        system = FaultySystem()
+        system = FakeSystem(most_pieces=2)
         script = begun(home, system, options, delete=delete)
         system.arm()
         for step in script.steps(delete=delete):
             step()
-        calls = dict(system.calls)
+        calls = dict(system.counts)
         script.recorder.close()
     return calls
 
 
 def each_fault(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
-    """Yield every fault at every call, once and for good; and writes that stop half-way, with what can follow."""
+    """Yield every fault at every call, once and for good, and short writes with the faults that can follow."""
     for call, count in calls.items():
         for at in range(1, count + 1):
             for how in ERRNOS:
@@ -136,7 +136,7 @@ def each_fault(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
 
 
 def sync_faults(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
-    """Yield every failing sync together with a failing cut-back, and with a write that failed before."""
+    """Yield every failing sync together with a failing cut, and with a write that failed before."""
     for at in range(1, calls.get("fsync", 0) + 1):
         for cut in ("ftruncate", "fstat"):
             for forever in (False, True):
@@ -152,7 +152,7 @@ def sync_faults(calls: dict[str, int]) -> Iterator[tuple[Fault, ...]]:
 def suffer(report: Report, options: dict[str, object], faults: tuple[Fault, ...], *, delete: bool) -> None:
     """Run the script under *faults*: heal two steps after they hit, and look at the file after each step."""
     where = f"{options}{', file deleted' if delete else ''}, {' + '.join(map(str, faults))}"
-    system = FaultySystem()
+    system = FakeSystem(most_pieces=2)
     with scratch("/dev/shm") as home, heard() as said:
         script = begun(home, system, options, delete=delete)
         system.arm(*faults)
@@ -165,7 +165,7 @@ def suffer(report: Report, options: dict[str, object], faults: tuple[Fault, ...]
                 report.expect(False, f"{where}: step {number} raised {error!r}")
             error = script.recorder.stats.error
             complete = script.complete()
-            report.expect(complete or error is not None, f"{where}: step {number}: not on disk, and nobody heard")
+            report.expect(complete or error is not None, f"{where}: step {number}: not on disk, and no error")
             if step == script.flush and script.failed is None:
                 report.expect(complete, f"{where}: step {number}: flush says all is well, and not all is on disk")
             report.expect(complete or said, f"{where}: step {number}: not on disk, and the logger was not told")
@@ -203,9 +203,15 @@ def ended(report: Report, script: Script, where: str) -> None:
     report.expect(stats.pending == 0 and stats.error is None, f"{where}: {stats}")
 
 
-@row("failing.each_call", "each call fails with each errno: heard, then healed", quick=200, full=20_000, long=10**6)
+@row(
+    "failing.each_call",
+    "each call fails with each errno: reported, then written",
+    quick=200,
+    full=20_000,
+    long=10**6,
+)
 def each_call(report: Report, size: int, dice: random.Random) -> None:
-    """Every call of the journal, at every place, fails once and for good; all of them in the long size."""
+    """Every call of the journal fails, at every place, once and for good; the long size tries all of them."""
     trials = []
     for options in MODES:
         for delete in (False, True):
@@ -222,36 +228,36 @@ def each_call(report: Report, size: int, dice: random.Random) -> None:
         suffer(report, options, faults, delete=delete)
 
 
-@row("failing.sync", "a sync and what would mend it fail: all is written anew", quick=60, full=1_000, long=1_000)
+@row("failing.sync", "a sync and the cut after it fail: all is written again", quick=60, full=1_000, long=1_000)
 def sync(report: Report, size: int, dice: random.Random) -> None:
-    """A failed sync drops the pages, and the next one says yes: what it covered must be written once more."""
+    """A failed sync drops the pages, and the next one succeeds: the lines must be written again."""
     trials = [(options, faults) for options in MODES for faults in sync_faults(counted(options, delete=False))]
     for options, faults in trials if size >= len(trials) else dice.sample(trials, size):
         suffer(report, options, faults, delete=False)
 
 
-@row("failing.create", "a create that fails says so and leaves nothing behind", quick=60, full=5_000, long=5_000)
+@row("failing.create", "a create that fails raises and leaves nothing", quick=60, full=5_000, long=5_000)
 def create(report: Report, size: int, dice: random.Random) -> None:
     """Every call that creating a session makes fails with every errno; then the same session is created."""
     trials = []
     for options in MODES:
         with scratch("/dev/shm") as home:
-            system = FaultySystem()
+            system = FakeSystem(most_pieces=2)
             open_recorder(home / "home", system, **options).close()
-        trials += [(options, faults) for faults in each_fault(dict(system.calls)) if len(faults) == 1]
+        trials += [(options, faults) for faults in each_fault(dict(system.counts)) if len(faults) == 1]
     if size < len(trials):
         trials = dice.sample(trials, size)
     for options, faults in trials:
         with scratch("/dev/shm") as scratched:
             home = scratched / "home"
             where = f"{options}, {faults[0]}"
-            system = FaultySystem()
+            system = FakeSystem(most_pieces=2)
             system.arm(*faults)
             try:
                 recorder = open_recorder(home, system, **options)
             except OSError:
                 left = [each.name for each in home.rglob("*") if not each.is_dir()]
-                # What cannot be unlinked stays: litter, that no listing of sessions shows.
+                # A file that cannot be unlinked stays, but hidden: no listing of sessions shows it.
                 if not (faults[0].call == "unlink" and faults[0].forever):
                     report.expect(not left, f"{where}: create failed and left {left}")
                 system.heal()
@@ -264,15 +270,15 @@ def create(report: Report, size: int, dice: random.Random) -> None:
             report.trial()
 
 
-@row("failing.thread", "with the real thread: flush raises, then all heals by itself", quick=8, full=200, long=1_000)
+@row("failing.thread", "with the real thread: flush raises, then writes by itself", quick=8, full=200, long=1_000)
 def thread(report: Report, size: int, dice: random.Random) -> None:
-    """The call fails for good under the writer's thread; after the fault is gone nobody does anything but wait."""
+    """A call fails for good in the writer's thread; after the fault the test only waits."""
     for _ in range(size):
         options = dict(dice.choice(MODES))
         call = dice.choice(["write", "fstat", "lseek", *(["fsync"] if options["fsync"] != "never" else [])])
         faults = (Fault(call, 1, dice.choice(ERRNOS[:-1]), forever=True),)
         where = f"{options}, {faults[0]}"
-        system = FaultySystem()
+        system = FakeSystem(most_pieces=2)
         with scratch("/dev/shm") as home, heard() as said:
             script = Script(home, system, open_recorder(home, system, **options))
             system.arm(*faults)
@@ -295,8 +301,8 @@ def thread(report: Report, size: int, dice: random.Random) -> None:
 
 
 def _fill_and_heal(report: Report, home: Path, make_room: Callable[[], None], expected: int, size: int) -> None:
-    """Record until the system refuses, make room, and expect everything on disk."""
-    system = FaultySystem()  # none of its calls is told to fail: the real ones do
+    """Record until the system refuses, make room, and expect all records on disk."""
+    system = FakeSystem(most_pieces=2)  # no planned faults: the real calls fail
     script = Script(home, system, open_recorder(home, system, queue_size=size + 10))
     for _ in range(size):
         script.record(100)
@@ -305,7 +311,7 @@ def _fill_and_heal(report: Report, home: Path, make_room: Callable[[], None], ex
     report.expect(isinstance(cause, OSError) and cause.errno == expected, f"flush on a full disk raised {cause!r}")
 
     def is_whole() -> bool:
-        """Whether no line is torn; the writer tries again and again, and may be seen between a write and its cut."""
+        """Return whether no line is torn; it may be called between a write of the writer and its cut."""
         found = script.found()
         return not found.tail and not found.bad
 
@@ -322,7 +328,7 @@ def _fill_and_heal(report: Report, home: Path, make_room: Callable[[], None], ex
 
 @row("failing.full_disk", "a full disk costs nothing once there is room again", quick=900, full=9_000, long=90_000)
 def full_disk(report: Report, size: int, dice: random.Random) -> None:
-    """A small tmpfs that somebody else fills."""
+    """The file is on a small tmpfs that another file fills."""
     if os.geteuid() != 0:
         raise Skip("mounting a small tmpfs needs root")
     with scratch() as folder, heard():
@@ -342,9 +348,9 @@ def full_disk(report: Report, size: int, dice: random.Random) -> None:
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@row("failing.size_limit", "so does a limit on the size of files", quick=900, full=9_000, long=90_000)
+@row("failing.size_limit", "a limit on the size of files costs nothing, either", quick=900, full=9_000, long=90_000)
 def size_limit(report: Report, size: int, dice: random.Random) -> None:
-    """RLIMIT_FSIZE, which tears a write in the middle and then refuses; it needs no root."""
+    """RLIMIT_FSIZE tears a write and then refuses; it needs no root."""
 
     def child() -> None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

@@ -21,7 +21,7 @@ import faulthandler, gc, logging, multiprocessing, os, random, signal, sys, thre
 import rolloutlog
 from rolloutlog.exceptions import RolloutError, RecorderClosedError
 from pathlib import Path
-from faults import checker, seam
+from faults import checker, fakes, seam
 home, size, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 dice = random.Random(seed)
 faulthandler.register(signal.SIGUSR2, all_threads=True)
@@ -260,14 +260,14 @@ if __name__ == "__main__":
 _STUCK = """
 # The disk does not answer: each wait ends by its timeout, and what was taken is written when it answers again.
 answer = threading.Event()
-system = seam.FaultySystem()
+system = fakes.FakeSystem()
 recorder = seam.open_recorder(Path(home), system, queue_size=8)
 recorder.flush()
 def before(name, arguments):
     if name == "write" and not answer.is_set():
         answer.wait(60)
 events = taken = 0
-system.before = before
+system.watch = before
 def bounded(call, *errors):
     global events
     events += 1
@@ -332,9 +332,9 @@ logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
 """,
     "an ack that nobody waits for": "recorder.shutdown()",
     "a slow disk": """
-slow = stand_on(seam.FaultySystem())
+slow = stand_on(fakes.FakeSystem())
 naps = iter([0.3] * 5)
-slow.before = lambda name, arguments: name == "write" and time.sleep(next(naps, 0))
+slow.watch = lambda name, arguments: name == "write" and time.sleep(next(naps, 0))
 more(); say("main", number); sys.exit(0)
 """,
     "a writer that is held until the end begins": """
@@ -345,15 +345,15 @@ def begin_to_end(*arguments):
     ends.set()
     return go_inline(*arguments)
 recorder._writer.go_inline = begin_to_end
-held = stand_on(seam.FaultySystem())
-held.before = lambda name, arguments: name == "write" and ends.wait(60)
+held = stand_on(fakes.FakeSystem())
+held.watch = lambda name, arguments: name == "write" and ends.wait(60)
 more(); say("main", number)
 """,
     "a full disk": """
 import errno
 recorder.flush()
-failing = stand_on(seam.FaultySystem())
-failing.arm(seam.Fault("write", 1, errno.ENOSPC, True)); recorder.record({"role": "user", "content": "no room"})
+failing = stand_on(fakes.FakeSystem())
+failing.arm(fakes.Fault("write", 1, errno.ENOSPC, True)); recorder.record({"role": "user", "content": "no room"})
 logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLogger("rolloutlog").propagate = False
 """,
 }

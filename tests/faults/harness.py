@@ -48,7 +48,7 @@ class _Enough(Exception):
 
 
 class Report:
-    """What one row saw."""
+    """The results of one row."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -98,7 +98,7 @@ class Row:
 
     @property
     def module(self) -> str:
-        """The module that the row stands in."""
+        """The module that declares the row."""
         return self.name.partition(".")[0]
 
 
@@ -123,7 +123,7 @@ def load() -> dict[str, Row]:
 
 
 def chosen(names: Iterable[str]) -> list[Row]:
-    """Return the rows that *names* (of rows or of modules) stand for; all for none."""
+    """Return the rows with these *names*, or whose modules have them; without names, all."""
     rows = list(load().values())
     names = list(names)
     for name in names:
@@ -133,7 +133,7 @@ def chosen(names: Iterable[str]) -> list[Row]:
 
 
 def run(each: Row, size: int, seed: int) -> Report:
-    """Try *each* and return what was seen; an error of the row itself is a violation too."""
+    """Run *each* and return its report; an error of the row itself is a violation, too."""
     report = Report(seed)
     begin = time.monotonic()
     try:
@@ -141,7 +141,7 @@ def run(each: Row, size: int, seed: int) -> Report:
     except Skip as reason:
         report.skipped = str(reason)
     except _Enough:
-        pass  # the violations stand in the report
+        pass  # the violations are in the report
     except Exception:
         report.violations.append(f"the row itself failed:\n{traceback.format_exc()}")
     report.seconds = time.monotonic() - begin
@@ -171,7 +171,7 @@ def table(reports: list[tuple[Row, Report]]) -> str:
     return "\n".join(lines)
 
 
-# -- what rows need again and again ---------------------------------------------------------------------------------
+# -- helpers for rows ---------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -16,9 +16,10 @@ from rolloutlog import Ack, RolloutRecorder, load_session
 from rolloutlog.exceptions import SessionLockedError, WriteError
 
 from . import checker
+from .fakes import FakeSystem
 from .harness import Report, fork, reap, row, scratch, until
 from .kill import acknowledged
-from .seam import FaultySystem, heard, open_recorder
+from .seam import heard, open_recorder
 
 PROCESSES, THREADS = 16, 8
 
@@ -197,7 +198,7 @@ def same_process(report: Report, size: int, dice: random.Random) -> None:
 
 def _seen_behind_a_held_write(home: Path) -> int:
     """Take a session up while its writer is held in a write, until a flush is asked for; return how many items came."""
-    system, begun, asked, done = FaultySystem(), *(threading.Event() for _ in range(3))
+    system, begun, asked, done = FakeSystem(most_pieces=2), *(threading.Event() for _ in range(3))
     first = open_recorder(home, system)
     seen: list[int] = []
 
@@ -217,7 +218,7 @@ def _seen_behind_a_held_write(home: Path) -> int:
         again.close(timeout=20)
 
     request_flush, first._writer.request_flush = first._writer.request_flush, watched  # type: ignore[method-assign]
-    system.before = hold
+    system.watch = hold
     first.record(checker.message("main", 0))
     begun.wait(20)
     thread = threading.Thread(target=take_up)

@@ -1,4 +1,4 @@
-"""Moved ground: what others do to the file and its folders under a writer costs nothing that they did not take away."""
+"""Moved files: whatever other programs do to the file and its folders, only the bytes that they remove are lost."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from rolloutlog.exceptions import RolloutError, WriteError
 
 from . import checker
 from .failing import MODES, Script
+from .fakes import FakeSystem, Fault
 from .harness import Report, Skip, fork, reap, row, scratch, until
-from .seam import Fault, FaultySystem, heard, open_recorder, path_in, resume_recorder
+from .seam import heard, open_recorder, path_in, resume_recorder
 
 Act = Callable[[Path], Any]
 
 
 @attrs.frozen
 class Move:
-    """What happens to the file at a path after the records 0, 1 and 2 are in it.
+    """An act of another program on the file at a path, when the records 0, 1 and 2 are in it.
 
     Attributes:
-        name: what it is called.
+        name: its name in reports.
         act: does it.
-        mend: takes the obstacle away; `None` if the journal must go on without that.
+        clear: removes the obstacle; `None` if the journal must continue without that.
         first: the record that the file at the path begins with afterwards.
-        torn: torn lines that are there afterwards, by somebody else's doing.
-        lost: records that somebody else's doing destroyed.
+        torn: torn lines of another program that the file has afterwards.
+        lost: records that the act destroyed.
     """
 
     name: str
     act: Act
-    mend: Act | None = None
+    clear: Act | None = None
     first: int = 3
     torn: int = 0
     lost: int = 0
@@ -128,7 +129,7 @@ MOVES = (
 
 def _suffer(report: Report, options: dict[str, object], move: Move, *, resumed: bool) -> None:
     where = f"{options}, {'resumed' if resumed else 'created'}, {move.name}"
-    system = FaultySystem()
+    system = FakeSystem(most_pieces=2)
     options = options | ({"lock_timeout": 0.05} if options.get("shared") else {})
     with scratch() as folder, heard() as said:
         path = path_in(folder / "home")
@@ -141,12 +142,12 @@ def _suffer(report: Report, options: dict[str, object], move: Move, *, resumed: 
         move.act(path)
         script.record(5, 5, 5)
         script.flush()
-        if move.mend is not None:
+        if move.clear is not None:
             report.expect(script.failed is not None, f"{where}: flush says nothing")
             heard_of = until(lambda: said and script.recorder.stats.failures > 0)
-            report.expect(heard_of, f"{where}: not heard")
+            report.expect(heard_of, f"{where}: no message and no failure counted")
             script.record(5)
-            move.mend(path)
+            move.clear(path)
         script.failed = None
         script.flush()
         report.expect(script.failed is None, f"{where}: flush says {script.failed}")
@@ -165,23 +166,23 @@ def _suffer(report: Report, options: dict[str, object], move: Move, *, resumed: 
     report.trial()
 
 
-@row("moved.between", "moved, cut or replaced between writes: noticed, then mended", quick=150, full=300, long=1_500)
+@row("moved.between", "moved, cut or replaced between writes: noticed, then written", quick=150, full=300, long=1_500)
 def between(report: Report, size: int, dice: random.Random) -> None:
-    """Each move in each mode, after a create and after a resume: the error is heard, and without the cause it ends."""
+    """Each move in each mode, after a create and after a resume; an obstacle is an error until it is removed."""
     trials = itertools.product((False, True), MODES, MOVES)
     for resumed, options, move in itertools.islice(itertools.cycle(trials), size):
         _suffer(report, options, move, resumed=resumed)
 
 
-@row("moved.within", "removed amid a write: written again to the file at the path", quick=60, full=500, long=2_000)
+@row("moved.within", "removed during a write: written again to the file at the path", quick=60, full=500, long=2_000)
 def within(report: Report, size: int, dice: random.Random) -> None:
-    """The file goes away just before one of the calls of an append."""
+    """The file is removed or renamed just before one of the calls of an append."""
     acts: list[Act] = [Path.unlink, lambda path: path.rename(path.with_name("elsewhere"))]
     for trial in range(size):
         options, act = dict(MODES[trial % len(MODES)]), dice.randrange(len(acts))
         call, at = dice.choice(["write", "lseek", "fstat", "fsync", "lstat"]), dice.randrange(1, 4)
         where = f"{options}, {('unlink', 'rename')[act]} before {call} #{at}"
-        system = FaultySystem()
+        system = FakeSystem(most_pieces=2)
         with scratch() as home, heard():
             script = Script(home, system, open_recorder(home, system, inline=True, **options))
             script.record(5)
@@ -189,23 +190,21 @@ def within(report: Report, size: int, dice: random.Random) -> None:
             path = path_in(home)
             done: list[list[int]] = []
 
-            def before(name: str, _: tuple[Any, ...], done: list[list[int]] = done) -> None:
-                if name == call and system.calls[name] == at - 1 and not done:  # noqa: B023
-                    done.append(checker.read(path).numbers["main"])  # noqa: B023
-                    acts[act](path)  # noqa: B023
+            def remove(path: Path = path, act: Act = acts[act], done: list[list[int]] = done) -> None:
+                done.append(checker.read(path).numbers["main"])
+                act(path)
 
-            system.arm()
-            system.before = before
+            system.before(call, remove, nth=at)
             script.burst()
             script.record(5)
             script.flush()
-            system.before = None
+            system.heal()
             script.failed = None
             script.flush()
             report.expect(script.failed is None, f"{where}: flush says {script.failed}")
             script.record(5)
             script.recorder.close(timeout=10)
-            # What was on disk when the file was deleted went with it by intent; what was renamed is still there.
+            # The records of a deleted file are gone by intent; those of a renamed one are still there.
             found = checker.read(path)
             everywhere = checker.read(path.with_name("elsewhere")).numbers["main"] + found.numbers["main"]
             gone = done[0] if done and act == 0 else []
@@ -221,13 +220,13 @@ def within(report: Report, size: int, dice: random.Random) -> None:
 
 @row(
     "moved.stranger",
-    "a program without the lock amid a failing write: nobody's line goes",
+    "a program without the lock during a failing write: no line goes",
     quick=150,
     full=3_000,
     long=30_000,
 )
 def stranger(report: Report, size: int, dice: random.Random) -> None:
-    """Somebody appends a line just before one of our calls, and the write or its cut-back fails."""
+    """Another program appends a line just before one of our calls, and the write or its cut fails."""
     for trial in range(size):
         options = dict(MODES[trial % len(MODES)])
         call, at = dice.choice(["write", "lseek", "fstat", "pread"]), dice.randrange(1, 5)
@@ -238,35 +237,33 @@ def stranger(report: Report, size: int, dice: random.Random) -> None:
             Fault(failing, dice.randrange(1, 4), errno.EIO),
         ][dice.randrange(3) :]
         where = f"{options}, a stranger before {call} #{at}, {' + '.join(map(str, faults))}"
-        system = FaultySystem()
+        system = FakeSystem(most_pieces=2)
         with scratch("/dev/shm") as home, heard():
             script = Script(home, system, open_recorder(home, system, inline=True, **options))
             script.record(5)
             script.flush()
-            strange = checker.line("other", 0, 30)
-            came: list[str] = []
+            path, strange = path_in(home), checker.line("other", 0, 30)
+            came: list[bytes] = []
 
-            def before(name: str, _: tuple[Any, ...], came: list[str] = came) -> None:
-                if name == call and system.calls[name] == at - 1 and not came:  # noqa: B023
-                    came.append(name)
-                    _append(path_in(home), strange)  # noqa: B023
+            def append(path: Path = path, line: bytes = strange, came: list[bytes] = came) -> None:
+                came.append(line)
+                _append(path, line)
 
             system.arm(*faults)
-            system.before = before
+            system.before(call, append, nth=at)
             script.burst()
             script.record(5)
             script.flush()
-            system.before = None
             system.heal()
             script.failed = None
             script.flush()
             report.expect(script.failed is None, f"{where}: healed, and flush says {script.failed}")
             script.recorder.close(timeout=10)
-            content = path_in(home).read_bytes()
+            content = path.read_bytes()
             report.expect(content.count(strange[:-1]) == len(came), f"{where}: the stranger's line is gone")
-            found = checker.read(path_in(home))
+            found = checker.read(path)
             numbers = found.numbers["main"]
-            # Where a stranger's line keeps ours from being cut off again, twice is better than never.
+            # If a stranger's line keeps ours from being cut off, twice is better than never.
             seen = list(dict.fromkeys(numbers))
             report.expect(seen == list(range(script.recorded)), f"{where}: {numbers}")
             report.expect(len(seen) == len(numbers) or came, f"{where}: twice, and no stranger came: {numbers}")
@@ -275,9 +272,9 @@ def stranger(report: Report, size: int, dice: random.Random) -> None:
         report.trial()
 
 
-@row("moved.read_only", "a folder made read-only is heard of, and mended", quick=1, full=5, long=20)
+@row("moved.read_only", "a folder made read-only is an error, and later all is written", quick=1, full=5, long=20)
 def read_only(report: Report, size: int, dice: random.Random) -> None:
-    """As somebody who is not root: the file goes away, and the folder refuses a new one."""
+    """For a user who is not root, the file goes away, and the folder refuses a new one."""
     for _ in range(size):
         with scratch() as folder:
             folder.chmod(0o777)
@@ -286,7 +283,7 @@ def read_only(report: Report, size: int, dice: random.Random) -> None:
                 if os.geteuid() == 0:
                     os.setgid(65534)
                     os.setuid(65534)
-                system = FaultySystem()
+                system = FakeSystem(most_pieces=2)
                 with heard():
                     script = Script(folder / "home", system, open_recorder(folder / "home", system))
                     script.record(5, 5, 5)

@@ -1,4 +1,4 @@
-"""Power cuts: what was acknowledged with a sync survives, on real file systems and in every order that is allowed."""
+"""Power cuts: synced records survive, on real file systems and in every order of writes that is allowed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ import attrs
 from rolloutlog import RolloutRecorder, load_session
 
 from . import checker
+from .fakes import FakeSystem
 from .harness import Report, Skip, fork, reap, row, scratch
 from .kill import acknowledged, agent, rollout
-from .seam import FaultySystem, open_recorder, path_in
+from .seam import open_recorder, path_in
 
 # EXT4_IOC_SHUTDOWN, which xfs answers too; 2: do not even flush the log. The disk is what it is at that instant.
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
@@ -100,7 +101,7 @@ def _cuts(report: Report, size: int, dice: random.Random, kind: str) -> None:
             pid = fork(child)
             os.close(theirs)
             os.set_blocking(ours, False)
-            if dice.random() < 0.9:  # else amid the beginning
+            if dice.random() < 0.9:  # else at the beginning
                 select.select([ours], [], [], 5)
             time.sleep(dice.uniform(0, 0.06))
             said = b""
@@ -155,13 +156,13 @@ def xfs(report: Report, size: int, dice: random.Random) -> None:
 
 @attrs.define
 class _Inode:
-    """A file as the medium may hold it: what was synced, and the operations that no sync covers, in order."""
+    """A file as the medium may hold it: the synced bytes, and the operations that no sync covers, in order."""
 
     synced: bytes = b""
     waiting: list[tuple[int, bytes | None]] = attrs.field(factory=list)  # (offset, data), or (size, None): a cut
 
     def now(self) -> bytes:
-        """Return what programs see."""
+        """Return the bytes that programs see."""
         return _applied(self.synced, self.waiting)
 
 
@@ -178,19 +179,19 @@ def _applied(content: bytes, operations: list[tuple[int, bytes | None]]) -> byte
 _MODES: list[dict[str, Any]] = [{"fsync": "always"}, {"fsync": "flush"}, {"fsync": "always", "shared": True}]
 
 
-class RecordingSystem(FaultySystem):
-    """The real system, which also keeps the books of what a power cut could leave behind."""
+class RecordingSystem(FakeSystem):
+    """The real system, which also notes all that a power cut could leave."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(most_pieces=2)
         self.inodes: dict[int, _Inode] = {}
         self.names: dict[str, int] = {}  # the rollout's name, once its folder is synced
         self._linked: dict[str, int] = {}
         self._made: set[str] = set()
         self._durable: set[str] = set()
 
-    def _note(self, name: str, args: tuple[Any, ...]) -> None:
-        super()._note(name, args)
+    def _note(self, name: str, args: tuple[Any, ...], result: Any) -> None:
+        super()._note(name, args, result)
         if name == "write":
             fd, data = args[0], b"".join(args[1])
             inode = self._inode(fd)
@@ -242,13 +243,13 @@ class RecordingSystem(FaultySystem):
 
 @row(
     "power.simulated",
-    "every legal order of writes and syncs: none lost, and it goes on",
+    "every legal order of writes and syncs: none lost, and it resumes",
     quick=3_000,
     full=50_000,
     long=200_000,
 )
 def simulated(report: Report, size: int, dice: random.Random) -> None:
-    """A power cut before each call of the journal, in each state that the medium may be in; then read and go on."""
+    """A power cut before each call of the journal, in each state that the medium may be in; then read and resume."""
     most = None if size >= 10_000 else 40  # the quick size looks at some of the states at each call
     for options in itertools.cycle(_MODES):
         if report.trials >= size and options == _MODES[0]:
@@ -261,7 +262,7 @@ def simulated(report: Report, size: int, dice: random.Random) -> None:
             def cut(name: str, args: tuple[Any, ...]) -> None:
                 _look(report, system, path, acked, elsewhere, dice, most)  # noqa: B023
 
-            system.before = cut
+            system.watch = cut
             recorder = open_recorder(folder / "home", system, inline=True, **options)
             number = 0
             report.expect(system.survives(path), f"{options}: created, and its name or a folder's is not synced")
@@ -284,7 +285,7 @@ def _look(
     dice: random.Random,
     most: int | None,
 ) -> None:
-    """Cut the power in each state that is possible now: what was acknowledged reads, and recording goes on."""
+    """Cut the power in each state that is possible now: acknowledged records can be read, and recording resumes."""
     if not path.exists():
         return
     states = list(dict.fromkeys(system.states(path)))
@@ -303,7 +304,7 @@ def _look(
             recorder.close()
             report.expect(checker.read(copy).numbers["after"] == [0], "what came after the cut does not read")
             report.expect(len(load_session(copy).items) == there + 1, "the reader misses what came after")
-            report.count("gone on with")
+            report.count("resumed")
 
 
 def _is_whole(tail: bytes) -> bool:

@@ -18,8 +18,9 @@ from typing import Any
 import rolloutlog
 from rolloutlog import Message, RolloutHandler, RolloutRecorder, exceptions
 
+from .fakes import FakeSystem, Fault
 from .harness import Report, fork, reap, row, scratch
-from .seam import Fault, FaultySystem, heard, open_recorder
+from .seam import heard, open_recorder
 
 _UMASKS = (0o000, 0o022, 0o027, 0o077, 0o777)
 _SECRET = "sk-abc123-do-not-show"
@@ -44,7 +45,7 @@ def modes(report: Report, size: int, dice: random.Random) -> None:
         elif way == 2:
             RolloutRecorder.create(home, shared=True, fsync="always").close()
         else:
-            system = FaultySystem()
+            system = FakeSystem(most_pieces=2)
             recorder = open_recorder(home, system)
             os.umask(0o077)
             shutil.rmtree(home)
@@ -180,7 +181,7 @@ def redact(report: Report, size: int, dice: random.Random) -> None:
 def words(report: Report, size: int, dice: random.Random) -> None:
     """Everything that goes wrong with a secret in hand: what is raised, shown and logged does not have it."""
     for trial in range(size):
-        system = FaultySystem()
+        system = FakeSystem(most_pieces=2)
         with scratch("/dev/shm") as home, heard() as said:
             options: dict[str, Any] = dice.choice([{}, {"on_full": "raise", "queue_size": 1}, {"fsync": "always"}])
             recorder = open_recorder(home, system, inline=True, **options)
