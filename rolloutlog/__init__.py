@@ -15,7 +15,7 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 from ._attach import attach
 from ._convert import convert
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
-from ._format.lines import ItemLike
+from ._format.coerce import ItemLike
 from ._handler import RolloutHandler
 from ._paths import find_sessions
 from ._reading.forks import load_session
@@ -26,12 +26,13 @@ from ._responses.input import to_input
 from ._session import Session, session
 from ._version import __version__ as __version__
 from ._writing.ack import Ack
-from .items import FunctionCall, FunctionCallOutput, LocalShellCall, Message, Other, Reasoning, ResponseItem
+from .items import FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 __all__ = [
     "Ack",
     "FunctionCall",
     "FunctionCallOutput",
+    "Item",
     "ItemLike",
     "LocalShellCall",
     "LogEntry",

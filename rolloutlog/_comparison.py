@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._format.lines import ItemLike
+from ._format.coerce import ItemLike
 from ._reading.saved import SavedSession
 from ._responses.input import to_input
 

@@ -15,7 +15,7 @@ import attrs
 
 from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
 from ._format.envelope import event_of
-from ._format.lines import Format, LineEncoder, wire
+from ._format.lines import Format, LineEncoder
 from ._paths import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import StrPath
 from ._reading.forks import INHERITED, NO_BASE, iter_history, load_session
@@ -130,7 +130,7 @@ def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes
     before: _Event = None  # the last event since then: older Codex writes that of an answer before its item
     for entry in iter_history(path):
         if is_item(entry):
-            event = event_of(wire(entry))
+            event = event_of(entry.to_dict()) if is_item(entry) else None
             shown = None if event is None else (event["type"], event["message"])
             (line,), _ = encoder.items([entry])
             if shown is not None and shown == before:

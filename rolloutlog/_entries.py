@@ -1,4 +1,4 @@
-"""The values that a session has besides its items: its meta, its states, log entries, and what could not be read."""
+"""The values of a session besides its items: its meta, its states, log entries, other lines, and skipped lines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from ._values.checks import EMPTY, has_free_keys, is_text, is_text_or_none, is_whole_object, read_only, shortened, sized
+from ._checks import (
+    EMPTY,
+    Wire,
+    has_free_keys,
+    is_text,
+    is_text_or_none,
+    is_whole_object,
+    read_only,
+    shortened,
+    sized,
+)
+from ._item import Item
+from ._json import stringified
 from .exceptions import InvalidItemError
-from .items import ResponseItem
 
 _UTC = dt.UTC
 
@@ -25,13 +36,16 @@ def utc_timestamp(seconds: float) -> str:
 
 @attrs.frozen(repr=False)
 class SessionMeta:
-    """What the first line of a rollout says: whose it is, since when, under which instructions.
+    """The first line of a rollout: the session's id, when it began, and its instructions.
 
     Args:
         id: the session's UUID, as text.
         timestamp: when it began, ISO 8601.
         instructions: the system prompt, if one was given.
         extra: free keys (working directory, git, the parent's id, ...), written after the others.
+
+    >>> SessionMeta("0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a", "2025-07-23T15:03:26.123Z").started.year
+    2025
     """
 
     type: ClassVar[str] = "session_meta"
@@ -75,13 +89,17 @@ class SessionMeta:
             raise InvalidItemError("session_meta.timestamp", "is not an ISO 8601 time") from None
         return started.replace(tzinfo=_UTC) if started.tzinfo is None else started.astimezone(_UTC)
 
+    def to_dict(self) -> Wire:
+        """Return the meta as the JSON object that is written, a new dict."""
+        return {"id": self.id, "timestamp": self.timestamp, "instructions": self.instructions, **self.extra}
+
     def __repr__(self) -> str:
         return f"SessionMeta(id={shortened(self.id)}, timestamp={shortened(self.timestamp)})"
 
 
 @attrs.frozen(repr=False, eq=False)
 class SessionStateSnapshot(Mapping[str, Any]):
-    """What an agent wanted remembered besides its items: free keys, read like a `dict`, replaced as a whole."""
+    """The state that an agent keeps besides its items: free keys, read like a `dict`, replaced as a whole."""
 
     type: ClassVar[str] = "state"
     KEYS: ClassVar[tuple[str, ...]] = ()
@@ -97,15 +115,19 @@ class SessionStateSnapshot(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def to_dict(self) -> Wire:
+        """Return the state as the JSON object that is written, a new dict: its keys beside the one that marks it."""
+        return {"record_type": "state", **self._values}
+
     def __repr__(self) -> str:
         return f"SessionStateSnapshot({sized(len(self), 'key')})"
 
 
 @attrs.frozen(repr=False)
 class LogEntry:
-    """One log record that carried no item: text for people, which real readers skip.
+    """One log record without an item: text for people, which real readers skip.
 
-    ``extra`` may hold anything; what is not plain JSON is written as its string.
+    ``extra`` may hold anything; a value that is not plain JSON is written as its string.
     """
 
     type: ClassVar[str] = "log"
@@ -119,6 +141,12 @@ class LogEntry:
     stack: str | None = attrs.field(default=None, validator=is_text_or_none)
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=read_only)
 
+    def to_dict(self) -> Wire:
+        """Return the entry as the JSON object that is written, a new dict."""
+        known: Wire = {"type": "log", **{key: getattr(self, key) for key in self.KEYS}}
+        known["extra"] = stringified(self.extra, 1) if self.extra else None
+        return {key: stringified(value) for key, value in known.items() if value is not None}
+
     def __repr__(self) -> str:
         length = sized(len(self.message), "character")
         return f"LogEntry(level={shortened(self.level)}, logger={shortened(self.logger)}, {length})"
@@ -126,7 +154,7 @@ class LogEntry:
 
 @attrs.frozen(repr=False)
 class OtherEntry:
-    """A whole line that is no item, no state and no meta: newer rollouts hold events, turn contexts, ..."""
+    """A whole line of another kind: newer rollouts hold events, turn contexts, ..."""
 
     raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
 
@@ -156,4 +184,4 @@ class SkippedLine:
     reason: str
 
 
-Entry: TypeAlias = SessionMeta | ResponseItem | SessionStateSnapshot | LogEntry | OtherEntry | SkippedLine
+Entry: TypeAlias = SessionMeta | Item | SessionStateSnapshot | LogEntry | OtherEntry | SkippedLine

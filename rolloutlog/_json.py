@@ -1,8 +1,8 @@
-"""Plain JSON values to UTF-8 bytes and back, the same bytes with orjson and without it; the only user of orjson.
+"""Plain JSON values to UTF-8 bytes and back, the same with orjson and without it; the only user of orjson.
 
-orjson is several times faster than the standard library, but it writes and reads some values as others without a word
-(`nan` as ``null``, a UUID as a string, a large integer as a float). So whatever a caller made up goes through `plain`
-before it is written, and through `widened` after it was read.
+orjson is several times faster than the standard library. But it writes and reads some values as others without an
+error: NaN becomes ``null``, a UUID a string, a large integer a float. So values of callers pass `is_plain` or `plain`
+before they are written, and `loads` reads a value again, exactly, where orjson may have changed it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from enum import Enum
 from json.encoder import encode_basestring as _quoted
 from typing import Any, Protocol
 
-from ._values.checks import Extra
 from .exceptions import InvalidItemError
 
 orjson: Any  # optional, and typed as such: with a stub or without, the same code checks
@@ -25,66 +24,71 @@ except ImportError:
     orjson = None
 
 MAX_DEPTH = 127
-"""How many objects and arrays may stand inside each other on a line, itself included: real readers skip deeper ones."""
+"""How many objects and arrays a line may nest, the line itself included. Real readers skip deeper lines."""
+
+MAX_LINE = 64 * 1024 * 1024
+"""How many bytes of a line are read, without its newline. A picture of 45 MiB fits, in base64. A longer line is more
+likely damage than a record."""
+
+MAX_RECORDED = MAX_LINE - 64
+"""How many bytes of a line are recorded: every recorded line can be read, also after a line number is added to it."""
+
+_MOST_VALUES = 100_000  # objects and arrays of one log entry: values that share parts can unfold to any number
+
+_LONGEST_PLACE = 80  # characters of a place that an error names
+
+_LARGEST = 2**1023
+"""Integers beyond this cannot be read back: orjson would have to read them as an infinite float."""
 
 
 class InvalidJson(ValueError):
-    """Bytes that are no JSON value; says why, without them. Never raised from the parser's error, which has them."""
+    """Bytes that are not a JSON value. Its message says why, without the bytes; it has no cause, which would hold them."""
 
 
 class Json(Protocol):
-    """How JSON is written and read: a seam with two sides, `STANDARD` and (where orjson is installed) `FAST`."""
+    """How JSON is written and read. There are two: `STANDARD`, and `FAST` where orjson is installed."""
 
-    quoted: Callable[[Any], bytes] | None
-    """Return a string or `None` as JSON, or raise `TypeError`; itself `None` where nothing is gained by parts."""
-
-    def line(self, value: Any) -> bytes:
-        """Return a value as one compact line with its newline; raise only for what is not plain."""
-        ...
+    dumps: Callable[[Any], bytes]
+    """Return a plain value as compact JSON. Raises `TypeError` or `ValueError` for other values."""
 
     parse: Callable[[bytes], Any]
-    """Return the value that a line holds, or raise `ValueError`. Large integers may come back as floats."""
+    """Return the value of a line, or raise `ValueError`. Large integers may become floats, duplicate keys are lost."""
 
-    def loads(self, line: bytes) -> Any:
-        """The same, but what it raises says why: `InvalidJson`."""
-        ...
-
-    def loads_exactly(self, line: bytes) -> Any:
-        """The same, slower, with every integer as it is."""
+    def loads(self, data: bytes) -> Any:
+        """Return the value of a line, exactly. Raises `InvalidJson`, which says why."""
         ...
 
 
 class StandardJson:
-    """The standard library, made to write what serde_json (and orjson) write, and to refuse what they refuse."""
+    """The standard library, made to write what serde_json and orjson write, and to refuse what they refuse."""
 
     def __init__(self) -> None:
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self._encode: Callable[[Any], str] = encoder.encode
-        decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+        decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_not_too_large)
         self._decode: Callable[[str], Any] = decoder.decode
-        self.quoted: Callable[[Any], bytes] | None = None
+        self.dumps: Callable[[Any], bytes] = self._dumps
         self.parse: Callable[[bytes], Any] = self.loads
 
-    def line(self, value: Any) -> bytes:
+    def _dumps(self, value: Any) -> bytes:
         text = self._encode(value)
         if _EXPONENT.search(text):
             text = _written(value)
-        text += "\n"
         try:
             return text.encode()
         except UnicodeEncodeError:
-            # Readers reject a lone surrogate; two that belong together are the character that they stand for.
+            # Two halves of a surrogate pair that follow each other are the character that they stand for.
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
-    def loads(self, line: bytes) -> Any:
+    def loads(self, data: bytes) -> Any:
         try:
-            # Decoded first: json.loads(bytes) guesses UTF-16 and UTF-32 too.
-            text = line.decode()
+            # Decoded first, because json.loads(bytes) also accepts UTF-16 and UTF-32.
+            text = data.decode()
         except UnicodeDecodeError:
             raise InvalidJson("is not UTF-8") from None
         try:
             value = self._decode(text)
-            if _SURROGATE.search(line):
+            if _SURROGATE.search(data):
                 self._encode(value).encode()
         except UnicodeEncodeError:
             raise InvalidJson("holds half of a surrogate pair") from None
@@ -94,36 +98,31 @@ class StandardJson:
             raise InvalidJson("is not JSON") from None
         return value
 
-    loads_exactly = loads
-
 
 class FastJson:
-    """orjson, and the standard library for what orjson cannot write or reads as something else."""
+    """orjson, and the standard library for values that orjson cannot write or reads as others."""
 
     def __init__(self) -> None:
-        self._dump: Callable[[Any, None, int], bytes] = orjson.dumps
-        self._newline: int = orjson.OPT_APPEND_NEWLINE
-        self.quoted: Callable[[Any], bytes] | None = orjson.dumps
+        self._dumps: Callable[[Any], bytes] = orjson.dumps
+        self.dumps: Callable[[Any], bytes] = self._dumps_any
         self.parse: Callable[[bytes], Any] = orjson.loads
 
-    def line(self, value: Any) -> bytes:
+    def _dumps_any(self, value: Any) -> bytes:
         try:
-            return self._dump(value, None, self._newline)
+            return self._dumps(value)
         except TypeError:
-            # Integers beyond 64 bits and lone surrogates; what is wrong in earnest raises there as well.
-            return STANDARD.line(value)
+            # Integers beyond 64 bits and surrogate pairs in two halves; what is not JSON raises there, too.
+            return STANDARD.dumps(value)
 
-    def loads(self, line: bytes) -> Any:
+    def loads(self, data: bytes) -> Any:
         try:
-            return self.parse(line)
+            value = self.parse(data)
         except ValueError:
-            # The slow way again, for its reason. What only the standard library takes, such as very deep nesting, stays
-            # refused: it would be read on one machine and not on the next.
-            widened(STANDARD.loads(line), 0)
+            # The slow way again, for its reason. What only the standard library accepts, such as very deep nesting,
+            # stays refused: else a line could be read on one machine and not on the next.
+            check_depth(STANDARD.loads(data))
             raise InvalidJson("is not JSON") from None
-
-    def loads_exactly(self, line: bytes) -> Any:
-        return STANDARD.loads(line)
+        return STANDARD.loads(data) if _has_large_float(value) else value
 
 
 def _refuse_constant(name: str) -> Any:
@@ -135,6 +134,12 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(text)  # 1e999: real readers refuse it
     return number
+
+
+def _not_too_large(text: str) -> int:
+    if len(text) > 308:
+        _finite(text)  # no longer than orjson reads; and Python itself limits how many digits it reads
+    return int(text)
 
 
 _EXPONENT = re.compile(r"\de-0\d")
@@ -168,112 +173,211 @@ STANDARD: Json = StandardJson()
 FAST: Json | None = FastJson() if orjson is not None else None
 JSON: Json = FAST or STANDARD
 
+dumps: Callable[[Any], bytes] = JSON.dumps
+parse: Callable[[bytes], Any] = JSON.parse
+loads: Callable[[bytes], Any] = JSON.loads
+
+_fast_dumps: Callable[[Any], bytes] | None = None if orjson is None else orjson.dumps
+
+
+# --- lines as they are in a file --------------------------------------------------------------------------------------
+
+
+def settled(data: bytes, value: Any) -> bytes:
+    """Return *data*, whose fast parse is *value*, as bytes that can be written again.
+
+    These are the same bytes, spaces and escapes included, unless some object in them has a key twice. Real readers
+    refuse that, so the last of both is kept, as every JSON library does.
+
+    Raises:
+        InvalidJson: it is nested more than `MAX_DEPTH` deep.
+    """
+    if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        check_depth(value)
+    try:
+        if (_fast_dumps or dumps)(value) == data:
+            return data
+    except TypeError:  # an exact value, with an integer beyond 64 bits
+        pass
+    twice: list[str] = []
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            twice.append("")
+        return made
+
+    json.loads(data.decode(), object_pairs_hook=noted, parse_int=str)  # the digits of an integer do not matter here
+    return dumps(loads(data)) if twice else data
+
+
+def exactly(value: Any, data: bytes) -> Any:
+    """Return the value of *data*, whose fast parse is *value*, with every integer as it is.
+
+    Raises:
+        InvalidJson: it is nested more than `MAX_DEPTH` deep.
+    """
+    if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        check_depth(value)
+    return STANDARD.loads(data) if _has_large_float(value) else value
+
+
+def check_depth(value: Any, depth: int = 0) -> None:
+    """Raise `InvalidJson` if *value*, inside *depth* objects and arrays, is nested more than `MAX_DEPTH` deep."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return
+    if depth >= MAX_DEPTH:
+        raise InvalidJson("is nested too deep")
+    for held in value.values() if kind is dict else value:
+        check_depth(held, depth + 1)
+
+
+def _has_large_float(value: Any) -> bool:
+    """Whether *value* holds a float that may have been an integer of more than 64 bits."""
+    kind = type(value)
+    if kind is float:
+        return bool(abs(value) >= 2.0**63)
+    if kind is dict:
+        return any(map(_has_large_float, value.values()))
+    return kind is list and any(map(_has_large_float, value))
+
+
+# --- values that callers make up --------------------------------------------------------------------------------------
+
+
+def is_plain(values: Any, depth: int) -> bool:
+    """Whether all of *values*, what a dict or a list inside *depth* others holds, is of JSON's own exact types.
+
+    Keys are not looked at: orjson refuses every key that is not exactly a string. Nor is the size of integers: it
+    refuses those beyond 64 bits.
+    """
+    for value in values:
+        kind = type(value)
+        if kind is str or value is None or kind is bool or kind is int:
+            continue
+        if kind is dict or kind is list:
+            if depth >= MAX_DEPTH:
+                return False
+            if value and not is_plain(value.values() if kind is dict else value, depth + 1):
+                return False
+        elif kind is not float or not math.isfinite(value):
+            return False
+    return True
+
+
+def snapshot(value: dict[str, Any], where: str) -> tuple[bytes, dict[str, Any]]:
+    """Return a caller's object as JSON, and as a plain dict: *value* itself, where all of it is plain.
+
+    Raises:
+        InvalidItemError: as for `plain`.
+    """
+    if _fast_dumps is not None and is_plain(value.values(), 1):
+        try:
+            return _fast_dumps(value), value
+        except TypeError:
+            pass  # a key that is not a string, an integer beyond 64 bits, half of a surrogate pair: see below
+    value = plain(value, where)
+    return dumps(value), value
+
+
+def quoted(text: str, where: str) -> bytes:
+    """Return *text*, exactly a `str`, as JSON; raises as `plain` does."""
+    if _fast_dumps is not None:
+        try:
+            return _fast_dumps(text)
+        except TypeError:
+            pass  # half of a surrogate pair, or two halves
+    return dumps(_whole(text, where))
+
 
 def plain(value: Any, where: str, depth: int = 0) -> Any:
     """Return a copy of *value* as JSON can hold it and give it back.
 
-    Tuples become lists, mappings `dict`, and what derives from `str`, `int` and `float` the plain value.
+    Tuples become lists, mappings `dict`, and subclasses of `str`, `int` and `float` the plain value.
 
     Args:
         value: anything.
         where: the place to name in an error.
-        depth: how many objects and arrays *value* stands in.
+        depth: how many objects and arrays *value* is in.
 
     Raises:
-        InvalidItemError: something in it is not JSON, or it is nested more than `MAX_DEPTH` deep.
+        InvalidItemError: something in it is not JSON or cannot be read back, or it is nested more than `MAX_DEPTH` deep.
     """
-    try:
-        return _copied(value, depth)
-    except _NotPlain:
-        return _made_plain(value, where, depth)
-
-
-class _NotPlain(Exception):
-    """Signals that the careful way must be taken."""
-
-
-def _copied(value: Any, depth: int) -> Any:
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return value
-    if kind is float and math.isfinite(value):
-        return value
-    if depth < MAX_DEPTH:
-        depth += 1
-        if kind is dict or kind is Extra:
-            for key in value:
-                if type(key) is not str:
-                    raise _NotPlain
-            return {key: _copied(item, depth) for key, item in value.items()}
-        if kind is list:
-            return [_copied(item, depth) for item in value]
-    raise _NotPlain
-
-
-def _made_plain(value: Any, where: str, depth: int) -> Any:
     if value is None or type(value) is bool:
         return value
     if isinstance(value, Enum):
         raise InvalidItemError(where, f"is an enum ({type(value).__name__}), not plain JSON; record its value")
     if isinstance(value, str):
-        return str.__str__(value)
+        return _whole(str.__str__(value), where)
     if isinstance(value, int):
+        if not -_LARGEST < value < _LARGEST:
+            raise InvalidItemError(where, "is an integer of more than 1,023 bits, which cannot be read back")
         return int.__int__(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidItemError(where, "is not a finite number, and JSON has no other")
+            raise InvalidItemError(where, "is not a finite number; JSON has no other numbers")
         return float.__float__(value)
     if not isinstance(value, (Mapping, list, tuple)):
-        raise InvalidItemError(where, f"is not plain JSON, but {type(value).__name__}")
+        raise InvalidItemError(where, f"expected plain JSON; got {type(value).__name__}")
     if depth >= MAX_DEPTH:
-        raise InvalidItemError(where, f"is nested more than {MAX_DEPTH} deep, and real readers skip such a line")
+        shown = where if len(where) <= _LONGEST_PLACE else where[:_LONGEST_PLACE] + "..."  # it may hold itself
+        raise InvalidItemError(shown, f"is nested more than {MAX_DEPTH} deep; real readers skip such a line")
     if not isinstance(value, Mapping):
-        return [_made_plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
+        return [plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     made = {}
     for key, item in value.items():
         if not isinstance(key, str) or isinstance(key, Enum):
-            raise InvalidItemError(where, f"has a key that is not a string, but {type(key).__name__}")
-        # A key that is no name may be text of the record as well, and an error holds none of that.
+            raise InvalidItemError(where, f"has a key that is not a string; got {type(key).__name__}")
+        # A key that is not a name may be text of the record as well, and an error holds none of that.
         inside = f"{where}.{key}" if key.isidentifier() and len(key) <= 40 else f"{where}[...]"
-        made[str.__str__(key)] = _made_plain(item, inside, depth + 1)
+        made[_whole(str.__str__(key), where)] = plain(item, inside, depth + 1)
     return made
 
 
-def stringified(value: Any, depth: int = 0) -> Any:
-    """Return a copy of *value* as plain JSON, with the string of what JSON cannot hold: a log entry never raises."""
+def _whole(text: str, where: str) -> str:
+    """Return *text*, if it can be written as UTF-8."""
     try:
-        return _copied(value, depth)
-    except _NotPlain:
-        pass  # on the way below
-    if depth < MAX_DEPTH and isinstance(value, Mapping):
-        return {_string(key): stringified(item, depth + 1) for key, item in value.items()}
-    if depth < MAX_DEPTH and isinstance(value, (list, tuple)):
-        return [stringified(item, depth + 1) for item in value]
-    if isinstance(value, (Mapping, list, tuple)):
-        return f"<{type(value).__name__}, nested too deep>"
-    return _string(value)
+        text.encode()
+    except UnicodeEncodeError:
+        try:  # two halves of a pair that follow each other are a character
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            problem = "holds half of a surrogate pair, which JSON readers refuse"
+            hint = "text.encode('utf-8', 'replace').decode() replaces it"
+            raise InvalidItemError(where, f"{problem}; {hint}") from None
+    return text
+
+
+def stringified(value: Any, depth: int = 0) -> Any:
+    """Return a copy of *value* as plain JSON, with the string of each value that JSON cannot hold. Never raises."""
+    return _stringified(value, depth, set(), [_MOST_VALUES])
+
+
+def _stringified(value: Any, depth: int, around: set[int], left: list[int]) -> Any:
+    """Do it for a value inside the containers *around*, of which some hold each other; *left* bounds how much it makes."""
+    if not isinstance(value, Mapping | list | tuple):
+        try:
+            return plain(value, "", depth)
+        except InvalidItemError:
+            return _string(value)
+    name, left[0] = type(value).__name__, left[0] - 1
+    if id(value) in around:
+        return f"<{name}, which holds itself>"
+    if depth >= MAX_DEPTH or left[0] < 0:
+        return f"<{name}, nested too deep>" if depth >= MAX_DEPTH else f"<{name}, left out>"
+    around.add(id(value))
+    try:
+        if isinstance(value, Mapping):
+            return {_string(key): _stringified(item, depth + 1, around, left) for key, item in value.items()}
+        return [_stringified(item, depth + 1, around, left) for item in value]
+    finally:
+        around.discard(id(value))
 
 
 def _string(value: Any) -> str:
     try:
-        return str.__str__(str(value))
+        text = str.__str__(str(value))
     except Exception as error:  # the reader of the log sees it in place of the value
         return f"<{type(value).__name__}, whose str() raised {type(error).__name__}>"
-
-
-def widened(value: Any, depth: int) -> bool:
-    """Whether *value*, read by `Json.loads`, holds a float that may have been an integer: read that line exactly.
-
-    Raises:
-        InvalidJson: it is nested more than `MAX_DEPTH` deep.
-    """
-    kind = type(value)
-    if kind is str:
-        return False
-    if kind is float:
-        return bool(abs(value) >= 2.0**63)
-    if kind is not dict and kind is not list:
-        return False
-    if depth >= MAX_DEPTH:
-        raise InvalidJson("is nested too deep")
-    return any(widened(item, depth + 1) for item in (value.values() if kind is dict else value))
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from ._entries import LogEntry, utc_timestamp
-from ._format.lines import ItemLike
-from ._values.carrier import ItemText, Textual
-from .items import ResponseItem
+from ._format.coerce import ItemLike
+from ._item import Item, ItemText
 
 # Attributes of every LogRecord, which are therefore not `extra`. Python 3.12 added `taskName`; a formatter that saw the
 # record before adds `message` and `asctime`. `rollout_item` is ours, and `event` is structlog's name for the message.
@@ -29,8 +28,8 @@ def item_of(record: logging.LogRecord) -> ItemLike | None:
     if item is not None:
         return item  # type: ignore[no-any-return]
     message: Any = record.msg
-    if isinstance(message, Textual):
-        return cast(ResponseItem, message)  # items have that base, and nothing else does
+    if isinstance(message, Item):
+        return message
     if isinstance(message, ItemText):  # a QueueHandler replaced the item by this text
         return message.item  # type: ignore[no-any-return]
     return message.get("rollout_item") if _is_event(record) else None

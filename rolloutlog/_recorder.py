@@ -19,7 +19,8 @@ from typing import Any, Self, Unpack
 
 from . import _open
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
-from ._format.lines import ItemLike, LineEncoder
+from ._format.coerce import ItemLike
+from ._format.lines import LineEncoder
 from ._options import RecorderOptions, checked
 from ._paths import find_session
 from ._reading.saved import SavedSession
@@ -50,7 +51,6 @@ class RolloutRecorder:
         """Use `create` or `resume` instead."""
         self._lease = lease
         self._writer, self._encoder = lease.writer, encoder
-        self._templates = encoder.templates
         self._left: Ack | None = None
         self.path: Path = lease.writer.journal.path
         self.session = session
@@ -151,15 +151,10 @@ class RolloutRecorder:
             QueueFullError: there was no room in time, or the writer cannot write.
         """
         if len(items) == 1 and self._left is None:
-            template = self._templates.get(type(items[0]))
-            if template is not None:
-                try:
-                    line = template(items[0])
-                except (TypeError, ValueError, RecursionError):
-                    pass  # for the general way, which knows what to do or what to say
-                else:
-                    self._writer.put(line, timeout)
-                    return
+            entry = self._encoder.entry(items[0])
+            if entry is not None:
+                self._writer.put(self._encoder.line(entry), timeout)
+                return
         self.record_items(items, timeout=timeout)
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:

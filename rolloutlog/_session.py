@@ -10,15 +10,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self, Unpack
 
+from ._checks import shortened, sized
 from ._entries import LogEntry, SessionStateSnapshot
-from ._format.lines import ItemLike, decode_first
+from ._format.coerce import ItemLike
+from ._format.lines import decode_first
 from ._locks import fork_safe_lock
 from ._options import RecorderOptions
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
-from ._responses.input import Orphans, orphan_calls, to_input
+from ._responses.input import OrphanPolicy, orphan_calls, to_input
 from ._responses.view import context
-from ._values.checks import shortened, sized
 from .exceptions import InvalidItemError
 from .items import Reasoning, ResponseItem, is_item
 
@@ -110,7 +111,7 @@ class Session:
         """What the model sees of the items; see `SavedSession.context`."""
         return context(self.items, self._rewrites)
 
-    def to_input(self, *, orphans: Orphans = "close", ids: bool = True) -> list[Any]:
+    def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
         """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.context, orphans=orphans, ids=ids)
 

@@ -1,22 +1,20 @@
 """The values of a session: the kinds of item that an agent's input and output are made of, and their parts.
 
-Everything here is frozen, compared by value and free of I/O. An item keeps the keys that its class does not know in
-``extra``; a kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`: nothing
-that came in is lost. No ``repr`` here holds the text of a record, so that none floods a notebook or leaks into a log.
+Each item is one JSON object with names for its keys. An item keeps the keys that its class does not know in ``extra``; a
+kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`, so nothing is lost. No
+``repr`` here holds the text of a record, so that none floods a notebook or leaks into a log.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
-import attrs
-
-from ._values.carrier import Textual
-from ._values.checks import extra_field, is_text, is_text_or_none, joined, shape_field, shortened, sized, to_tuple
-from ._values.kinds import (
-    KINDS,
+from ._checks import EMPTY, shortened, sized
+from ._item import Item, Key, Other, joined, made
+from ._json import quoted
+from ._kinds import (
     AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -36,7 +34,6 @@ from ._values.kinds import (
     McpApprovalResponse,
     McpCall,
     McpListTools,
-    Other,
     Program,
     ProgramOutput,
     ShellCall,
@@ -45,7 +42,10 @@ from ._values.kinds import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from ._values.parts import (
+from ._parts import (
+    CONTENT,
+    REASONING,
+    SUMMARY,
     Action,
     ContentPart,
     ExecAction,
@@ -56,11 +56,9 @@ from ._values.parts import (
     OutputText,
     ReasoningText,
     SummaryText,
-    is_action,
-    is_content,
-    is_output,
-    is_reasoning_content,
-    is_summary,
+    read_action,
+    read_parts,
+    written_parts,
 )
 from .exceptions import InvalidItemError
 
@@ -85,6 +83,7 @@ __all__ = [
     "ImageGenerationCall",
     "InputImage",
     "InputText",
+    "Item",
     "ItemReference",
     "LocalShellCall",
     "LocalShellCallOutput",
@@ -112,121 +111,169 @@ __all__ = [
 ]
 
 
-@attrs.frozen(repr=False, weakref_slot=False)
-class Message(Textual):
-    """Something that the user, the model, the system or the developer said."""
+_Text = Key[str]
+_TextOrNone = Key[str | None]
 
-    type: ClassVar[str] = "message"
-    KEYS: ClassVar[tuple[str, ...]] = ("id", "role", "content")
 
-    role: str = attrs.field(validator=is_text)
-    content: tuple[ContentPart, ...] = attrs.field(converter=to_tuple, validator=is_content)
-    id: str | None = attrs.field(default=None, validator=is_text_or_none)
-    extra: Mapping[str, Any] = extra_field("record_type")
-    _shape: tuple[str, ...] | None = shape_field()
+class Message(Item, kind="message"):
+    """A message of the user, the model, the system or the developer.
+
+    Args:
+        role: ``"user"``, ``"assistant"``, ``"system"`` or ``"developer"``.
+        content: the parts, in order.
+        id: the id that the API gave it.
+        extra: further keys, written after the others.
+
+    >>> Message.user("What is the weather in Oslo?").text
+    'What is the weather in Oslo?'
+    """
+
+    __slots__ = ()
+    role, id = _Text(), _TextOrNone()
+    content = Key[tuple[ContentPart, ...]](lambda raws: read_parts(raws, CONTENT))
+    __match_args__ = ("role", "content")
+
+    def __init__(
+        self, role: str, content: Iterable[ContentPart], id: str | None = None, *, extra: Mapping[str, Any] = EMPTY
+    ) -> None:
+        parts = written_parts(content, CONTENT, "message.content")
+        self._fill({"id": id, "role": role, "content": parts}, extra)
 
     @classmethod
     def user(cls, text: str) -> Message:
-        """What the user said: one `InputText`."""
-        return cls("user", (InputText(text),))
+        """Return a message of the user: one `InputText`."""
+        return _message(b"user", b"input_text", text)
 
     @classmethod
     def assistant(cls, text: str) -> Message:
-        """What the model said: one `OutputText`."""
-        return cls("assistant", (OutputText(text),))
+        """Return a message of the model: one `OutputText`."""
+        return _message(b"assistant", b"output_text", text)
 
     @classmethod
     def system(cls, text: str) -> Message:
-        """A system message: one `InputText`."""
-        return cls("system", (InputText(text),))
+        """Return a system message: one `InputText`."""
+        return _message(b"system", b"input_text", text)
 
     @classmethod
     def developer(cls, text: str) -> Message:
-        """A developer message: one `InputText`."""
-        return cls("developer", (InputText(text),))
+        """Return a developer message: one `InputText`."""
+        return _message(b"developer", b"input_text", text)
 
     @property
     def text(self) -> str:
         """The text of all parts, joined without anything between."""
-        return joined(self.content, "")
+        return joined(self._read()["content"], "")
 
     def __repr__(self) -> str:
         return f"Message(role={shortened(self.role)}, {sized(len(self.text), 'character')})"
 
 
-@attrs.frozen(repr=False, weakref_slot=False)
-class Reasoning(Textual):
-    """What the model thought, as far as it shows it."""
+class Reasoning(Item, kind="reasoning"):
+    """The model's thoughts, as far as it shows them.
 
-    type: ClassVar[str] = "reasoning"
-    KEYS: ClassVar[tuple[str, ...]] = ("id", "summary", "content", "encrypted_content")
+    Args:
+        id: the id that the API gave it, or `None`.
+        summary: the paragraphs of the summary.
+        content: raw reasoning, where the model shows it.
+        encrypted_content: the whole of it, as only the API can read it.
+        extra: further keys, written after the others.
+    """
 
-    id: str | None = attrs.field(validator=is_text_or_none)
-    summary: tuple[SummaryText | OtherPart, ...] = attrs.field(default=(), converter=to_tuple, validator=is_summary)
-    content: tuple[ReasoningText | OtherPart, ...] | None = attrs.field(
-        default=None, converter=to_tuple, validator=is_reasoning_content
-    )
-    encrypted_content: str | None = attrs.field(default=None, validator=is_text_or_none)
-    extra: Mapping[str, Any] = extra_field("record_type")
-    _shape: tuple[str, ...] | None = shape_field()
+    __slots__ = ()
+    id, encrypted_content = _TextOrNone(), _TextOrNone()
+    summary = Key[tuple[SummaryText | OtherPart, ...]](lambda raws: read_parts(raws, SUMMARY))
+    content = Key[tuple[ReasoningText | OtherPart, ...] | None](lambda raws: read_parts(raws, REASONING))
+    __match_args__ = ("id", "summary")
+
+    def __init__(
+        self,
+        id: str | None,
+        summary: Iterable[SummaryText | OtherPart] = (),
+        content: Iterable[ReasoningText | OtherPart] | None = None,
+        encrypted_content: str | None = None,
+        *,
+        extra: Mapping[str, Any] = EMPTY,
+    ) -> None:
+        known: dict[str, Any] = {"id": id, "summary": written_parts(summary, SUMMARY, "reasoning.summary")}
+        if content is not None:  # real Codex leaves this one out
+            known["content"] = written_parts(content, REASONING, "reasoning.content")
+        self._fill({**known, "encrypted_content": encrypted_content}, extra)
 
     @property
     def text(self) -> str:
         """The paragraphs of the summary and of the raw reasoning, with an empty line between."""
-        return joined((*self.summary, *(self.content or ())), "\n\n")
+        value = self._read()
+        return joined([*value["summary"], *(value.get("content") or ())], "\n\n")
 
     def __repr__(self) -> str:
         return f"Reasoning(id={shortened(self.id)}, {sized(len(self.text), 'character')})"
 
 
-@attrs.frozen(repr=False, weakref_slot=False)
-class LocalShellCall(Textual):
-    """The model asks for a command to be run by the built-in shell tool."""
+class LocalShellCall(Item, kind="local_shell_call"):
+    """The model asks for a command to be run by the built-in shell tool.
 
-    type: ClassVar[str] = "local_shell_call"
-    KEYS: ClassVar[tuple[str, ...]] = ("id", "call_id", "status", "action")
-    text: ClassVar[str] = ""
+    Args:
+        id: the id that the API gave it, or `None`.
+        call_id: the id by which an output answers it; older models have none, and use ``id``.
+        status: ``"completed"``, ``"in_progress"`` or ``"incomplete"``.
+        action: the command.
+        extra: further keys, written after the others.
+    """
 
-    id: str | None = attrs.field(validator=is_text_or_none)
-    call_id: str | None = attrs.field(validator=is_text_or_none)
-    status: str = attrs.field(validator=is_text)
-    action: Action = attrs.field(validator=is_action)
-    extra: Mapping[str, Any] = extra_field("record_type")
-    _shape: tuple[str, ...] | None = shape_field()
+    __slots__ = ()
+    id, call_id, status = _TextOrNone(), _TextOrNone(), _Text()
+    action = Key[Action](read_action)
+    __match_args__ = ("id", "call_id", "status", "action")
+
+    def __init__(
+        self, id: str | None, call_id: str | None, status: str, action: Action, *, extra: Mapping[str, Any] = EMPTY
+    ) -> None:
+        if not isinstance(action, ExecAction | OtherAction):
+            problem = f"must be an ExecAction or an OtherAction; got {type(action).__name__}"
+            raise InvalidItemError("local_shell_call.action", problem)
+        self._fill({"id": id, "call_id": call_id, "status": status, "action": action._to_dict()}, extra)
 
     def __repr__(self) -> str:
         return f"LocalShellCall(call_id={shortened(self.call_id)}, status={shortened(self.status)}, {self.action!r})"
 
 
-@attrs.frozen(repr=False, weakref_slot=False)
-class FunctionCall(Textual):
-    """The model asks for a tool to be called; ``arguments`` is the text that it wrote, JSON or not."""
+class FunctionCall(Item, kind="function_call"):
+    """The model asks for a tool to be called.
 
-    type: ClassVar[str] = "function_call"
-    KEYS: ClassVar[tuple[str, ...]] = ("id", "name", "arguments", "call_id")
-    text: ClassVar[str] = ""
+    Args:
+        name: the tool.
+        arguments: the text that the model wrote, JSON or not; ``args`` is the parsed dict.
+        call_id: the id by which an output answers it.
+        id: the id that the API gave the item.
+        extra: further keys, written after the others.
 
-    name: str = attrs.field(validator=is_text)
-    arguments: str = attrs.field(validator=is_text)
-    call_id: str = attrs.field(validator=is_text)
-    id: str | None = attrs.field(default=None, validator=is_text_or_none)
-    extra: Mapping[str, Any] = extra_field("record_type")
-    _shape: tuple[str, ...] | None = shape_field()
+    >>> FunctionCall("weather", '{"city": "Oslo"}', "call_1").args
+    {'city': 'Oslo'}
+    """
+
+    __slots__ = ()
+    name, arguments, call_id, id = _Text(), _Text(), _Text(), _TextOrNone()
+    __match_args__ = ("name", "arguments", "call_id")
+
+    def __init__(
+        self, name: str, arguments: str, call_id: str, id: str | None = None, *, extra: Mapping[str, Any] = EMPTY
+    ) -> None:
+        self._fill({"id": id, "name": name, "arguments": arguments, "call_id": call_id}, extra)
 
     @property
     def args(self) -> dict[str, Any]:
         """The arguments, parsed anew at each access.
 
         Raises:
-            InvalidItemError: the model wrote something that is no JSON object.
+            InvalidItemError: the model wrote something that is not a JSON object.
         """
         try:
             parsed = json.loads(self.arguments)
         except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
-            # Not from the cause: that would carry the text.
-            raise InvalidItemError("function_call.arguments", "is no JSON object") from None
+            # Not from the cause, which would hold the text.
+            raise InvalidItemError("function_call.arguments", "is not a JSON object") from None
         return parsed
 
     def __repr__(self) -> str:
@@ -234,40 +281,61 @@ class FunctionCall(Textual):
         return f"FunctionCall(name={shortened(self.name)}, call_id={shortened(self.call_id)}, {length})"
 
 
-@attrs.frozen(repr=False, weakref_slot=False)
-class FunctionCallOutput(Textual):
-    """What a call gave: text, or parts. ``call_id`` is `None` for what a tool says that no model has called."""
+class FunctionCallOutput(Item, kind="function_call_output"):
+    """The output of a tool call.
 
-    type: ClassVar[str] = "function_call_output"
-    KEYS: ClassVar[tuple[str, ...]] = ("call_id", "output")
+    Args:
+        call_id: the call that it answers; `None` for the output of a tool that no model has called.
+        output: text, or parts.
+        extra: further keys, written after the others.
+    """
 
-    call_id: str | None = attrs.field(validator=is_text_or_none)
-    output: str | tuple[ContentPart, ...] = attrs.field(converter=to_tuple, validator=is_output)
-    extra: Mapping[str, Any] = extra_field("record_type")
-    _shape: tuple[str, ...] | None = shape_field()
+    __slots__ = ()
+    call_id = _TextOrNone()
+    output = Key[str | tuple[ContentPart, ...]](lambda raws: read_parts(raws, CONTENT))
+    __match_args__ = ("call_id", "output")
+
+    def __init__(
+        self, call_id: str | None, output: str | Iterable[ContentPart], *, extra: Mapping[str, Any] = EMPTY
+    ) -> None:
+        written = output if isinstance(output, str) else written_parts(output, CONTENT, "function_call_output.output")
+        self._fill({"call_id": call_id, "output": written}, extra)
 
     @classmethod
     def of(cls, call: FunctionCall | LocalShellCall, output: str | Iterable[ContentPart]) -> FunctionCallOutput:
-        """The answer to *call*; it has the ``caller`` of the call, if there is one: a program of the model's."""
+        """Return the output of *call*. It names the ``caller`` of the call, if there is one: a program of the model's.
+
+        Raises:
+            InvalidItemError: the call has no ``call_id``.
+        """
         if call.call_id is None:
-            raise InvalidItemError(f"{call.type}.call_id", "is None, so nothing can answer it")
+            raise InvalidItemError(f"{call.type}.call_id", "is None, so no output can answer it")
         caller = call.extra.get("caller")
-        extra = {} if caller is None else {"caller": caller}
+        extra = EMPTY if caller is None else {"caller": caller}
         return cls(call.call_id, output if isinstance(output, str) else tuple(output), extra=extra)
 
     @property
     def text(self) -> str:
         """The output, or the text of its parts, joined without anything between."""
-        return self.output if isinstance(self.output, str) else joined(self.output, "")
+        output = self._read()["output"]
+        return output if isinstance(output, str) else joined(output, "")
 
     def __repr__(self) -> str:
         return f"FunctionCallOutput(call_id={shortened(self.call_id)}, {sized(len(self.text), 'character')})"
 
 
-ResponseItem: TypeAlias = Message | Reasoning | LocalShellCall | FunctionCall | FunctionCallOutput | Other
-_KINDS = frozenset({Message, Reasoning, LocalShellCall, FunctionCall, FunctionCallOutput, Other, *KINDS.values()})
+ResponseItem: TypeAlias = Item
 
 
-def is_item(value: object) -> TypeGuard[ResponseItem]:
-    """Whether *value* is an item: a value of one of the classes here, not a dict that stands for one."""
-    return type(value) in _KINDS
+def is_item(value: object) -> TypeGuard[Item]:
+    """Whether *value* is an item: a value of one of the classes here, not a dict that could become one."""
+    return isinstance(value, Item)
+
+
+def _message(role: bytes, part: bytes, text: str) -> Message:
+    """Return the message of one text, without building a dict of it first."""
+    if type(text) is not str:
+        return Message(role.decode(), (InputText(text) if part == b"input_text" else OutputText(text),))
+    where = part.decode()
+    data = b'{"type":"message","id":null,"role":"%b","content":[{"type":"%b","text":%b}]}'
+    return made(Message, data % (role, part, quoted(text, f"{where}.text")))

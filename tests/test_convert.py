@@ -21,7 +21,7 @@ from strategies import entries, metas
 
 import rolloutlog
 from rolloutlog import LogEntry, Message, RolloutRecorder, SessionMeta, SessionStateSnapshot, convert, load_session
-from rolloutlog._format.lines import LineEncoder, wire
+from rolloutlog._format.lines import LineEncoder
 from rolloutlog._paths import rollout_path
 from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog.exceptions import InvalidItemError, InvalidRolloutError, SessionNotFoundError
@@ -126,7 +126,7 @@ def written(path: Path, format: str, meta: SessionMeta, values: list[object], to
 
 def without_null_id(item: ResponseItem) -> dict[str, object]:
     """Return *item* as it is written, without the null that only the flat format has for the id of reasoning."""
-    return {key: value for key, value in wire(item).items() if (item.type, key, value) != ("reasoning", "id", None)}
+    return {key: value for key, value in item.to_dict().items() if (item.type, key, value) != ("reasoning", "id", None)}
 
 
 def all_of(path: Path) -> dict[str, object]:
@@ -181,7 +181,7 @@ def test_a_real_file_keeps_its_items_in_the_other_format_and_back(path, tmp_path
     back = convert(there, format=before.format, home=tmp_path / "back")
 
     for saved in load_session(there), load_session(back):
-        assert [wire(item) for item in saved.items] == [wire(item) for item in before.items]
+        assert [item.to_dict() for item in saved.items] == [item.to_dict() for item in before.items]
         assert (saved.state, saved.logs, saved.context) == (before.state, before.logs, before.context)
         assert saved.skipped == []
         assert saved.session.instructions == before.session.instructions
@@ -359,7 +359,9 @@ def test_an_inherited_history_is_counted_once_after_it_is_converted(tmp_path, co
     base = {} if copied else {"history_base": {"thread_id": ids[0], "end_byte_offset": len(history)}}
     fork = rollout_path(home, 1753283007, ids[1])
     own = SessionMeta(ids[1], TIME, extra={"forked_from_id": ids[0], **base})
-    late = line({"timestamp": "2099-01-01T00:00:00.000Z", "type": "response_item", "payload": wire(Message.user("c"))})
+    late = line(
+        {"timestamp": "2099-01-01T00:00:00.000Z", "type": "response_item", "payload": Message.user("c").to_dict()}
+    )
     written(fork, "envelope", own, [*([history] if copied else []), late], b"")
 
     flat = convert(fork, format="flat", home=tmp_path / "flat")

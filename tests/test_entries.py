@@ -48,7 +48,7 @@ def test_a_time_that_is_none_is_an_error_without_its_text():
 @pytest.mark.parametrize("key", ["id", "timestamp", "instructions", "type", "record_type"])
 def test_a_meta_refuses_extras_that_would_change_what_the_line_is(key):
     """A meta with a type would be read as an item."""
-    with pytest.raises(InvalidItemError, match=f"may not hold '{key}'"):
+    with pytest.raises(InvalidItemError, match=f"must not hold '{key}'"):
         SessionMeta(ID, "t", extra={key: "x"})
 
 

@@ -13,7 +13,7 @@ from strategies import entries, items
 import rolloutlog
 from rolloutlog import LogEntry, Message, Other, RolloutRecorder, SessionMeta, SessionStateSnapshot, load_session
 from rolloutlog._format.envelope import Numbering
-from rolloutlog._format.lines import LineEncoder, decode_line, wire
+from rolloutlog._format.lines import LineEncoder, decode_line
 from rolloutlog.exceptions import InvalidItemError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
@@ -68,7 +68,7 @@ def test_a_message_that_people_see_is_followed_by_its_event(message, event):
     (lines,), _ = ENCODER.items([message])
 
     item, *events = values(lines)
-    assert item["payload"] == wire(message)
+    assert item["payload"] == message.to_dict()
     assert [line["payload"] for line in events] == ([] if event is None else [event])
     assert {line["type"] for line in events} <= {"event_msg"}
 

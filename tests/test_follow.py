@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_taken_back import texts
 
 from rolloutlog import Message, Reasoning, RolloutRecorder, SessionMeta, load_session
-from rolloutlog._format.lines import LineEncoder, wire
+from rolloutlog._format.lines import LineEncoder
 from rolloutlog._reading import follow as following_module
 from rolloutlog._reading.follow import Following
 from rolloutlog.exceptions import SessionNotFoundError
@@ -24,7 +24,7 @@ def lines_of(encoder: LineEncoder) -> list[bytes]:
     events = [
         {"type": "event_msg", "payload": {"type": "thread_rolled_back", "num_turns": 1}},
         {"type": "compacted", "payload": {"message": "in short"}},
-        {"type": "compacted", "payload": {"message": "", "replacement_history": [wire(Message.user("kept"))]}},
+        {"type": "compacted", "payload": {"message": "", "replacement_history": [Message.user("kept").to_dict()]}},
         {"type": "event_msg", "payload": {"type": "token_count"}},
     ]
     stamped = [json.dumps({"timestamp": "2026-01-01T00:00:00.000Z", **event}).encode() + b"\n" for event in events]

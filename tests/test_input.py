@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import items
 
-from rolloutlog._format.lines import wire
 from rolloutlog._responses.calls import NO_OUTPUT
 from rolloutlog._responses.input import orphan_calls, to_input
 from rolloutlog.exceptions import InvalidItemError, OrphanCallError
@@ -97,13 +96,13 @@ def test_what_an_item_holds_besides_is_kept():
     ]
 
     assert [json.dumps(raw) for raw in to_input(items)] == [
-        json.dumps({key: value for key, value in wire(item).items() if value is not None}) for item in items
+        json.dumps({key: value for key, value in item.to_dict().items() if value is not None}) for item in items
     ]
 
 
 def test_what_can_be_recorded_can_be_an_input():
     """The short message, wire dicts, and items, mixed."""
-    mixed = [{"role": "user", "content": "hi"}, wire(ANSWER), CALL, OUTPUT, Other()]
+    mixed = [{"role": "user", "content": "hi"}, ANSWER.to_dict(), CALL, OUTPUT, Other()]
 
     assert to_input(mixed) == to_input([HELLO, ANSWER, CALL, OUTPUT])
 
@@ -187,7 +186,7 @@ def test_each_kind_of_call_has_its_kind_of_answer(call, answer):
 def test_an_answer_names_the_caller_of_its_call():
     """A program of the model's waits for it."""
     caller = {"type": "program", "caller_id": "call_p"}
-    calls = [FunctionCall("f", "{}", "call_1", extra={"caller": caller}), Other({**wire(CUSTOM), "caller": caller})]
+    calls = [FunctionCall("f", "{}", "call_1", extra={"caller": caller}), Other({**CUSTOM.to_dict(), "caller": caller})]
 
     assert [raw["caller"] for raw in to_input([PROGRAM, *calls])[1:]] == [caller] * 4
     assert FunctionCallOutput.of(calls[0], "x").extra == {"caller": caller}
@@ -213,7 +212,7 @@ def test_a_program_that_waits_for_a_tool_stays():
     """It goes on in a later answer, and so does what it lets the API run."""
     caller = {"type": "program", "caller_id": "call_p"}
     call = FunctionCall("f", "{}", "call_1", extra={"caller": caller})
-    hosted = Other({**wire(HOSTED), "caller": caller})
+    hosted = Other({**HOSTED.to_dict(), "caller": caller})
 
     assert taken(PROGRAM, call, OUTPUT) == [
         "program call_p",
@@ -242,7 +241,7 @@ def test_a_call_and_its_output_stay(call, output):
 def test_of_searches_without_ids_the_one_that_a_kill_tore_is_left_out():
     """The output came with the later one."""
     output = {"type": "tool_search_output", "id": "tso_1", "call_id": None, "tools": []}
-    later = Other({**wire(SEARCHED), "id": "tsc_2"})
+    later = Other({**SEARCHED.to_dict(), "id": "tsc_2"})
 
     assert taken(SEARCHED, later, output) == ["tool_search_call tsc_2", "tool_search_output tso_1"]
     assert taken(SEARCHED, later, output, output)[:2] == ["tool_search_call tsc_1", "tool_search_call tsc_2"]
@@ -359,7 +358,7 @@ def test_without_ids_calls_and_outputs_still_belong_together():
         CALL,
         OUTPUT,
         ANSWER,
-        Other({**wire(CUSTOM), "id": "y"}),
+        Other({**CUSTOM.to_dict(), "id": "y"}),
     ]
 
     made = to_input(recorded, ids=False)

@@ -16,7 +16,7 @@ from strategies import entries, items
 
 from rolloutlog import iter_entries, load_session
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog._format.lines import LineEncoder, wire
+from rolloutlog._format.lines import LineEncoder
 from rolloutlog._reading.blocks import Source, blocks
 from rolloutlog._reading.reader import _gc_paused
 from rolloutlog._writing.lines import MAX_LINE
@@ -33,7 +33,7 @@ HEADER = ENCODER.meta(META)
 HELLO = Message.user("hello")
 LINE = ENCODER.items([HELLO])[0][0]
 WRAPPED_META = json.dumps({"timestamp": "t", "type": "session_meta", "payload": {"id": ID, "timestamp": "t"}}).encode()
-WRAPPED = json.dumps({"timestamp": "t", "type": "response_item", "payload": wire(HELLO)}).encode()
+WRAPPED = json.dumps({"timestamp": "t", "type": "response_item", "payload": HELLO.to_dict()}).encode()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_real_file_reads_to_what_is_in_it(path):
 
     saved = load_session(path)
 
-    assert [wire(item) for item in saved.items] == found
+    assert [item.to_dict() for item in saved.items] == found
     assert saved.state == state
     assert len(saved.skipped) == bad
     assert saved.session_id == meta.get("payload", meta)["id"]
@@ -175,7 +175,7 @@ def test_spaces_around_a_line_do_no_harm(rollout, line):
 def test_only_a_newline_ends_a_line(rollout, inside):
     """What str.splitlines takes for more is text."""
     item = Message.user(f"a{inside}b")
-    line = json.dumps(wire(item), ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(item.to_dict(), ensure_ascii=False).encode() + b"\n"
 
     assert load_session(rollout(HEADER, line)).items == [item]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rolloutlog
 from rolloutlog import Message, Reasoning, RolloutRecorder
 from rolloutlog._entries import OtherEntry
-from rolloutlog._format.lines import LineDecoder, LineEncoder
+from rolloutlog._format.lines import LineEncoder, decode_line
 from rolloutlog._responses.view import context
 
 ONE, TWO, THREE = map(Message.user, ["one", "two", "three"])
@@ -85,7 +85,7 @@ def test_a_line_that_takes_back_nothing_sensible_takes_back_nothing(count):
     """Somebody else's line with a strange count shortens nothing, and harms nothing."""
     line = LineEncoder().taken_back(1).replace(b'"taken_back":1', b'"taken_back":' + json.dumps(count).encode())
 
-    assert context([ONE, TWO], [(2, LineDecoder().decode(line))]) == [ONE, TWO]
+    assert context([ONE, TWO], [(2, decode_line(line))]) == [ONE, TWO]
 
 
 def test_a_hook_cannot_withhold_it(home):
@@ -103,14 +103,14 @@ STEPS = st.lists(st.one_of(st.integers(1, 3), st.just("all"), st.sampled_from([O
 @given(STEPS)
 def test_any_steps_leave_what_a_list_has_left(steps):
     """Recording and taking back in any order is appending to a list and deleting from its end."""
-    decoder, encoder = LineDecoder(), LineEncoder()
+    encoder = LineEncoder()
     items, rewrites, left = [], [], []
     for step in steps:
         if isinstance(step, Message):
             items.append(step)
             left.append(step)
         else:
-            rewrites.append((len(items), decoder.decode(encoder.taken_back(step))))
+            rewrites.append((len(items), decode_line(encoder.taken_back(step))))
             del left[0 if step == "all" else -step :]
 
     assert context(items, rewrites) == left
@@ -119,7 +119,7 @@ def test_any_steps_leave_what_a_list_has_left(steps):
 def test_a_turn_that_was_taken_back_is_not_rolled_back_to():
     """After a roll-back of Codex, taking items back forgets the turns that began in them, as it does without one."""
     roll_back = OtherEntry({"type": "event_msg", "payload": {"type": "thread_rolled_back", "num_turns": 1}})
-    take_back = LineDecoder().decode(LineEncoder().taken_back(3))
+    take_back = decode_line(LineEncoder().taken_back(3))
     items = [ONE, ANSWER, TWO, ANSWER, THREE]
 
     assert context(items, [(5, roll_back), (5, take_back)]) == [ONE]

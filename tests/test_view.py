@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
-from rolloutlog._format.lines import wire
 from rolloutlog._paths import find_session
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
@@ -38,11 +37,11 @@ def meta(session_id, **keys):
 
 
 def user(text, timestamp=WHEN):
-    return line("response_item", wire(Message.user(text)), timestamp)
+    return line("response_item", Message.user(text).to_dict(), timestamp)
 
 
 def model(text, timestamp=WHEN):
-    return line("response_item", wire(Message.assistant(text)), timestamp)
+    return line("response_item", Message.assistant(text).to_dict(), timestamp)
 
 
 def logged(message):
@@ -57,7 +56,7 @@ SUMMARY = "Another language model started to solve this problem and produced a s
 
 def compacted(summary, *instead, **keys):
     """Return the line of a compaction with the items that stand for everything before."""
-    return line("compacted", {"message": summary, "replacement_history": [wire(item) for item in instead], **keys})
+    return line("compacted", {"message": summary, "replacement_history": [item.to_dict() for item in instead], **keys})
 
 
 def taken_back(turns):
@@ -207,7 +206,7 @@ def test_what_only_looks_like_it_is_a_turn_of_the_user(rollout, text):
 def test_one_part_is_enough_for_a_message_to_be_no_turn(rollout):
     """Codex puts several into one message."""
     both = Message("user", [InputText("hello"), InputText(ENVIRONMENT)])
-    lines = [user("a"), user("c"), line("response_item", wire(both)), taken_back(1), user("z")]
+    lines = [user("a"), user("c"), line("response_item", both.to_dict()), taken_back(1), user("z")]
 
     assert texts(load_session(rollout(PARENT, meta(PARENT), *lines)).context) == ["a", "z"]
 

@@ -1,1 +1,1 @@
-"""Values and lines of bytes, both ways: what stands in a line, in which format, and what an API takes."""
+"""One entry to one line, and one line to one entry, in either of the two formats."""

@@ -1,16 +1,13 @@
-"""What callers pass, as items: our classes, wire dicts, the short message dict, and the objects of other libraries."""
+"""Values that callers pass, as items: our classes, dicts, the short message dict, and objects of other libraries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from .._json import InvalidJson, plain
-from .._values.checks import EMPTY
+from .._checks import EXEC_KEYS, SHAPES, Wire
+from .._item import Item, make_item
 from ..exceptions import InvalidItemError
-from ..items import ExecAction, LocalShellCall, ResponseItem
-from .decode import HOT, SLOWER, decode_item
-from .encode import WIRE, Wire
 
 
 @runtime_checkable
@@ -22,116 +19,125 @@ class SupportsToDict(Protocol):
         ...
 
 
-ItemLike: TypeAlias = ResponseItem | Mapping[str, Any] | SupportsToDict
+ItemLike: TypeAlias = Item | Mapping[str, Any] | SupportsToDict
+
+_RESPONSE = "; record the items of a response with record(*response.output)"
+_EVENT = (
+    "is an event of a stream, not an item; record the response of its last event with record(*event.response.output)"
+)
 
 
-def to_item(value: ItemLike) -> ResponseItem:
+def to_item(value: ItemLike) -> Item:
     """Return *value* as an item.
 
     Args:
-        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an
-            object with a `to_dict` method. The item shares nothing with what it was made of.
+        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an object
+            with a `to_dict` method. The item shares nothing with it. No other thread may change it during this call.
 
     Raises:
         InvalidItemError: *value* is none of these, or would not come back as it went in.
     """
-    if type(value) in WIRE:
-        return value  # type: ignore[return-value]
-    if isinstance(value, Mapping):
+    if isinstance(value, Item):
+        return value
+    if isinstance(value, dict):
         return _from_mapping(value)
+    if isinstance(value, Mapping):
+        return _from_mapping(dict(value))
     convert = getattr(value, "to_dict", None)
     if not callable(convert) or isinstance(value, type):
-        raise InvalidItemError("item", _what_it_is(value))
+        raise InvalidItemError("item", _wrong_value(value))
+    name = type(value).__name__
     try:
         converted = convert()
     except Exception as error:
-        raise InvalidItemError(type(value).__name__, f"its to_dict() raised {type(error).__name__}") from error
+        raise InvalidItemError(name, f"its to_dict() raised {type(error).__name__}") from error
     if not isinstance(converted, Mapping):
-        raise InvalidItemError(type(value).__name__, f"its to_dict() returned no dict, but {type(converted).__name__}")
+        raise InvalidItemError(name, f"its to_dict() must return a dict; it returned {type(converted).__name__}")
     if "type" not in converted and "role" not in converted:
-        hint = _OUTPUT if isinstance(converted.get("output"), list) else ""
-        raise InvalidItemError(type(value).__name__, f"has no 'type', so it is no item{hint}")
-    return _from_mapping(_without_parsed(converted))
+        hint = _RESPONSE if isinstance(converted.get("output"), list) else ""
+        raise InvalidItemError(name, f"has no 'type', so it is not an item{hint}")
+    return _from_mapping(_without_parsed(dict(converted)))
 
 
-_OUTPUT = "; what a response holds is recorded by record(*response.output)"
-_EVENT = "is an event of a stream, no item; its last event has the response, and what that holds is recorded by"
+def canonical(value: Wire) -> Wire:
+    """Return *value*, an object with a type, with its keys as Codex writes them: type, known keys, nulls, the rest."""
+    kind = value["type"]
+    template = _TEMPLATES.get(kind)
+    if template is None:
+        return value if next(iter(value)) == "type" else {"type": kind, **value}
+    ordered = {**template, **value}
+    if kind == "message":
+        if type(ordered["content"]) is list:
+            ordered["content"] = list(map(_canonical_part, ordered["content"]))
+    elif kind == "reasoning":
+        if ordered["content"] is None:  # real Codex leaves this one out
+            del ordered["content"]
+    elif kind == "local_shell_call":
+        action = ordered["action"]
+        if isinstance(action, Mapping) and action.get("type") == "exec":
+            ordered["action"] = {**_EXEC, **action}
+    return ordered
 
 
-def _what_it_is(value: object) -> str:
-    """Return what is wrong with *value*, which can be made no item."""
-    problem = f"is no item, no dict and has no to_dict(), but {type(value).__name__}"
+_TEMPLATES: Mapping[str, Wire] = {kind: {"type": kind, **dict.fromkeys(shape.keys)} for kind, shape in SHAPES.items()}
+_EXEC: Wire = {"type": "exec", **dict.fromkeys(EXEC_KEYS)}
+
+
+def _canonical_part(part: Any) -> Any:
+    if type(part) is not dict or next(iter(part), "type") == "type" or "text" not in part or "type" not in part:
+        return part
+    return {"type": part["type"], "text": part["text"], **part}
+
+
+def _from_mapping(value: Wire) -> Item:
+    kind = value.get("type")
+    if kind is None and "type" not in value and "role" in value:
+        value = {"type": "message", **value}
+        kind = "message"
+    if not isinstance(kind, str):
+        raise InvalidItemError("item", "is a dict without a 'type' that is a string")
+    if kind.startswith("response."):
+        raise InvalidItemError(kind, _EVENT)
+    if "record_type" in value:
+        raise InvalidItemError(kind, "must not hold 'record_type', which marks lines that are not items")
+    if kind == "message" and isinstance(value.get("content"), str):
+        part = "output_text" if value.get("role") == "assistant" else "input_text"
+        value = {**value, "content": [{"type": part, "text": value["content"]}]}
+    elif kind == "reasoning" and value.get("summary") is None:
+        value = {**value, "summary": []}  # some providers send none, and the API requires one
+    try:
+        return make_item(canonical(value))
+    except InvalidItemError as error:
+        key = error.where.removeprefix(f"{kind}.")
+        if key in _TEMPLATES.get(kind, {}) and key not in value:  # a null that stands for it is not the caller's
+            raise InvalidItemError(error.where, "is missing") from None
+        raise
+
+
+def _wrong_value(value: object) -> str:
+    """Return what is wrong with *value*, which cannot become an item."""
+    problem = f"expected an item, a dict or an object with to_dict(); got {type(value).__name__}"
     if isinstance(value, list | tuple):
-        return f"{problem}; several are passed one by one, as in record(*items)"
+        return f"{problem}; pass several one by one, as in record(*items)"
     if isinstance(value, str):
         return f"{problem}; a text needs a role, as in {{'role': 'user', 'content': text}}"
     return problem
 
 
-def _from_mapping(mapping: Mapping[str, Any]) -> ResponseItem:
-    kind = mapping.get("type", "message" if "role" in mapping else None)
-    if not isinstance(kind, str):
-        raise InvalidItemError("item", "is a dict without a 'type' that is a string")
-    if kind.startswith("response."):
-        raise InvalidItemError(kind, f"{_EVENT} record(*event.response.output)")
-    if "record_type" in mapping:
-        raise InvalidItemError(kind, "may not hold 'record_type', which marks lines that are no items")
-    if kind == "message":
-        mapping = _long_message(mapping)
-    elif kind == "reasoning" and mapping.get("summary") is None:
-        mapping = {**mapping, "summary": []}  # some providers send none, and the API refuses what has none
-    if kind in _ALL_TEXT and type(mapping) is dict:
-        try:
-            known: Any = HOT[kind](mapping, True)
-        except SLOWER:
-            pass  # it has more in it, or something wrong: below
-        else:
-            if known.extra is EMPTY:
-                return _unshaped(known)
-    raw: Wire = plain(mapping, kind)
-    try:
-        item = decode_item(raw, True)
-    except InvalidJson as error:
-        raise InvalidItemError(kind, str(error)) from None
-    return _unshaped(item)
+def _without_parsed(item: Wire) -> Wire:
+    """Return *item*, from an SDK object's ``to_dict()``, without the values that the SDK's ``parse()`` added.
 
-
-# Kinds that hold nothing but strings, each of which their reader checks: they need no look for what is not plain JSON.
-_ALL_TEXT = frozenset({"message", "reasoning", "function_call", "function_call_output"})
-
-
-def _long_message(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the short form of a message, a role and a text, in full; any other message as it is."""
-    content = mapping.get("content")
-    if isinstance(content, str):
-        kind = "output_text" if mapping.get("role") == "assistant" else "input_text"
-        return {**mapping, "type": "message", "content": [{"type": kind, "text": content}]}
-    return mapping if "type" in mapping else {**mapping, "type": "message"}
-
-
-def _unshaped(item: ResponseItem) -> ResponseItem:
-    """Forget which keys a caller's dict had: what is written has those that real Codex writes."""
-    if getattr(item, "_shape", None) is not None:
-        object.__setattr__(item, "_shape", None)
-    if isinstance(item, LocalShellCall) and isinstance(item.action, ExecAction):
-        object.__setattr__(item.action, "_shape", None)
-    return item
-
-
-def _without_parsed(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what an SDK object's ``to_dict()`` gave, less what the SDK's ``parse()`` made of it.
-
-    That is a copy of what stands beside it as text, and it may be of any type: a date has no place in a rollout.
+    These are copies of the text beside them, and may be of any type: a date has no place in a rollout.
     """
-    if item.get("type") == "function_call" and "parsed_arguments" in item:
-        return {key: held for key, held in item.items() if key != "parsed_arguments"}
+    if item.get("type") == "function_call":
+        item.pop("parsed_arguments", None)
     content = item.get("content")
-    if item.get("type") != "message" or not isinstance(content, list):
-        return item
-    return {**item, "content": [_without_parsed_part(part) for part in content]}
-
-
-def _without_parsed_part(part: Any) -> Any:
-    if not isinstance(part, Mapping) or "parsed" not in part:
-        return part
-    return {key: held for key, held in part.items() if key != "parsed"}
+    if item.get("type") == "message" and isinstance(content, list):
+        for part in content:
+            if isinstance(part, Mapping) and "parsed" in part:
+                item["content"] = [
+                    {key: held for key, held in part.items() if key != "parsed"} if isinstance(part, Mapping) else part
+                    for part in content
+                ]
+                break
+    return item

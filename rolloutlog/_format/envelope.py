@@ -1,8 +1,7 @@
-"""The envelope format: what stands around a record on a line, and what its readers want besides.
+"""The envelope format: the line around a record, and the events and numbers that its readers need besides.
 
-A record comes here as the wire dict that the flat format would write. An item becomes the payload of a
-``response_item``, the meta that of a ``session_meta``, and a state or a log entry that of a type of our own, which real
-readers skip.
+An item becomes the payload of a ``response_item``, the meta that of a ``session_meta``, and a state or a log entry that
+of a type of our own, which real readers skip. The bytes of the payload are those that the flat format would write.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import Any
 
+from .._checks import Wire
 from .._entries import OWN, utc_timestamp
-from .._json import MAX_DEPTH, plain
+from .._item import Item
+from .._json import MAX_DEPTH, dumps, plain
 from .._version import __version__
-
-Wire = dict[str, Any]
 
 # What stands before the type on a line of ours: 24 characters of time between two quotes.
 _TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
@@ -37,41 +35,38 @@ class Envelope:
     """Writes records as lines of the envelope format. Immutable, and safe from any thread.
 
     Args:
-        line: how JSON is written.
         clock: gives the time of each line, in seconds since the epoch.
     """
 
-    def __init__(self, line: Callable[[Any], bytes], clock: Callable[[], float]) -> None:
-        self._line = line
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
-    def line(self, record: Wire) -> bytes:
-        """Return the line that wraps *record*; behind a message that people see, also the event that shows it.
+    def item(self, item: Item) -> bytes:
+        """Return the line that wraps *item*; after a message that people see, also the event that shows it.
 
         Raises:
             InvalidItemError: wrapped, it would be nested too deep.
-            TypeError, ValueError, RecursionError: it is not plain JSON.
         """
-        timestamp = utc_timestamp(self._clock())
-        kind = line_type(record)
-        if record.get("type") == "reasoning" and record.get("id", "") is None:
-            # Codex from 0.34 to 0.135 writes none there, and skips the line where the id is null.
-            record = {key: value for key, value in record.items() if key != "id"}
-        line = self._line({"timestamp": timestamp, "type": kind, "payload": record})
-        if kind == "response_item" and line.count(b"{") + line.count(b"[") > MAX_DEPTH:
-            plain(record, record["type"], 1)  # raises if these stand inside each other
-        event = event_of(record)
-        if event is None:
-            return line
-        return line + self._line({"timestamp": timestamp, "type": "event_msg", "payload": event})
+        data = item.json
+        if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") >= MAX_DEPTH:
+            plain(item.to_dict(), item.type, 1)  # raises if these are inside each other
+        event = None
+        if item.type == "reasoning" and (value := item._read()).get("id", "") is None:
+            # Codex from 0.34 to 0.135 writes no id there, and skips a line where it is null.
+            data = dumps({key: held for key, held in value.items() if key != "id"})
+        elif item.type == "message":
+            event = event_of(item._read())
+        timestamp = utc_timestamp(self._clock()).encode()
+        line = _LINE % (timestamp, b"response_item", data)
+        return line if event is None else line + _LINE % (timestamp, b"event_msg", dumps(event))
+
+    def record(self, record: Wire, data: bytes) -> bytes:
+        """Return the line that wraps another *record*, whose JSON is *data*."""
+        kind = OWN if "record_type" in record or record.get("type") == "log" else "session_meta"
+        return _LINE % (utc_timestamp(self._clock()).encode(), kind.encode(), data)
 
 
-def line_type(record: Wire) -> str:
-    """Return the type of the line that wraps *record*."""
-    if "record_type" in record or record.get("type") == "log":
-        return OWN
-    return "response_item" if "type" in record else "session_meta"
-
+_LINE = b'{"timestamp":"%b","type":"%b","payload":%b}\n'
 
 _TAGS = (
     "environment_context|skill|user_shell_command|turn_aborted|subagent_notification|goal_context|recommended_plugins"

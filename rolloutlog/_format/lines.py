@@ -1,12 +1,9 @@
-"""One value to one line of bytes and back: what is written, what is left out, and what redaction may do to it.
-
-The keys of each kind are spelled in `encode` (values to wire dicts) and `decode` (wire dicts to values); what callers
-may pass for an item, in `accept`.
-"""
+"""One entry to one line of bytes and back: which values are written, which are left out, and redaction."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,154 +11,157 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .._checks import SHAPES, Wire, shortened, structure
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
-from .._json import JSON, InvalidJson, Json, plain
-from .._values.checks import shortened
-from .._writing.lines import MAX_RECORDED
+from .._item import Item, make_item, read_item
+from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse, plain, snapshot
 from ..exceptions import InvalidItemError
-from ..items import ResponseItem, is_item
-from .coerce import ItemLike, SupportsToDict, to_item
-from .decode import HOT_LINES, SLOWER, decode_entry, decode_item, is_wrapped
-from .encode import WIRE, Wire, wire, wire_log, wire_meta, wire_other, wire_state
+from .coerce import ItemLike, canonical, to_item
 from .envelope import Envelope, required_meta
-from .structure import Inexact
-from .templates import templates
-
-__all__ = [
-    "HOT_LINES",
-    "UNCOMMON",
-    "Format",
-    "InvalidLine",
-    "ItemLike",
-    "LineDecoder",
-    "LineEncoder",
-    "Redact",
-    "SupportsToDict",
-    "decode_first",
-    "decode_line",
-    "decode_values",
-    "from_line",
-    "is_envelope",
-    "to_item",
-    "wire",
-    "written_when",
-]
 
 Format: TypeAlias = Literal["flat", "envelope"]
-# Which items a line takes back: so many of the last, all, or reasoning at the end. The last is worked out where it is
-# read, so that nothing else goes with it if somebody says more just before.
+# Which items a line takes back: so many of the last, all, or reasoning at the end. The last is worked out by the reader,
+# so that no other item goes with it if one is recorded just before.
 TakenBack: TypeAlias = int | Literal["all", "reasoning"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class InvalidLine(ValueError):
-    """A line that stands for no entry; says why, without its text."""
+    """A line that is not an entry; says why, without its text."""
 
 
 # --- bytes to values --------------------------------------------------------------------------------------------------
 
-
-UNCOMMON = (ValueError, Inexact, *SLOWER)
-"""What the functions of `HOT_LINES` raise for a value that is no item or an uncommon one: `decode_line` reads those."""
-
-
-class LineDecoder:
-    """Turns lines into entries. Immutable, and safe from any thread."""
-
-    def __init__(self, json: Json = JSON) -> None:
-        self._json = json
-
-    def decode(self, line: bytes) -> Entry:
-        """Return the entry that *line* holds, in either format; a newline at its end does no harm.
-
-        Raises:
-            InvalidLine: it holds none.
-        """
-        try:
-            try:
-                return decode_entry(self._json.loads(line), False)
-            except Inexact:
-                return decode_entry(self._json.loads_exactly(line), True)
-        except (InvalidJson, InvalidItemError) as error:
-            raise InvalidLine(str(error)) from None
-
-    def values(self, lines: list[bytes]) -> list[Any]:
-        """Return what JSON stands on each of *lines*; `None` for one without any, of which `decode` says why.
-
-        All lines before any item is made of them: the parser's code and ours each find the processor's caches warm,
-        which is a tenth of the time of short lines.
-        """
-        try:
-            return list(map(self._json.parse, lines))
-        except ValueError:
-            return [self._value(line) for line in lines]
-
-    def _value(self, line: bytes) -> Any:
-        try:
-            return self._json.parse(line)
-        except ValueError:
-            return None
-
-    def is_envelope(self, line: bytes) -> bool:
-        """Whether *line*, which holds an entry, is of the envelope format."""
-        raw = self._json.loads(line)
-        return type(raw) is dict and "type" in raw and is_wrapped(raw)  # a flat meta may have a key "payload"
-
-    def written_when(self, line: bytes, session_id: str) -> tuple[float | None, bool]:
-        """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""
-        try:
-            raw = self._json.loads(line)
-            seconds = dt.datetime.fromisoformat(raw["timestamp"]).timestamp()
-            payload = raw["payload"]
-        except (InvalidJson, TypeError, KeyError, ValueError):
-            return None, False
-        return seconds, type(payload) is dict and payload.get("thread_id") == session_id
+# The line that wraps an item, as real Codex and we write it: the item is a slice of it.
+_WRAPPED = re.compile(rb'\s*\{"timestamp":"[0-9T:.Z+-]*",(?:"ordinal":[0-9]+,)?"type":"response_item","payload":(?=\{)')
 
 
-_DECODER = LineDecoder()
-is_envelope = _DECODER.is_envelope
-written_when = _DECODER.written_when
-decode_values = _DECODER.values
-decode_line = _DECODER.decode
-"""Return the entry that a line holds; raise `InvalidLine` if it holds none."""
-
-
-def from_line(raw: Any) -> ResponseItem:
-    """Return the item that *raw*, a value from within a line that was read exactly, stands for.
+def decode_line(line: bytes) -> Entry:
+    """Return the entry that *line* holds, in either format; white space around it does no harm.
 
     Raises:
-        InvalidItemError: it stands for none.
+        InvalidLine: it holds none.
     """
-    if type(raw) is not dict or type(raw.get("type")) is not str:
-        raise InvalidItemError("item", "is no JSON object with a type")
     try:
-        return decode_item(raw, True)
+        if line[:13] == b'{"timestamp":' and (item := _wrapped_item(line)) is not None:
+            return item
+        try:
+            value = parse(line)
+        except ValueError:
+            value = loads(line)  # which says why
+        return _entry(value, line)
+    except (InvalidJson, InvalidItemError) as error:
+        raise InvalidLine(str(error)) from None
+
+
+def _wrapped_item(line: bytes) -> Item | None:
+    """Return the item that *line* wraps, where a slice of the line is its JSON; else `None`."""
+    head = _WRAPPED.match(line)
+    if head is None:
+        return None
+    data = line[head.end() :].rstrip()[:-1].rstrip()
+    try:
+        value = parse(data)
+    except ValueError:
+        return None
+    return read_item(value, data) if type(value.get("type")) is str and line.rstrip().endswith(b"}") else None
+
+
+def _entry(value: Any, line: bytes) -> Entry:
+    """Return the entry that *line*, whose fast parse is *value*, holds."""
+    if type(value) is not dict:
+        raise InvalidItemError("line", "must be a JSON object")
+    kind = value.get("type")
+    if value.get("record_type") != "state" and type(kind) is str and kind != "log" and not is_wrapped(value):
+        return read_item(value, line.strip())
+    return _other_entry(exactly(value, line))
+
+
+def _other_entry(value: Wire) -> Entry:
+    """Return the entry that *value*, the exact value of a line that is not an item, is; an item where a line wraps one."""
+    if value.get("record_type") == "state":
+        return SessionStateSnapshot({key: value[key] for key in value if key != "record_type"})
+    if "type" not in value and "id" in value and "timestamp" in value:
+        return structure(value, SessionMeta, SessionMeta.type, "record_type")
+    kind = value.get("type")
+    if type(kind) is not str:
+        raise InvalidItemError("line", "has no type, and is neither a session meta nor a state")
+    if not is_wrapped(value):
+        return _log(value)
+    payload = value["payload"]
+    if kind == OWN and type(payload) is dict and payload.get("record_type") == "state":
+        return _other_entry(payload)
+    if kind == OWN and type(payload) is dict and payload.get("type") == "log":
+        return _log(payload)
+    if kind not in ("response_item", "session_meta"):
+        return OtherEntry(value)
+    if type(payload) is not dict:
+        raise InvalidItemError("payload", "must be a JSON object")
+    if kind == "session_meta":
+        return structure(payload, SessionMeta, SessionMeta.type, "record_type")
+    if type(payload.get("type")) is not str:
+        raise InvalidItemError("payload", "is not an item: it has no type")
+    return from_value(payload)
+
+
+def _log(value: Wire) -> LogEntry:
+    extra = value.get("extra", {})
+    if type(extra) is not dict:
+        raise InvalidItemError("log.extra", "must be a JSON object")
+    entry = structure(value, LogEntry, LogEntry.type)
+    # A key that another version may have put beside ours is shown with the extras, rather than dropped.
+    beside = {key: held for key, held in entry.extra.items() if key != "extra"}
+    return attrs.evolve(entry, extra=beside | extra)
+
+
+def is_wrapped(value: Wire) -> bool:
+    """Whether *value*, the object of a line, is of the envelope format, where an item is the payload of a line."""
+    return "payload" in value and "timestamp" in value and value.get("type") not in SHAPES
+
+
+def from_value(value: Any) -> Item:
+    """Return the item that *value*, an exact value from inside a line, is.
+
+    Raises:
+        InvalidItemError: it is not an item.
+    """
+    if type(value) is not dict or type(value.get("type")) is not str:
+        raise InvalidItemError("item", "must be a JSON object with a type")
+    try:
+        return read_item(value, dumps(value))
     except InvalidJson as error:
-        raise InvalidItemError(raw["type"], str(error)) from None
+        raise InvalidItemError(value["type"], str(error)) from None
 
 
-def decode_first(lines: bytes) -> Entry:
-    """Return the entry on the first of *lines*, which `LineEncoder` made: the record, not the event behind it."""
-    end = lines.index(b"\n") + 1
-    return decode_line(lines if end == len(lines) else lines[:end])
+def is_envelope(line: bytes) -> bool:
+    """Whether *line*, which holds an entry, is of the envelope format."""
+    value = loads(line)
+    return type(value) is dict and "type" in value and is_wrapped(value)  # a flat meta may have a key "payload"
+
+
+def written_when(line: bytes, session_id: str) -> tuple[float | None, bool]:
+    """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""
+    try:
+        value = loads(line)
+        seconds = dt.datetime.fromisoformat(value["timestamp"]).timestamp()
+        payload = value["payload"]
+    except (InvalidJson, TypeError, KeyError, ValueError):
+        return None, False
+    return seconds, type(payload) is dict and payload.get("thread_id") == session_id
 
 
 # --- values to bytes --------------------------------------------------------------------------------------------------
 
 
 class LineEncoder:
-    """Turns what callers record into lines. Immutable after construction, and safe from any thread.
+    """Turns values that callers record into entries, and entries into lines. Immutable, and safe from any thread.
 
     Args:
         redact: called with the wire dict of each item, state, log entry and meta before it is encoded; returns the dict
             to write, or `None` to write nothing. It may change and return the dict that it was given.
         only_known: leave out items of kinds that no class knows, as the original does.
         format: whether lines are wrapped.
-        clock: gives the time of lines that wrap a record or that nobody asked for, in seconds since the epoch.
-        json: how JSON is written.
-
-    Attributes:
-        templates: the fast way for an item, by its class; what raises there, or has none, goes the general way.
+        clock: gives the time of lines that wrap a record and of lines of our own, in seconds since the epoch.
     """
 
     def __init__(
@@ -171,58 +171,52 @@ class LineEncoder:
         only_known: bool = False,
         format: Format = "flat",
         clock: Callable[[], float] = time.time,
-        json: Json = JSON,
     ) -> None:
         if format not in ("flat", "envelope"):
-            raise ValueError(f"format is 'flat' or 'envelope', not {format!r}")
-        self._json = json
+            raise ValueError(f"format must be 'flat' or 'envelope'; got {format!r}")
         self._redact = redact
         self._only_known = only_known
         self._clock = clock
-        # The one place that knows how a record becomes a line.
-        self._line = json.line if format == "flat" else Envelope(json.line, clock).line
+        self._envelope = None if format == "flat" else Envelope(clock)
         self._required = {} if format == "flat" else required_meta()
-        # The same, faster, for items that nobody needs to see and nothing stands around.
-        self.templates = templates(json) if redact is None and format == "flat" else {}
+        self._is_bare = format == "flat" and redact is None and not only_known
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
+
+    # -- items --------------------------------------------------------------------------------------------------------
+
+    def entry(self, value: ItemLike) -> Entry | None:
+        """Return the entry that will be in the file for *value*; `None` if it is left out.
+
+        Left out are: empty `Other`, unknown kinds under *only_known*, and items for which *redact* returned `None`.
+
+        Raises:
+            InvalidItemError: it cannot be recorded.
+        """
+        item = value if isinstance(value, Item) else to_item(value)
+        if not item.json or (self._only_known and item.type not in SHAPES):
+            return None
+        return item if self._redact is None else self._redacted(item)
+
+    def line(self, entry: Entry) -> bytes:
+        """Return the line of *entry*, with its newline. Where lines are wrapped, the line of an event may follow it."""
+        if isinstance(entry, Item):
+            return entry.json + b"\n" if self._envelope is None else self._envelope.item(entry)
+        return self._line(entry.to_dict(), entry.type)  # type: ignore[union-attr]
 
     def items(self, values: Iterable[ItemLike]) -> tuple[list[bytes], int]:
         """Encode *values*, all or none of them.
 
         Returns:
-            The lines, one for each value, with their newlines (where they are wrapped, that of an event may follow in
-            the same bytes), and how many values were left out: empty `Other`, unknown kinds under *only_known*, and
-            those for which *redact* returned `None`.
+            The lines, one for each value, and how many values were left out.
 
         Raises:
             InvalidItemError: one of them cannot be recorded.
         """
-        lines: list[bytes] = []
-        filtered = 0
-        for value in values:
-            item: Any = value
-            to_wire = WIRE.get(type(item))
-            if to_wire is None:
-                item = to_item(value)
-                to_wire = WIRE[type(item)]
-            if to_wire is wire_other and (not item.raw or self._only_known):
-                filtered += 1
-                continue
-            template = self.templates.get(type(item))
-            if template is not None:
-                try:
-                    lines.append(template(item))
-                    continue
-                except (TypeError, ValueError, RecursionError):
-                    pass  # for the general way, which knows what to do or what to say
-            record = to_wire(item)
-            if self._redact is None:
-                lines.append(self._encoded(item, record))
-            elif line := self._redacted(item, record):
-                lines.append(line)
-            else:
-                filtered += 1
-        return lines, filtered
+        entries = list(map(self.entry, values))
+        lines = [self.line(entry) for entry in entries if entry is not None]
+        return lines, len(entries) - len(lines)
+
+    # -- other entries ------------------------------------------------------------------------------------------------
 
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> bytes:
         """Encode *state*; ``b""`` when *redact* returned `None`.
@@ -230,29 +224,27 @@ class LineEncoder:
         Raises:
             InvalidItemError: it holds something that is not plain JSON.
         """
-        snapshot = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
-        encode = self._encoded if self._redact is None else self._redacted
-        return encode(snapshot, wire_state(snapshot))
+        given = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
+        return self._seen_by_hook(given)
 
     def log(self, entry: LogEntry) -> bytes:
         """Encode *entry*; ``b""`` when *redact* returned `None`. Never raises for what its extras hold."""
-        encode = self._encoded if self._redact is None else self._redacted
-        return encode(entry, wire_log(entry))
+        return self._seen_by_hook(entry)
 
     def other(self, entry: OtherEntry) -> bytes:
-        """Encode *entry*, a line that is neither wrapped nor redacted, for it was read so; but without its number."""
-        return self._json.line({key: value for key, value in entry.raw.items() if key != "ordinal"})
+        """Encode *entry*, a line that is neither wrapped nor redacted, because it was read so; but without its number."""
+        return dumps({key: value for key, value in entry.raw.items() if key != "ordinal"}) + b"\n"
 
     def completed(self, meta: SessionMeta) -> SessionMeta:
-        """Return *meta* with what the format wants to stand in it.
+        """Return *meta* with the keys that the format requires.
 
         Raises:
-            InvalidItemError: it has something there that real readers do not take.
+            InvalidItemError: one of them has a value that real readers refuse.
         """
         required = {key: meta.extra.get(key, own) for key, own in self._required.items()}
         for key, value in required.items():
             if not isinstance(value, str):
-                raise InvalidItemError(f"{meta.type}.{key}", "is not a string")
+                raise InvalidItemError(f"{meta.type}.{key}", "must be a string")
         return attrs.evolve(meta, extra={**meta.extra, **required}) if required else meta
 
     def meta(self, meta: SessionMeta) -> bytes:
@@ -261,24 +253,24 @@ class LineEncoder:
         Raises:
             InvalidItemError: it holds something that is not plain JSON, it is too long, or as for `completed`.
         """
-        record = wire_meta(self.completed(meta))
+        record = plain(self.completed(meta).to_dict(), meta.type)
         if self._redact is not None:
             bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None, **self._required}
             try:
                 redacted = {**bare, **(self._call_redact(record) or {}), "id": meta.id, "timestamp": meta.timestamp}
-                again = decode_entry(plain(redacted, meta.type), True)
-                record = wire_meta(self.completed(again)) if isinstance(again, SessionMeta) else bare
-            except Exception:  # as below; but a rollout needs its first line, and this is all of it that it needs
+                again = _other_entry(plain(redacted, meta.type))
+                record = plain(self.completed(again).to_dict(), meta.type) if type(again) is SessionMeta else bare
+            except Exception:  # as for items; but a rollout needs its first line, and this is all of it that it needs
                 record = bare
-        line = self._encoded(meta, record)
+        line = self._line(record, meta.type)
         if len(line) > MAX_RECORDED:
-            raise InvalidItemError(meta.type, f"is longer than a line may be: {len(line):,} bytes")
+            raise InvalidItemError(meta.type, f"must not be longer than {MAX_RECORDED:,} bytes; it has {len(line):,}")
         return line
 
     def gap(self, count: int, reason: str) -> bytes:
         """Return a log line that says that *count* records were dropped here, and why."""
         records = "record was" if count == 1 else "records were"
-        return self._own_line("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count})
+        return self.line(self._own("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count}))
 
     def taken_back(self, what: TakenBack) -> bytes:
         """Return a log line that takes so many of the last items back, or the others; no hook can withhold it."""
@@ -288,45 +280,57 @@ class LineEncoder:
             items = "reasoning at the end was"
         else:
             items = "the last item was" if what == 1 else f"the last {what:,} items were"
-        return self._own_line("INFO", f"{items} taken back", {"taken_back": what})
+        return self.line(self._own("INFO", f"{items} taken back", {"taken_back": what}))
 
-    def _encoded(self, value: Entry, record: Wire) -> bytes:
-        try:
-            return self._line(record)
-        except InvalidItemError:
-            raise
-        except (TypeError, ValueError, RecursionError):
-            # Only what was smuggled past the checks comes here. Not from the cause: that may carry the text.
-            raise InvalidItemError(value.type, "holds something that is not plain JSON") from None
+    def _own(self, level: str, message: str, extra: Wire) -> LogEntry:
+        return LogEntry(utc_timestamp(self._clock()), level, OWN, message, extra=extra)
 
-    def _redacted(self, value: Entry, record: Wire) -> bytes:
-        """Return the line for what *redact* makes of *record*: an entry as *value* is one, or nothing at all."""
+    def _line(self, record: Wire, where: str) -> bytes:
+        data = snapshot(record, where)[0]
+        return data + b"\n" if self._envelope is None else self._envelope.record(record, data)
+
+    # -- redaction ----------------------------------------------------------------------------------------------------
+
+    def _seen_by_hook(self, entry: SessionStateSnapshot | LogEntry) -> bytes:
+        written = entry if self._redact is None else self._redacted(entry)
+        return b"" if written is None else self.line(written)
+
+    def _redacted(self, entry: Item | SessionStateSnapshot | LogEntry) -> Entry | None:
+        """Return what *redact* makes of *entry*: an entry of its kind, or `None`; a log entry where that fails."""
+        record = plain(canonical(entry.to_dict()) if isinstance(entry, Item) else entry.to_dict(), entry.type)
         try:
             redacted = self._call_redact(record)
             if redacted is None:
-                return b""
-            again = decode_entry(plain(redacted, value.type), True)
-            if is_item(again) and is_item(value):
-                return self._line(wire(again))
-            if isinstance(again, SessionStateSnapshot) and isinstance(value, SessionStateSnapshot):
-                return self._line(wire_state(again))
-            if isinstance(again, LogEntry) and isinstance(value, LogEntry):
-                return self._line(wire_log(again))
-            raise InvalidItemError(value.type, "has become something else")
+                return None
+            if not isinstance(redacted, Mapping):
+                raise InvalidItemError("redact", f"must return a dict or None; it returned {type(redacted).__name__}")
+            again = plain(redacted, entry.type)
+            if isinstance(entry, Item) and type(again.get("type")) is str and again.get("record_type") != "state":
+                if again["type"] != "log" and not is_wrapped(again):
+                    again.pop("record_type", None)
+                    return make_item(canonical(again))
+            elif not isinstance(entry, Item) and type(other := _other_entry(again)) is type(entry):
+                return other
+            raise InvalidItemError(entry.type, "has become something else")
         except Exception as error:
-            # What the hook should have looked at must not be written: the file says so in its place.
+            # The hook has not looked at this record, so it must not be written: the file says so in its place.
             reason = type(error).__name__
-            message = f"a record of type {shortened(value.type)} was withheld, for its redaction failed with {reason}"
-            return self._own_line("ERROR", message, {})
+            kind = shortened(entry.type)
+            return self._own(
+                "ERROR", f"a record of type {kind} was withheld, because its redaction failed with {reason}", {}
+            )
 
     def _call_redact(self, record: Wire) -> Mapping[str, Any] | None:
         if getattr(self._hook, "runs", False):
-            raise RecursionError  # made inside the hook, which cannot redact it before it has returned
+            raise RecursionError  # recorded inside the hook, which cannot redact it before it has returned
         self._hook.runs = True
         try:
             return self._redact(record) if self._redact is not None else record
         finally:
             self._hook.runs = False
 
-    def _own_line(self, level: str, message: str, extra: Wire) -> bytes:
-        return self._line(wire_log(LogEntry(utc_timestamp(self._clock()), level, OWN, message, extra=extra)))
+
+def decode_first(lines: bytes) -> Entry:
+    """Return the entry on the first of *lines*, which `LineEncoder` made: the record, not the event after it."""
+    end = lines.index(b"\n") + 1
+    return decode_line(lines if end == len(lines) else lines[:end])

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import length_hint
 from pathlib import Path
-from typing import Any
 
 import attrs
 
 from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._format.lines import HOT_LINES, UNCOMMON, InvalidLine, decode_line, decode_values, is_envelope
+from .._format.lines import InvalidLine, decode_line, is_envelope
+from .._item import Item
 from .._responses.view import is_rewrite
 from .._writing.lines import MAX_LINE
 from ..exceptions import InvalidRolloutError
@@ -47,15 +47,10 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
 def streamed(path: StrPath, max_line: int, end: int | None = None) -> Iterator[Entry]:
     with Source(path, end) as source:
         for block in blocks(source, max_line, AT_ONCE):
-            values = iter(decode_values(block.lines))
-            for value in values:
+            lines = iter(block.lines)
+            for _ in lines:
                 # Each is yielded as it is made: a list of them would call the garbage collector, time and again.
-                entry: Entry | None
-                try:
-                    entry = HOT_LINES[value["type"]](value, False)
-                except UNCOMMON:
-                    entry = decoded(block, length_hint(values))
-                if entry is not None:
+                if (entry := decoded(block, length_hint(lines))) is not None:
                     yield entry
 
 
@@ -78,7 +73,7 @@ def load_file(path: StrPath, end: int | None, max_line: int) -> SavedSession:
             if saved is None:
                 continue
             with _gc_paused():
-                saved = _filled(saved, block, decode_values(list(lines)))
+                saved = _filled(saved, block, lines)
             if saved.session.extra.get("history_mode") == "paginated":
                 saved = attrs.evolve(saved, next_number=_next_number(block.lines, saved.next_number))
     if saved is None:
@@ -105,17 +100,17 @@ def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession 
     return None
 
 
-def _filled(saved: SavedSession, block: Block, found: list[Any]) -> SavedSession:
-    """Add what the last lines of *block* hold, *found* on them, to the lists of *saved*; return it with its state."""
+def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedSession:
+    """Add the entries on *lines*, the last ones of *block*, to the lists of *saved*; return it with its state."""
     state, append = saved.state, saved.items.append
-    values = iter(found)
-    for value in values:
+    for line in lines:
         try:
-            append(HOT_LINES[value["type"]](value, False))
-            continue
-        except UNCOMMON:
-            entry = decoded(block, length_hint(values))
-        if isinstance(entry, SessionStateSnapshot):
+            entry: Entry | None = decode_line(line)
+        except InvalidLine:
+            entry = decoded(block, length_hint(lines))
+        if isinstance(entry, Item):
+            append(entry)
+        elif isinstance(entry, SessionStateSnapshot):
             state = entry
         elif isinstance(entry, LogEntry):
             saved.logs.append(entry)
@@ -130,9 +125,7 @@ def _filled(saved: SavedSession, block: Block, found: list[Any]) -> SavedSession
         elif isinstance(entry, SessionMeta) and saved.format == "envelope":
             saved.parents.append(entry)
         elif isinstance(entry, SessionMeta):
-            saved.skipped.append(SkippedLine(*block.place(length_hint(values)), "a second session meta"))
-        elif entry is not None:
-            saved.items.append(entry)
+            saved.skipped.append(SkippedLine(*block.place(length_hint(lines)), "a second session meta"))
     return saved if state is saved.state else attrs.evolve(saved, state=state)
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._format.lines import Format
-from .._responses.input import Orphans, orphan_calls, to_input
+from .._responses.input import OrphanPolicy, orphan_calls, to_input
 from .._responses.view import Rewrite, context
 from ..items import ResponseItem
 
@@ -64,7 +64,7 @@ class SavedSession:
         """The calls that the model sees and that have no output, in order."""
         return orphan_calls(self.context)
 
-    def to_input(self, *, orphans: Orphans = "close", ids: bool = True) -> list[Any]:
+    def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.context, orphans=orphans, ids=ids)
 

@@ -1,20 +1,22 @@
-"""Which item answers which call, who is to answer it, and what is said where nobody did."""
+"""Which item answers which call, who is to answer it, and the answer that is made up where there is none.
+
+Items are wire dicts here: a list of them is parsed once, by the caller.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from .._values.kinds import Other, ShellCall, ToolSearchCall
-from ..items import FunctionCall, FunctionCallOutput, LocalShellCall, ResponseItem
+from .._checks import Wire
 
 NO_OUTPUT = "[no output: the session ended before this call was answered]"
-"""What an orphaned call is answered with: marked, so that a model (and a person) sees that no tool said it."""
+"""The output of an orphaned call: marked, so that a model (and a person) sees that it is not from a tool."""
 
-# The calls that come with no answer of their own, and what answers them. Local shell calls are answered by function
-# call outputs too: real Codex does so, and the API takes it.
+# The calls that come without an answer of their own, and the kinds that answer them. Local shell calls are answered by
+# function call outputs, too: real Codex does so, and the API accepts it.
 _ANSWERS: Mapping[str, frozenset[str]] = {
     "function_call": frozenset({"function_call_output"}),
     "local_shell_call": frozenset({"function_call_output", "local_shell_call_output"}),
@@ -28,14 +30,14 @@ _ANSWERS: Mapping[str, frozenset[str]] = {
 }
 _OUTPUTS: frozenset[str] = frozenset().union(*_ANSWERS.values())
 
-# What the API searches tools for by itself has no call id. An output belongs to the search next before it: had that one
-# been lost, its own output would have been lost with it.
+# A search for tools that the API runs by itself has no call id. An output belongs to the search next before it: had that
+# search been lost, its own output would have been lost with it.
 _NAMELESS = ""
 
 
 @attrs.frozen
-class Orphans:
-    """Where in a list of items something stands that misses its other half."""
+class OrphanReport:
+    """Where in a list of items one misses its other half, by index."""
 
     calls: frozenset[int]
     """Calls without an output that the caller is to give."""
@@ -45,18 +47,18 @@ class Orphans:
     """Outputs without a call before them."""
 
 
-def find_orphans(items: list[ResponseItem]) -> Orphans:
-    """Return the calls among *items* that none behind them answers, and the outputs that answer none."""
+def find_orphans(items: Sequence[Wire]) -> OrphanReport:
+    """Return the calls among *items* that no later item answers, and the outputs that answer none."""
     waiting: dict[tuple[str, str], list[int]] = {}  # by answering type and id
     calls: set[int] = set()
     outputs: set[int] = set()
     for index, item in enumerate(items):
-        kind = item.type
+        kind = item["type"]
         if kind in _ANSWERS:
             calls.add(index)
             for call_id in _ids(item):
                 for answer in _ANSWERS[kind]:
-                    # Ids are not unique in the wild: of two calls with one id, the later is answered.
+                    # Ids are not unique in real files: of two calls with one id, the later is answered.
                     if call_id == _NAMELESS:
                         waiting.setdefault((answer, call_id), []).append(index)
                     else:
@@ -69,58 +71,58 @@ def find_orphans(items: list[ResponseItem]) -> Orphans:
                 outputs.add(index)
     of_api = {index for index in calls if _is_answered_by_api(items[index])}
     torn = of_api - _running(items, of_api) if of_api else of_api
-    return Orphans(frozenset(calls - of_api), frozenset(torn), frozenset(outputs))
+    return OrphanReport(frozenset(calls - of_api), frozenset(torn), frozenset(outputs))
 
 
-def _ids(item: ResponseItem) -> list[str]:
-    """Return by what a call can be answered, or which call an output answers: the call's id; failing that, its own.
+def _ids(item: Wire) -> list[str]:
+    """Return the ids by which a call can be answered, or that an output answers: the call's id, else the item's own.
 
-    Of an output that answers no call there is none: some tool spoke that no model had called.
+    An output that answers no call has none: it came from a tool that no model had called.
     """
-    kind = item.type
-    call_id = key(item, "approval_request_id" if kind == "mcp_approval_response" else "call_id")
+    kind = item["type"]
+    call_id = text_at(item, "approval_request_id" if kind == "mcp_approval_response" else "call_id")
     if call_id is not None and kind != "local_shell_call":
         return [call_id]
     if kind in ("tool_search_call", "tool_search_output"):
         return [_NAMELESS]
-    return [found for found in (call_id, key(item, "id")) if found is not None]
+    return [found for found in (call_id, text_at(item, "id")) if found is not None]
 
 
-def key(item: ResponseItem, name: str) -> str | None:
-    """Return the text that *item* has at *name*, if it has one there."""
-    value = (item.raw or {}).get(name) if isinstance(item, Other) else getattr(item, name, None)
+def text_at(item: Wire, key: str) -> str | None:
+    """Return the text that *item* has at *key*, if it has one there."""
+    value = item.get(key)
     return value if isinstance(value, str) else None
 
 
-def _is_answered_by_api(call: ResponseItem) -> bool:
+def _is_answered_by_api(call: Wire) -> bool:
     """Whether the API itself carries out *call*, of a kind that has its answer in another item."""
-    if isinstance(call, ToolSearchCall):
-        return call.call_id is None or call.execution == "server"
-    if isinstance(call, ShellCall):
-        return isinstance(call.environment, Mapping) and call.environment.get("type") == "container_reference"
-    return call.type == "program"
+    kind = call["type"]
+    if kind == "tool_search_call":
+        return call.get("call_id") is None or call.get("execution") == "server"
+    if kind == "shell_call":
+        environment = call.get("environment")
+        return isinstance(environment, dict) and environment.get("type") == "container_reference"
+    return kind == "program"  # type: ignore[no-any-return]
 
 
-def _running(items: list[ResponseItem], of_api: set[int]) -> set[int]:
-    """Return which of the calls *of_api* go on in a later answer: programs that call tools, and what these call."""
+def _running(items: Sequence[Wire], of_api: set[int]) -> set[int]:
+    """Return which of the calls *of_api* continue in a later answer: programs that call tools, and their calls."""
     callers = {caller for item in items if (caller := _program(item)) is not None}
-    return {index for index in of_api if _program(items[index]) is not None or key(items[index], "call_id") in callers}
+    return {
+        index for index in of_api if _program(items[index]) is not None or text_at(items[index], "call_id") in callers
+    }
 
 
-def _program(item: ResponseItem) -> str | None:
-    """Return the call id of the program that made *item*, if it was one that did."""
-    caller = _caller(item)
-    found = caller.get("caller_id") if isinstance(caller, Mapping) and caller.get("type") == "program" else None
-    return found if isinstance(found, str) else None
+def _program(item: Wire) -> str | None:
+    """Return the call id of the program that made *item*, if a program did."""
+    caller = item.get("caller")
+    return text_at(caller, "caller_id") if isinstance(caller, dict) and caller.get("type") == "program" else None
 
 
-def _caller(item: ResponseItem) -> Any:
-    """Return what *item* says of who called a tool: the model, or a program of it. Its output says the same."""
-    return ((item.raw or {}) if isinstance(item, Other) else item.extra).get("caller")
-
-
-# What the made up answers hold, beside the call's id.
+# The keys of made up answers, beside the call's id.
 _MARKED: Mapping[str, Mapping[str, Any]] = {
+    "function_call": {"type": "function_call_output", "output": NO_OUTPUT},
+    "local_shell_call": {"type": "function_call_output", "output": NO_OUTPUT},
     "custom_tool_call": {"type": "custom_tool_call_output", "output": NO_OUTPUT},
     "apply_patch_call": {"type": "apply_patch_call_output", "status": "failed", "output": NO_OUTPUT},
     "shell_call": {
@@ -136,26 +138,26 @@ _MARKED: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def marked_answer(call: ResponseItem) -> ResponseItem | None:
-    """Return an answer to *call* that says that there was none, or `None` if nothing can be made up."""
-    call_id = key(call, "call_id")
+def marked_answer(call: Wire) -> Wire | None:
+    """Return an answer to *call* that says that there was none, or `None` if none can be made up."""
+    call_id = text_at(call, "call_id")
     if call_id is None:
-        return _answer_by_own_id(call, key(call, "id"))
-    caller = _caller(call)
-    extra = {} if caller is None else {"caller": caller}
-    if isinstance(call, FunctionCall | LocalShellCall):
-        return FunctionCallOutput(call_id, NO_OUTPUT, extra=extra)
-    marked = _MARKED.get(call.type)
-    return None if marked is None else Other({**marked, "call_id": call_id, **extra})
+        return _answer_by_own_id(call)
+    marked = _MARKED.get(call["type"])
+    if marked is None:
+        return None
+    caller = {} if call.get("caller") is None else {"caller": call["caller"]}
+    return {"type": marked["type"], "call_id": call_id, **marked, **caller}
 
 
-def _answer_by_own_id(call: ResponseItem, item_id: str | None) -> ResponseItem | None:
-    """Return such an answer to a call that is known by its own id, which is *item_id*."""
+def _answer_by_own_id(call: Wire) -> Wire | None:
+    """Return such an answer to a call that is known by its own id."""
+    item_id = text_at(call, "id")
     if item_id is None:
         return None
-    if isinstance(call, LocalShellCall):
-        return Other({"type": "local_shell_call_output", "id": item_id, "output": NO_OUTPUT})
-    if call.type == "mcp_approval_request":  # and so nobody agreed
-        said = {"approval_request_id": item_id, "approve": False, "reason": NO_OUTPUT}
-        return Other({"type": "mcp_approval_response", **said})
+    if call["type"] == "local_shell_call":
+        return {"type": "local_shell_call_output", "id": item_id, "output": NO_OUTPUT}
+    if call["type"] == "mcp_approval_request":  # without an answer, it is not approved
+        refused = {"approval_request_id": item_id, "approve": False, "reason": NO_OUTPUT}
+        return {"type": "mcp_approval_response", **refused}
     return None

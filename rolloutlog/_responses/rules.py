@@ -1,7 +1,7 @@
-"""What of an item the Responses API takes back: its answers hold keys and nulls that it refuses as input.
+"""Strips from an item what the Responses API returns but rejects as input: keys and nulls.
 
-The rule is read off the input types of the OpenAI SDK, kind by kind; a test compares each kind. Only what is refused is
-named here, so that a key that is new tomorrow passes. Wire dicts only; values are not known here.
+The rules come from the input types of the OpenAI SDK, kind by kind; a test compares each kind. Only rejected keys are
+named here, so that a key that is new tomorrow passes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-Wire = dict[str, Any]
+from .._checks import Wire
 
 _NONE: frozenset[str] = frozenset()
 
 GIVEN = "rolloutlog_given"
-"""A key of our own on the line of an item that was not given as it is written: what tells how it was."""
+"""A key of our own on the line of an item that is written otherwise than it was given: it says how it was given."""
 
 # Known to answers alone (who made an item, on the API's side), and to us.
 _NEVER = frozenset({"created_by", GIVEN})
@@ -74,11 +74,11 @@ _KNOWN_BY_ID = frozenset(
 )
 
 
-def accepted(item: Mapping[str, Any]) -> Wire:
-    """Return *item*, a wire dict, as the API takes it in its input: a new dict, sharing what stays as it is."""
-    taken = _accepted(item, "")
+def strip_for_input(item: Mapping[str, Any]) -> Wire:
+    """Return *item* as the API takes it in its input: a new dict, which shares the values that stay as they are."""
+    taken = _stripped(item, "")
     if item.get("type") == "message" and item.get("role") != "assistant":
-        taken.pop("id", None)  # what is said to the model has none
+        taken.pop("id", None)  # messages to the model have none
     return taken
 
 
@@ -89,7 +89,7 @@ def without_id(item: Wire) -> Wire:
     return item
 
 
-def _accepted(value: Mapping[str, Any], where: str) -> Wire:
+def _stripped(value: Mapping[str, Any], where: str) -> Wire:
     """Return *value* without what is refused; *where* is the nearest type around it that a table here names."""
     kind = value.get("type")
     if isinstance(kind, str) and kind in _TYPES and where != "image_generation_call.error":
@@ -105,7 +105,7 @@ def _accepted(value: Mapping[str, Any], where: str) -> Wire:
 
 def _inside(value: Any, where: str) -> Any:
     if isinstance(value, dict):
-        return _accepted(value, where)
+        return _stripped(value, where)
     if isinstance(value, list):
         return [_inside(part, where) for part in value]
     return value

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 from .._entries import OWN, LogEntry, OtherEntry
 from .._format.envelope import SURROUNDINGS
-from .._format.lines import from_line
+from .._format.lines import from_value
+from .._item import Item, Other
 from ..exceptions import InvalidItemError
-from ..items import Message, Other, Reasoning, ResponseItem
+from ..items import Message, Reasoning
 
 # After how many items a line stands that rewrites what the model has seen so far, and that line.
 Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
@@ -44,13 +45,13 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self.items: list[ResponseItem] = []
+        self.items: list[Item] = []
         self.settled = 0
         # For each turn of the user's: in which list it began, and after how many items. It is another list than `items`
         # for what was said before a compaction.
-        self._turns: list[tuple[list[ResponseItem], int]] = []
+        self._turns: list[tuple[list[Item], int]] = []
 
-    def say(self, items: Iterable[ResponseItem]) -> None:
+    def say(self, items: Iterable[Item]) -> None:
         """Append *items* to what is seen, and remember where each turn of the user's begins."""
         seen = self.items
         for item in items:
@@ -92,7 +93,7 @@ class Seen:
         self._turns[:] = [(began, length) for began, length in self._turns if began is not seen or length < left]
         self._shorten(left)
 
-    def _begin_anew(self, items: list[ResponseItem]) -> None:
+    def _begin_anew(self, items: list[Item]) -> None:
         if items is not self.items:
             self.items = items
             self.settled = 0
@@ -102,14 +103,14 @@ class Seen:
         self.settled = min(self.settled, length)
 
 
-def context(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> list[ResponseItem]:
+def context(items: Sequence[Item], rewrites: Sequence[Rewrite]) -> list[Item]:
     """Return what the model sees of *items*, in order; a new list."""
     if not rewrites:
         return list(items)
     return seen_of(items, rewrites).items
 
 
-def seen_of(items: Sequence[ResponseItem], rewrites: Sequence[Rewrite]) -> Seen:
+def seen_of(items: Sequence[Item], rewrites: Sequence[Rewrite]) -> Seen:
     """Return what the model sees of *items*, so that more can be added."""
     seen = Seen()
     done = 0
@@ -126,22 +127,25 @@ def _payload(entry: OtherEntry) -> dict[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-def _begins_turn(item: ResponseItem) -> bool:
+def _begins_turn(item: Item) -> bool:
     """Whether *item* is what a user said, or another agent."""
-    asked = isinstance(item, Message) and item.role == "user" and not _is_surroundings(item)
-    return asked or item.type == "agent_message"
+    if not isinstance(item, Message):
+        return item.type == "agent_message"
+    return item._read()["role"] == "user" and not _is_surroundings(item)
 
 
-def _is_surroundings(item: ResponseItem) -> bool:
+def _is_surroundings(item: Item) -> bool:
     """Whether Codex said *item* of its own accord; one part of that kind is enough."""
     if not isinstance(item, Message):
         return False
-    if item.role == "user":
-        return any(SURROUNDINGS.fullmatch(getattr(part, "text", None) or "") for part in item.content)
-    return item.role == "developer"
+    value = item._read()
+    if value["role"] == "user":
+        texts = [part.get("text") for part in value["content"]]
+        return any(SURROUNDINGS.fullmatch(text) for text in texts if isinstance(text, str))
+    return bool(value["role"] == "developer")
 
 
-def _between_agents(payload: dict[str, Any]) -> list[ResponseItem]:
+def _between_agents(payload: dict[str, Any]) -> list[Item]:
     """Return the item as which the model sees what one agent told another, where a line of its own says so."""
     author, recipient, text = (payload.get(key) for key in ("author", "recipient", "content"))
     if not (isinstance(author, str) and isinstance(recipient, str) and isinstance(text, str)):
@@ -150,20 +154,20 @@ def _between_agents(payload: dict[str, Any]) -> list[ResponseItem]:
     return [Other({**said, "content": [{"type": "input_text", "text": text}]})]
 
 
-def _compacted(seen: list[ResponseItem], payload: dict[str, Any]) -> list[ResponseItem]:
+def _compacted(seen: list[Item], payload: dict[str, Any]) -> list[Item]:
     """Return what is seen after a compaction: the list in it; in older files, what the user said and a summary."""
     summary, instead = payload.get("message"), payload.get("replacement_history")
     if not isinstance(summary, str):
         return seen
     if isinstance(instead, list):
         try:
-            return [from_line(item) for item in instead]
+            return [from_value(item) for item in instead]
         except InvalidItemError:
             return seen  # Codex skips such a line as a whole
     asked = [
         Message.user(item.text)
         for item in seen
-        if isinstance(item, Message) and item.role == "user" and not _is_surroundings(item)
+        if isinstance(item, Message) and item._read()["role"] == "user" and not _is_surroundings(item)
     ]
     asked = [message for message in asked if not message.text.startswith(_SUMMARY)]
     return [*asked, Message.user(summary or _NO_SUMMARY)]

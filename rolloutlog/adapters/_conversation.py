@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .._format.coerce import to_item
-from .._format.lines import ItemLike, TakenBack, wire
+from .._format.coerce import ItemLike, to_item
+from .._format.lines import TakenBack
 from .._locks import fork_safe_lock
 from .._paths import resolve_home
 from .._reading.follow import Following
@@ -21,7 +21,7 @@ from .._recorder import RolloutRecorder
 from .._responses.rules import GIVEN
 from .._session import session
 from ..exceptions import RecorderClosedError
-from ..items import ExecAction, LocalShellCall, Other, Reasoning, ResponseItem
+from ..items import Reasoning, ResponseItem
 
 Wire = dict[str, Any]
 
@@ -219,10 +219,8 @@ def _lost_nulls(item: Mapping[str, Any], noted: ItemLike) -> list[str]:
 
 def _as_given(item: ResponseItem) -> Wire:
     """Return *item* as it was given to `Conversation.add`."""
-    given = wire(item)
-    if not isinstance(item, Other):
-        given = {key: value for key, value in given.items() if value is not None or key not in item.KEYS}
-    if isinstance(item, LocalShellCall) and isinstance(item.action, ExecAction):
+    given = {key: value for key, value in item.to_dict().items() if value is not None or key not in item.KEYS}
+    if item.type == "local_shell_call" and given["action"]["type"] == "exec":
         given["action"] = {key: value for key, value in given["action"].items() if value is not None}
     lost = given.pop(GIVEN, ())
     if _AS_TEXT in lost and all("text" in part for part in given["content"]):  # redaction may have put in another part

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, cast
 
-from .._format.lines import ItemLike
+from .._format.coerce import ItemLike
 from .._options import RecorderOptions
 from ._conversation import Conversation
 

@@ -13,7 +13,6 @@ from samples import AWKWARD, EVERY_KIND, MEGABYTE, assistant, call, line, output
 
 import rolloutlog
 from rolloutlog import Message, RolloutRecorder, load_session
-from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
@@ -189,7 +188,7 @@ def test_a_session_by_name_goes_on_in_codex_and_comes_back(in_place: Codex) -> N
 
     in_place.resume(rollout, PROMPT, [[says("Then the Pantheon.")]])
     with rolloutlog.session("trip", home=in_place.home, format=in_place.release.writes) as session:
-        texts = said(list(map(wire, session.items)))
+        texts = said([item.to_dict() for item in session.items])
 
     assert texts == ["Plan a day in Rome", "The Forum.", PROMPT, "Then the Pantheon."]
 
@@ -203,7 +202,7 @@ def test_codex_may_append_while_we_have_the_session_open(in_place: Codex) -> Non
         recorder.record(user("after"))
 
     saved = load_session(recorder.path)
-    assert said(list(map(wire, saved.items))) == ["before", PROMPT, "meanwhile", "after"]
+    assert said([item.to_dict() for item in saved.items]) == ["before", PROMPT, "meanwhile", "after"]
     assert saved.skipped == []
 
 

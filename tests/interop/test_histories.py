@@ -14,7 +14,6 @@ from releases import REQUIRED
 from samples import EVERY_KIND, assistant, place, user
 
 from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_session
-from rolloutlog._format.lines import wire
 from rolloutlog._reading.blocks import _zstd
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
@@ -51,7 +50,7 @@ def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> N
     ours = seen(newest, rollout)
 
     assert [entry.type for _, entry in saved.rewrites] == ["compacted"]
-    assert said(list(map(wire, saved.items))) == ["hi", "ho", "in short: ho", "more", "after"]
+    assert said([item.to_dict() for item in saved.items]) == ["hi", "ho", "in short: ho", "more", "after"]
     assert ours == sent(newest, rollout)
     assert saved.skipped == []
 
@@ -111,7 +110,7 @@ def test_a_fork_that_refers_to_another_file_is_read_with_its_history(newest: Cod
     ours = seen(newest, child)
 
     saved = load_session(child)
-    assert said(list(map(wire, saved.items))) == ["hi", "ho", "in the fork"]
+    assert said([item.to_dict() for item in saved.items]) == ["hi", "ho", "in the fork"]
     assert [item.text for item in saved.items[saved.inherited :]] == ["in the fork"]
     assert (before.session.parent_id, before.skipped) == (session_id(parent), [])
     assert ours == sent(newest, child)
@@ -126,8 +125,8 @@ def test_a_fork_with_a_copied_history_counts_it_once(newest: Codex) -> None:
 
     saved = load_session(child)
 
-    assert said(list(map(wire, saved.items[: saved.inherited])))[:2] == ["before", "said"]
-    assert said(list(map(wire, saved.items[saved.inherited :]))) == ["more", "on"]
+    assert said([item.to_dict() for item in saved.items[: saved.inherited]])[:2] == ["before", "said"]
+    assert said([item.to_dict() for item in saved.items[saved.inherited :]]) == ["more", "on"]
     assert [parent.id for parent in saved.parents] == [recorder.session.id]
     assert seen(newest, child) == sent(newest, child)
 
@@ -173,7 +172,7 @@ def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, 
     outcome = newest.resume(new, PROMPT)
     assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, items)
     back = convert(new, format="flat", home=tmp_path / "back")
-    assert said(list(map(wire, load_session(back).items))) == ["hi", "ho", PROMPT, "Resumed."]
+    assert said([item.to_dict() for item in load_session(back).items]) == ["hi", "ho", PROMPT, "Resumed."]
     assert old.read_bytes() == before
 
 

@@ -15,7 +15,6 @@ from ours import create
 from samples import assistant, call, output, picture, place, reasoning, user
 
 from rolloutlog import RolloutRecorder, load_session
-from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
@@ -98,7 +97,7 @@ def test_every_kind_of_item_that_the_newest_records_is_read(newest: Codex) -> No
     outcome = newest.run([*ONE_BY_ONE, "resume", session_id(rollout)], PROMPT, [[says("Resumed.")]])
 
     assert {item.type for item in saved.items} == KINDS
-    assert (saved.skipped, [wire(item) for item in saved.items]) == ([], theirs)
+    assert (saved.skipped, [item.to_dict() for item in saved.items]) == ([], theirs)
     # To this model its instructions are sent in front; they are no item, but stand in the meta, by and large.
     instructions, *sent = map(as_input, history(newest.release, outcome.requests[0], PROMPT))
     assert text_of(instructions)[:1000] == saved.session.extra["base_instructions"]["text"][:1000]

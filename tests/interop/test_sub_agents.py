@@ -14,7 +14,6 @@ from model_server import Item, agent_of
 from samples import assistant, user
 
 from rolloutlog import RolloutRecorder, find_sessions, load_session
-from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
@@ -65,7 +64,7 @@ def test_each_agent_has_a_session_that_names_its_parent(newest: Codex, team: dic
     for path in team.values():
         saved = load_session(path)
         assert saved.skipped == []
-        assert [wire(item) for item in saved.items] == items_in(path, newest.release)
+        assert [item.to_dict() for item in saved.items] == items_in(path, newest.release)
 
 
 def test_a_sub_agent_that_has_its_parents_history_counts_it_once(newest: Codex, team: dict[str, Path]) -> None:
@@ -76,8 +75,8 @@ def test_a_sub_agent_that_has_its_parents_history_counts_it_once(newest: Codex, 
     saved = load_session(team[HEIR])
 
     assert saved.inherited == sum(line["type"] == "response_item" for line in lines if line["ordinal"] < first)
-    assert said(list(map(wire, saved.items[: saved.inherited]))) == ["use agents"]
-    assert said(list(map(wire, saved.items[saved.inherited :]))) == ["a and b"]
+    assert said([item.to_dict() for item in saved.items[: saved.inherited]]) == ["use agents"]
+    assert said([item.to_dict() for item in saved.items[saved.inherited :]]) == ["a and b"]
     assert [parent.id for parent in saved.parents] == [session_id(team[ROOT])]
     assert load_session(team[ALONE]).inherited == 0
 
@@ -182,7 +181,7 @@ def test_turns_are_taken_back_twice_and_forked_from_there(newest: Codex) -> None
 
     saved = load_session(fork)
 
-    assert said(list(map(wire, saved.items))) == ["one", "first", "two", "second", "five", "fifth"]
+    assert said([item.to_dict() for item in saved.items]) == ["one", "first", "two", "second", "five", "fifth"]
     assert (saved.inherited, saved.skipped) == (len(saved.items), [])
     assert inputs(newest, twice) == sent(newest, twice)
     assert inputs(newest, fork) == sent(newest, fork)

@@ -14,7 +14,6 @@ from ours import create
 from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
 
 from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session
-from rolloutlog._format.lines import wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
@@ -51,7 +50,7 @@ def test_every_line_is_read(whole: Codex) -> None:
 
     items = items_in(rollout, whole.release)
     assert len(items) > 10
-    assert [wire(item) for item in saved.items] == items
+    assert [item.to_dict() for item in saved.items] == items
     assert saved.skipped == []
     assert len(list(iter_entries(rollout))) == rollout.read_bytes().count(b"\n")
     assert saved.session_id == session_id(rollout)
@@ -129,7 +128,7 @@ def test_a_codex_that_was_killed_while_the_model_thought_is_read(whole: Codex) -
     sent = [as_input(plain(item)) for item in outcome.requests[-1]["input"]]
     begun = {"nothing": 0, "surroundings": 1, "instructions": 2}[whole.release.habits.front]
     assert ours == sent[begun : begun + len(ours)]
-    assert [wire(item) for item in saved.items] == items_in(rollout, whole.release)
+    assert [item.to_dict() for item in saved.items] == items_in(rollout, whole.release)
     assert "ho" in [item.text for item in saved.items]
 
 

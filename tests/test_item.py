@@ -8,14 +8,14 @@ import logging
 import pickle
 from types import MappingProxyType
 
-import attrs
 import pytest
 from hypothesis import given
 from strategies import items
 
 from rolloutlog import FunctionCall, Message, Other, Reasoning
 from rolloutlog._format.lines import LineEncoder, decode_line
-from rolloutlog._values.carrier import ItemText
+from rolloutlog._item import ItemText
+from rolloutlog.exceptions import InvalidItemError
 
 HELLO = Message.user("héllo")
 
@@ -89,28 +89,28 @@ def test_what_is_made_of_the_text_is_plain():
 
 
 def test_a_mapping_of_any_kind_is_written():
-    """What recording takes as an object is an object here."""
-    item = attrs.evolve(HELLO, extra={"x": MappingProxyType({"y": (1, 2)})})
+    """An object of a caller's is an object here."""
+    item = HELLO.replace(extra={"x": MappingProxyType({"y": (1, 2)})})
 
     assert json.loads(str(item))["x"] == {"y": [1, 2]}
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, {("a",): 1}, b"bytes"])
-def test_an_item_that_cannot_be_recorded_has_a_text_too(value):
-    """str() never raises: the text is the short one then, and recording the item says what is wrong with it."""
-    item = attrs.evolve(HELLO, extra={"x": value})
-
-    assert str(item) == repr(item)
-    assert str(item).item is item
+@pytest.mark.parametrize("value", [object(), {1, 2}, {("a",): 1}, b"bytes", float("nan")])
+def test_an_item_that_could_not_be_written_cannot_be_made(value):
+    """An item is its line of JSON, so the error is raised where it is made."""
+    with pytest.raises(InvalidItemError, match=r"message\.x"):
+        HELLO.replace(extra={"x": value})
 
 
-def test_an_item_that_holds_itself_has_a_text_too():
-    """Neither does it hang."""
+def test_an_item_cannot_hold_itself():
+    """The error is short, however deep the ring was followed."""
     ring: list[object] = []
     ring.append(ring)
-    item = attrs.evolve(HELLO, extra={"x": ring})
 
-    assert str(item) == repr(item)
+    with pytest.raises(InvalidItemError, match="nested more than 127 deep") as caught:
+        HELLO.replace(extra={"x": ring})
+
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize(
