@@ -17,7 +17,7 @@ Check: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 _T = TypeVar("_T", bound=attrs.AttrsInstance)
 
 
-# --- the kinds of items: what must be there, and how it must be --------------------------------------------------------
+# --- the kinds of items: which keys, of which types -------------------------------------------------------------------
 
 _TEXT = frozenset({str})
 _TEXT_OR_NONE = frozenset({str, type(None)})
@@ -64,7 +64,7 @@ SHAPES: Mapping[str, Shape] = {
     "function_call": Shape({"id": _TEXT_OR_NONE, "name": _TEXT, "arguments": _TEXT, "call_id": _TEXT}),
     "function_call_output": Shape({"call_id": _TEXT_OR_NONE, "output": _TEXT_OR_LIST}, (("output", _CONTENT),)),
 }
-"""The kinds that the original recorder knows, each with the keys that real Codex writes. Other kinds may hold anything."""
+"""The kinds that the original recorder knows, with the keys that real Codex writes. Other kinds may hold anything."""
 
 NOT_ITEMS = frozenset({"log"})
 """Types of lines that are not items."""
@@ -252,7 +252,7 @@ def _converter() -> Any:
 
 
 def structure(raw: Wire, cls: type[_T], where: str, *tags: str) -> _T:
-    """Return *raw* as a *cls*, whose ``KEYS`` are fields. Keys that are neither a field nor one of *tags* are its extra.
+    """Return *raw* as a *cls*, whose ``KEYS`` are fields. Further keys are its extra, except those in *tags*.
 
     Raises:
         InvalidItemError: a field is missing, or has a value that the class refuses.

@@ -1,7 +1,8 @@
 """An item: one JSON object, kept as the bytes that it is in a file, with names for its keys.
 
 The bytes are checked once, when the item is made or read, and cannot change. So an item that was read is written again
-as it was, down to spaces and escapes, and nothing is encoded for that. Its values are parsed when a caller looks at one.
+as it was, down to spaces and escapes, and nothing is encoded for that. Its values are parsed when a caller looks at
+one.
 
 Public in `rolloutlog.items`, as are its subclasses, one for each kind.
 """
@@ -49,18 +50,18 @@ class Key(Generic[_T]):
     def __get__(self, item: None, owner: type) -> Self: ...
     @overload
     def __get__(self, item: Item, owner: type) -> _T: ...
-    def __get__(self, item: Item | None, owner: type) -> Self | _T:
+    def __get__(self, item: Item | None, owner: type) -> Any:
         if item is None:
             return self
-        value = item._values().get(self._name)
+        value: Any = item._values().get(self._name)
         return value if value is None or type(value) is str else self._read(value)
 
 
 class Item:
     """One item of a session: a message, a call, an output, reasoning, or another kind that an API sends or takes.
 
-    Items are immutable, compare by value, can be hashed, copied and pickled, and match by class (``case Message(role=r)``).
-    Their ``repr`` is short and holds no text; ``str(item)`` is their JSON.
+    Items are immutable, compare by value, can be hashed, copied and pickled, and match by class, as in
+    ``case Message(role=role)``. Their ``repr`` is short and holds no text; ``str(item)`` is their JSON.
 
     Attributes:
         json: the item as one JSON object in UTF-8, without a newline.
@@ -71,6 +72,7 @@ class Item:
 
     json: bytes
     type: str
+    _parsed: Wire
     KEYS: ClassVar[tuple[str, ...]] = ()
     # `_parsed` is what a caller's look at an attribute has parsed, published by one store; it is never handed out.
 
@@ -82,7 +84,7 @@ class Item:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the item as the dict that its JSON holds, a new one at each call."""
-        return _json.loads(self.json) if self.json else {}  # type: ignore[no-any-return]
+        return _json.loads(self.json) if self.json else {}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy of the item with some values replaced, by the names of its attributes.
@@ -121,7 +123,7 @@ class Item:
     # -- for this package ---------------------------------------------------------------------------------------------
 
     def _read(self) -> Wire:
-        """Return the item's object, for reading only: a parse that is there already, else a new one, which is not kept."""
+        """Return the item's object, for reading only: the parse that is kept, else a new one, which is not kept."""
         try:
             return self._parsed
         except AttributeError:
@@ -195,8 +197,8 @@ _set_parsed: Callable[[Item, Wire], None] = Item.__dict__["_parsed"].__set__
 class ItemText(str):
     """The JSON of *item*, on a string that brings the item itself along.
 
-    `logging` turns messages into text long before a record reaches its last handler: a `QueueHandler` puts the formatted
-    text in the message's place. This string keeps the item through that.
+    `logging` turns messages into text long before a record reaches its last handler: a `QueueHandler` puts the
+    formatted text in the message's place. This string keeps the item through that.
     """
 
     __slots__ = ("item",)
@@ -313,7 +315,7 @@ class Other(Item):
     """
 
     __slots__ = ()
-    type = _OtherType()  # type: ignore[assignment]
+    type = _OtherType()
     id, call_id, status = Key[Any](), Key[Any](), Key[Any]()
 
     def __new__(cls, raw: Mapping[str, Any] | None = None) -> Self:
@@ -322,11 +324,10 @@ class Other(Item):
         return _new(chosen)  # type: ignore[return-value]
 
     def __init__(self, raw: Mapping[str, Any] | None = None) -> None:
-        where = f"{type(self).__name__}.raw"
-        kind = vars(type(self)).get("type") if type(self) is not Other else None
-        if kind is not None and not (isinstance(raw, Mapping) and raw.get("type") == kind):
+        where, kind = f"{type(self).__name__}.raw", vars(type(self))["type"]
+        if isinstance(kind, str) and not (isinstance(raw, Mapping) and raw.get("type") == kind):
             raise InvalidItemError(where, f"must be an object of the type {kind!r}")
-        if raw is None or (isinstance(raw, Mapping) and not raw):
+        if raw is None or (isinstance(raw, Mapping) and not raw):  # type: ignore[redundant-expr]
             _set_json(self, b"")
             return
         check_whole_object(read_only(raw), where)

@@ -42,7 +42,7 @@ _LARGEST = 2**1023
 
 
 class InvalidJson(ValueError):
-    """Bytes that are not a JSON value. Its message says why, without the bytes; it has no cause, which would hold them."""
+    """Bytes that are not a JSON value. The message says why, without the bytes. No cause, because that would hold them."""
 
 
 class Json(Protocol):
@@ -302,7 +302,7 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
         depth: how many objects and arrays *value* is in.
 
     Raises:
-        InvalidItemError: something in it is not JSON or cannot be read back, or it is nested more than `MAX_DEPTH` deep.
+        InvalidItemError: something in it is not JSON or cannot be read back, or is nested more than `MAX_DEPTH` deep.
     """
     if value is None or type(value) is bool:
         return value
@@ -355,7 +355,7 @@ def stringified(value: Any, depth: int = 0) -> Any:
 
 
 def _stringified(value: Any, depth: int, around: set[int], left: list[int]) -> Any:
-    """Do it for a value inside the containers *around*, of which some hold each other; *left* bounds how much it makes."""
+    """Do it for a value inside the containers *around*; *left* is how many containers may still be made."""
     if not isinstance(value, Mapping | list | tuple):
         try:
             return plain(value, "", depth)

@@ -31,7 +31,7 @@ def item_of(record: logging.LogRecord) -> ItemLike | None:
     if isinstance(message, Item):
         return message
     if isinstance(message, ItemText):  # a QueueHandler replaced the item by this text
-        return message.item  # type: ignore[no-any-return]
+        return message.item
     return message.get("rollout_item") if _is_event(record) else None
 
 

@@ -228,3 +228,15 @@ Action: TypeAlias = ExecAction | OtherAction
 def read_action(raw: Wire) -> Action:
     """Return the action that *raw*, a JSON object with a type, is."""
     return structure(raw, ExecAction, "exec") if raw["type"] == ExecAction.type else OtherAction(raw)
+
+
+def written_action(action: object) -> Wire:
+    """Return *action* as it is written.
+
+    Raises:
+        InvalidItemError: it is not an action.
+    """
+    if not isinstance(action, ExecAction | OtherAction):
+        problem = f"must be an ExecAction or an OtherAction; got {type(action).__name__}"
+        raise InvalidItemError("local_shell_call.action", problem)
+    return action._to_dict()

@@ -1,7 +1,7 @@
 """The values of a session: the kinds of item that an agent's input and output are made of, and their parts.
 
-Each item is one JSON object with names for its keys. An item keeps the keys that its class does not know in ``extra``; a
-kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`, so nothing is lost. No
+Each item is one JSON object with names for its keys. An item keeps the keys that its class does not know in ``extra``;
+a kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`, so nothing is lost. No
 ``repr`` here holds the text of a record, so that none floods a notebook or leaks into a log.
 """
 
@@ -58,6 +58,7 @@ from ._parts import (
     SummaryText,
     read_action,
     read_parts,
+    written_action,
     written_parts,
 )
 from .exceptions import InvalidItemError
@@ -228,10 +229,8 @@ class LocalShellCall(Item, kind="local_shell_call"):
     def __init__(
         self, id: str | None, call_id: str | None, status: str, action: Action, *, extra: Mapping[str, Any] = EMPTY
     ) -> None:
-        if not isinstance(action, ExecAction | OtherAction):
-            problem = f"must be an ExecAction or an OtherAction; got {type(action).__name__}"
-            raise InvalidItemError("local_shell_call.action", problem)
-        self._fill({"id": id, "call_id": call_id, "status": status, "action": action._to_dict()}, extra)
+        known = {"id": id, "call_id": call_id, "status": status, "action": written_action(action)}
+        self._fill(known, extra)
 
     def __repr__(self) -> str:
         return f"LocalShellCall(call_id={shortened(self.call_id)}, status={shortened(self.status)}, {self.action!r})"

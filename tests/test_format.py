@@ -480,8 +480,8 @@ class Raises:
         ({"role": "user"}, "message.content: is missing"),
         ({"role": "user", "content": None}, "message.content: must be a JSON array"),
         ({"role": "user", "content": [{"type": "input_text", "text": 3}]}, "message.content[0].text: must be a string"),
-        ({"role": "u", "record_type": "x"}, "message: must not hold 'record_type', which marks lines that are not items"),
-        ({"role": "u", "content": "", "n": float("nan")}, "message.n: is not a finite number; JSON has no other numbers"),
+        ({"role": "u", "record_type": "x"}, "message: must not hold 'record_type', which marks lines that are not items"),  # noqa: E501
+        ({"role": "u", "content": "", "n": float("nan")}, "message.n: is not a finite number; JSON has no other numbers"),  # noqa: E501
         ({"role": "user", "content": "hi", "n": {3: 1}}, "message.n: has a key that is not a string; got int"),
         ({"role": "user", "content": "hi", 3: 1}, "message: has a key that is not a string; got int"),
         ({"type": "web_search_call", "at": {1}}, "web_search_call.at: expected plain JSON; got set"),
@@ -554,7 +554,7 @@ def test_an_item_that_real_readers_would_skip_for_its_depth_is_refused():
 )
 def test_half_a_surrogate_pair_is_refused(text, make):
     """JSON readers refuse it, so it would not come back. The error says how to replace it."""
-    with pytest.raises(InvalidItemError, match="holds half of a surrogate pair.*replace"):
+    with pytest.raises(InvalidItemError, match=r"holds half of a surrogate pair.*replace"):
         make(text)
 
 

@@ -366,7 +366,7 @@ def test_a_repr_is_short(logger, handler):
     [
         ("%d", ("seven",), {}),
         ("x", (), {"rollout_item": Unrecordable()}),
-        (Message("user", (), extra={"x": {1}}), (), {}),
+        ("text", (), {"rollout_item": {"role": "user", "content": "x", "x": {1}}}),
     ],
 )
 def test_what_cannot_be_recorded_is_told_as_logging_tells(logger, handler, capsys, message, args, extra):

@@ -18,11 +18,11 @@ PACKAGE = Path(rolloutlog.__file__).parent
 
 # Third parties have one home each. attrs is the language in which values are written, and lives everywhere.
 HOMES: dict[str, frozenset[str]] = {
-    "cattrs": frozenset({"_format.structure"}),
+    "cattrs": frozenset({"_checks"}),
     "filelock": frozenset({"_writing.os_calls"}),
     "orjson": frozenset({"_json"}),
     # not third, but as telling; items: a call's arguments are JSON inside JSON; the others: for people and loggers
-    "json": frozenset({"_json", "items", "_values.carrier", "_comparison"}),
+    "json": frozenset({"_json", "items", "_comparison"}),
     "agents": frozenset({"adapters.agents"}),
 }
 

@@ -83,7 +83,7 @@ def test_a_new_session_has_its_meta_line_at_once(recorder):
 
 def test_a_meta_that_is_too_long_to_be_read_again_makes_no_session(home):
     """Its error names no text."""
-    with pytest.raises(InvalidItemError, match="session_meta: is longer than a line may be"):
+    with pytest.raises(InvalidItemError, match="session_meta: must not be longer than"):
         RolloutRecorder.create(instructions="x" * MAX_RECORDED)
 
     assert [path for path in home.rglob("*") if path.is_file()] == []
@@ -973,7 +973,7 @@ def test_redaction_that_fails_fails_closed():
 
     assert SECRET.encode() not in path.read_bytes()
     assert texts_in(path) == [
-        f"a record of type {kind!r} was withheld, for its redaction failed with LookupError"
+        f"a record of type {kind!r} was withheld, because its redaction failed with LookupError"
         for kind in ("message", "function_call", "odd", "state", "log")
     ]
 
@@ -1007,7 +1007,7 @@ def test_redaction_that_records_does_not_redact_itself():
     with recorder:
         recorder.record(hello("outside"))
 
-    withheld = "a record of type 'message' was withheld, for its redaction failed with RecursionError"
+    withheld = "a record of type 'message' was withheld, because its redaction failed with RecursionError"
     assert texts_in(recorder.path) == [withheld, "outside"]
 
 

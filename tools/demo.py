@@ -35,7 +35,9 @@ def main() -> int:
         if second.exit_code != 0:
             return complain(f"the second run ended with {second.exit_code}")
         if not second.steps or second.steps[0] not in (KILLED_AT, KILLED_AT + 1):
-            return complain(f"the second run went through the steps {second.steps}, but should resume at step {KILLED_AT}")
+            return complain(
+                f"the second run went through the steps {second.steps}, but should resume at step {KILLED_AT}"
+            )
         say(f"The same command resumed at step {second.steps[0]} and finished: {count_lines(rollout)} lines, one file.")
     return 0
 

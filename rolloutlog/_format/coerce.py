@@ -31,8 +31,9 @@ def to_item(value: ItemLike) -> Item:
     """Return *value* as an item.
 
     Args:
-        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an object
-            with a `to_dict` method. The item shares nothing with it. No other thread may change it during this call.
+        value: an item, which is returned itself; a wire dict; the short ``{"role": …, "content": "text"}``; or an
+            object with a `to_dict` method. The item shares nothing with it. No other thread may change it during this
+            call.
 
     Raises:
         InvalidItemError: *value* is none of these, or would not come back as it went in.

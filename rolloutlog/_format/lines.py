@@ -20,8 +20,8 @@ from .coerce import ItemLike, canonical, to_item
 from .envelope import Envelope, required_meta
 
 Format: TypeAlias = Literal["flat", "envelope"]
-# Which items a line takes back: so many of the last, all, or reasoning at the end. The last is worked out by the reader,
-# so that no other item goes with it if one is recorded just before.
+# Which items a line takes back: so many of the last, all, or reasoning at the end. The reader works out the last of
+# these, so that no other item goes with it if one is recorded just before.
 TakenBack: TypeAlias = int | Literal["all", "reasoning"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -78,7 +78,7 @@ def _entry(value: Any, line: bytes) -> Entry:
 
 
 def _other_entry(value: Wire) -> Entry:
-    """Return the entry that *value*, the exact value of a line that is not an item, is; an item where a line wraps one."""
+    """Return the entry that *value*, the exact object of a line, is; for a line that wraps an item, the item."""
     if value.get("record_type") == "state":
         return SessionStateSnapshot({key: value[key] for key in value if key != "record_type"})
     if "type" not in value and "id" in value and "timestamp" in value:
@@ -232,7 +232,7 @@ class LineEncoder:
         return self._seen_by_hook(entry)
 
     def other(self, entry: OtherEntry) -> bytes:
-        """Encode *entry*, a line that is neither wrapped nor redacted, because it was read so; but without its number."""
+        """Encode *entry*, a whole line that was read, without its number."""
         return dumps({key: value for key, value in entry.raw.items() if key != "ordinal"}) + b"\n"
 
     def completed(self, meta: SessionMeta) -> SessionMeta:

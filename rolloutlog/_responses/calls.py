@@ -30,8 +30,8 @@ _ANSWERS: Mapping[str, frozenset[str]] = {
 }
 _OUTPUTS: frozenset[str] = frozenset().union(*_ANSWERS.values())
 
-# A search for tools that the API runs by itself has no call id. An output belongs to the search next before it: had that
-# search been lost, its own output would have been lost with it.
+# A search for tools that the API runs by itself has no call id. An output belongs to the search next before it: had
+# that search been lost, its own output would have been lost with it.
 _NAMELESS = ""
 
 
@@ -85,6 +85,8 @@ def _ids(item: Wire) -> list[str]:
         return [call_id]
     if kind in ("tool_search_call", "tool_search_output"):
         return [_NAMELESS]
+    if kind == "function_call_output":
+        return []
     return [found for found in (call_id, text_at(item, "id")) if found is not None]
 
 

@@ -1,4 +1,4 @@
-"""Items to the input of a model's API, which refuses calls without an output and reasoning without the item after it."""
+"""Items to the input of a model's API, which refuses calls without an output and reasoning that led to nothing."""
 
 from __future__ import annotations
 
