@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from ._locks import fork_safe_lock
 
@@ -15,21 +16,35 @@ _Stamp: TypeAlias = tuple[int, int, int, int, int]
 # File systems keep times in steps, up to two seconds long (FAT). A change in the same step as the last one leaves the
 # folder's times as they were, so a listing counts as complete only if the folder was older than this, in nanoseconds.
 _GRAIN = 3_000_000_000
-# How many characters are remembered at most: the names of 470,000 sessions.
+# How many characters are remembered at most: the names of 420,000 sessions.
 _BUDGET = 32 * 1024 * 1024
 
 # By folder: its stamp when it was listed, and its names; and how many characters these names have. `_lock` is held for
 # the few instructions that change both, never while a folder is read.
-_remembered: dict[str, tuple[_Stamp, str]] = {}
+_remembered: dict[str, tuple[_Stamp, Listing]] = {}
 _size = 0
 _lock = fork_safe_lock()
 
 
-def names_in(folder: str) -> str:
-    """Return the names in *folder*, joined by slashes, in no order; an empty string if there is no such folder.
+class Listing(NamedTuple):
+    """The names in a folder, in no order, as text that can be searched as a whole.
 
-    One string takes a tenth of the memory of a list, and one ``in`` tells whether any name has a given part. A slash is
-    the one printable character that no name can hold.
+    Attributes:
+        names: all names, joined by slashes, which no name can hold. One string takes less memory than a list.
+        keys: the first eight digits of the ids in the names of rollouts, joined by nothing. An eighth of `names`, so
+            a search that finds nothing here, as most do, takes an eighth of the time.
+    """
+
+    names: str
+    keys: str
+
+
+_NOTHING = Listing("", "")
+_key_of = itemgetter(slice(28, 36))  # "rollout-2025-07-23T15-03-26-" has 28 characters
+
+
+def names_in(folder: str) -> Listing:
+    """Return the names in *folder*; none if there is no such folder.
 
     Raises:
         OSError: the folder cannot be read.
@@ -41,12 +56,13 @@ def names_in(folder: str) -> str:
         if known is not None and known[0] == stamp:
             return known[1]
         # Listed after the stamp was taken: a change in between makes the next stamp another one.
-        names = "/".join(os.listdir(folder))
+        names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
-        return ""
+        return _NOTHING
+    listing = Listing("/".join(names), "".join(map(_key_of, names)))
     if max(stamp[2], stamp[3]) < now - _GRAIN:
-        _remember(folder, stamp, names)
-    return names
+        _remember(folder, stamp, listing)
+    return listing
 
 
 def _stamp(folder: str) -> _Stamp:
@@ -54,17 +70,22 @@ def _stamp(folder: str) -> _Stamp:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def _remember(folder: str, stamp: _Stamp, names: str) -> None:
+def _remember(folder: str, stamp: _Stamp, listing: Listing) -> None:
     """Keep the names of *folder*, and forget others if there is no room.
 
     The youngest entries go first. A search reads all folders in the same order each time; if the oldest entries went,
     each one would be gone just before it is needed.
     """
     global _size
+    size = _size_of(listing)
     with _lock:
-        _size -= len(_remembered.pop(folder, (stamp, ""))[1])
-        while _remembered and _size + len(names) > _BUDGET:
-            _size -= len(_remembered.popitem()[1][1])
-        if len(names) <= _BUDGET:
-            _remembered[folder] = (stamp, names)
-            _size += len(names)
+        _size -= _size_of(_remembered.pop(folder, (stamp, _NOTHING))[1])
+        while _remembered and _size + size > _BUDGET:
+            _size -= _size_of(_remembered.popitem()[1][1])
+        if size <= _BUDGET:
+            _remembered[folder] = (stamp, listing)
+            _size += size
+
+
+def _size_of(listing: Listing) -> int:
+    return len(listing.names) + len(listing.keys)

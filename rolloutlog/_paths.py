@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeGuard
 
 import attrs
 
-from ._listing import names_in
+from ._listing import Listing, names_in
 from .exceptions import AmbiguousSessionError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -147,34 +147,39 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
 
 
 def _files(
-    home: StrPath | None, archived: bool, part: str = "", unreadable: list[OSError] | None = None
+    home: StrPath | None, archived: bool, part: str = "", key: str = "", unreadable: list[OSError] | None = None
 ) -> Iterator[SessionFile]:
-    """Yield the files of sessions in *home* that have *part* in their names, newest first by name.
+    """Yield the files of sessions in *home*, newest first by name.
 
-    The errors of dated folders that cannot be read are reported, and appended to *unreadable*.
+    Args:
+        home: the folder that holds all sessions.
+        archived: whether to yield the archived ones, instead of the others.
+        part: only files that have this in their names.
+        key: at most the first eight digits of the id: folders that have no such session are passed over.
+        unreadable: the errors of dated folders that cannot be read are appended to it, besides being reported.
     """
     if archived:
         folder = str(resolve_home(home) / "archived_sessions")
-        yield from _files_among(names_in(folder), folder, part)
+        yield from _files_among(names_in(folder), folder, part, key)
         return
     sessions = str(resolve_home(home) / "sessions")
     failed = [] if unreadable is None else unreadable
     for year in _subfolders(sessions, names_in(sessions), _YEAR):
         for month in _subfolders(year, _readable_names(year, failed), _MONTH):
             for day in _subfolders(month, _readable_names(month, failed), _DAY):
-                yield from _files_among(_readable_names(day, failed), day, part)
+                yield from _files_among(_readable_names(day, failed), day, part, key)
 
 
-def _subfolders(folder: str, names: str, pattern: re.Pattern[str]) -> list[str]:
-    """Return the paths of what fits *pattern* among the *names* in *folder*, last in the alphabet first."""
-    return [f"{folder}/{name}" for name in sorted(filter(pattern.fullmatch, names.split("/")), reverse=True)]
+def _subfolders(folder: str, listing: Listing, pattern: re.Pattern[str]) -> list[str]:
+    """Return the paths of the names in *folder* that fit *pattern*, last in the alphabet first."""
+    return [f"{folder}/{name}" for name in sorted(filter(pattern.fullmatch, listing.names.split("/")), reverse=True)]
 
 
-def _files_among(joined: str, folder: str, part: str) -> Iterator[SessionFile]:
-    """Yield the files of sessions among the names in *folder*, joined by slashes, that have *part* in their names."""
-    if part not in joined:
+def _files_among(listing: Listing, folder: str, part: str, key: str) -> Iterator[SessionFile]:
+    """Yield the files of sessions among the names in *folder*; see `_files`."""
+    if key not in listing.keys or part not in listing.names:
         return  # the usual case in a search, so nothing was split, sorted or made for it
-    names = sorted((name for name in joined.split("/") if part in name), reverse=True)
+    names = sorted((name for name in listing.names.split("/") if part in name), reverse=True)
     plain = set(names) if any(map(str.endswith, names, repeat(".zst"))) else ()
     for name in names:
         if name.endswith(".zst") and name.removesuffix(".zst") in plain:
@@ -184,18 +189,18 @@ def _files_among(joined: str, folder: str, part: str) -> Iterator[SessionFile]:
             yield found
 
 
-def _readable_names(folder: str, unreadable: list[OSError]) -> str:
-    """Return the names in *folder*, joined by slashes; if it cannot be read, report that and return none."""
+def _readable_names(folder: str, unreadable: list[OSError]) -> Listing:
+    """Return the names in *folder*; if it cannot be read, report that and return none."""
     try:
-        names = names_in(folder)
+        listing = names_in(folder)
     except OSError as error:
         if error.errno in _OUT_OF_RESOURCES:
             raise
         unreadable.append(error)
         _report(folder, error)
-        return ""
+        return Listing("", "")
     _reported.discard(folder)
-    return names
+    return listing
 
 
 def _report(folder: str, error: OSError) -> None:
@@ -217,7 +222,7 @@ def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None
     """
     wanted = parse_session_id(session_id)
     unreadable: list[OSError] = []
-    found = next((found for found in _all_files(home, wanted, unreadable) if found.id == wanted), None)
+    found = next((found for found in _all_files(home, wanted, wanted[:8], unreadable) if found.id == wanted), None)
     if found is not None:
         return found.path
     _refuse_if_hidden(wanted, unreadable)
@@ -229,10 +234,12 @@ def find_base(home: StrPath, name: str) -> Path | None:
     return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)
 
 
-def _all_files(home: StrPath | None, part: str, unreadable: list[OSError] | None = None) -> Iterator[SessionFile]:
-    """Yield the files whose names have *part*, as `_files` does: first the others, then the archived ones."""
-    yield from _files(home, False, part, unreadable)
-    yield from _files(home, True, part)
+def _all_files(
+    home: StrPath | None, part: str, key: str = "", unreadable: list[OSError] | None = None
+) -> Iterator[SessionFile]:
+    """Yield files as `_files` does: first those that are not archived, then those that are."""
+    yield from _files(home, False, part, key, unreadable)
+    yield from _files(home, True, part, key)
 
 
 def _refuse_if_hidden(wanted: str, unreadable: list[OSError]) -> None:
@@ -269,7 +276,7 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     unreadable: list[OSError] = []
     matches: dict[str, Path] = {}
     if _PREFIX.fullmatch(wanted):
-        for found in _all_files(home, f"-{wanted}", unreadable):
+        for found in _all_files(home, f"-{wanted}", wanted[:8], unreadable):
             if found.id.startswith(wanted):
                 matches.setdefault(found.id, found.path)
                 if found.id == wanted:

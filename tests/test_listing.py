@@ -55,7 +55,7 @@ def let_the_clock_advance(folder):
 
 def names(folder):
     """Return what `names_in` gives, in order."""
-    return sorted(filter(None, names_in(str(folder)).split("/")))
+    return sorted(filter(None, names_in(str(folder)).names.split("/")))
 
 
 def test_names_are_those_in_the_folder(tmp_path):
@@ -66,11 +66,19 @@ def test_names_are_those_in_the_folder(tmp_path):
     assert names(tmp_path) == ["a", "b"]
 
 
+def test_keys_are_the_beginnings_of_the_ids(tmp_path):
+    """Of the names of rollouts; shorter names have none."""
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "rollout-2025-07-23T15-03-26-0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a.jsonl").touch()
+
+    assert names_in(str(tmp_path)).keys == "0198d7f2"
+
+
 def test_no_folder_has_no_names(tmp_path):
     """Nor does a file in its place."""
     (tmp_path / "file").touch()
 
-    assert names_in(str(tmp_path / "missing")) == names_in(str(tmp_path / "file")) == ""
+    assert names_in(str(tmp_path / "missing")) == names_in(str(tmp_path / "file")) == ("", "")
 
 
 def test_a_folder_that_cannot_be_read_raises(tmp_path):
@@ -211,7 +219,7 @@ def test_names_are_never_out_of_date(step, moves):
             if move == "change":
                 folder.change()
             elif move == "look":
-                assert names_in("/folder").split("/") == folder.names
+                assert names_in("/folder").names.split("/") == folder.names
             else:
                 folder.now += move
 
@@ -245,7 +253,7 @@ def test_what_is_remembered_has_a_bound(tmp_path, monkeypatch, listed, later):
     for _ in range(3):
         assert [names(folder) for folder in folders] == [["12345"]] * 20
 
-    assert _listing._size == sum(len(known) for _, known in _listing._remembered.values()) == 50
+    assert _listing._size == sum(len(known.names) for _, known in _listing._remembered.values()) == 50
     assert len(listed) == 20 + 2 * 11
 
 
@@ -274,4 +282,4 @@ def test_threads_may_look_at_once(tmp_path, monkeypatch, later):
     run_together(*[look] * 4)
 
     assert wrong == []
-    assert sum(len(known) for _, known in _listing._remembered.values()) == _listing._size <= 25
+    assert sum(len(known.names) for _, known in _listing._remembered.values()) == _listing._size <= 25
