@@ -41,8 +41,11 @@ class _Run:
         self.ending = b""
         self.attempt: Sequence[bytes] = ()
 
-    def extend(self, size: int) -> None:
-        """Note that *size* bytes of the attempt were written, directly after the others unless `move` says more."""
+    def extend(self, size: int) -> bool:
+        """Note that *size* bytes of the attempt were written; return whether these are all.
+
+        They are directly after the other bytes, unless `move` says more.
+        """
         lines = self.attempt
         whole = size == sum(map(len, lines))
         last = lines[-1][-_COMPARED:] if whole else b"".join(lines)[:size][-_COMPARED:]
@@ -50,6 +53,7 @@ class _Run:
         self.ending = (self.ending + last)[-_COMPARED:]
         self.end += size
         self.attempt = ()
+        return whole
 
     def move(self, size: int, end: int) -> None:
         """Note that the last *size* bytes end at *end*, and that other bytes are between them and the ones before."""
@@ -139,13 +143,12 @@ class AppendFile:
             size = self._system.write(self._fd, part)
             if size == 0:
                 raise OSError(errno.EIO, "the system wrote nothing and gave no reason", str(self._path))
-            run.extend(size)
+            is_rest, is_torn = is_torn, not run.extend(size)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
             if end != run.end:
                 run.move(size, end)
-                if is_torn or not self._begins_line(part[0], run.begin):
+                if is_rest or not self._begins_line(part[0], run.begin):
                     raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self._path))
-            is_torn = size < sum(map(len, part))
             if part is left and not is_torn:
                 return
             left = skip_bytes(left, size)
