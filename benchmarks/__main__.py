@@ -39,7 +39,8 @@ def _measured(asked: argparse.Namespace) -> tuple[page.Report, list[str]]:
     """Return the report of a run, and its failures."""
     size = SMALL if asked.small else FULL
     if asked.rounds:
-        size = dataclasses.replace(size, rounds=asked.rounds)
+        fewer, starts = min(asked.rounds, size.fewer_rounds), min(3 * asked.rounds, size.starts)
+        size = dataclasses.replace(size, rounds=asked.rounds, fewer_rounds=fewer, starts=starts)
     begin = time.monotonic()
     results, absent = Results(), list[str]()
     folder = Path(tempfile.mkdtemp(prefix="rolloutlog-benchmarks-", dir=asked.folder))
