@@ -118,7 +118,7 @@ def _set_byte_lock(fd: int, offset: int, *, locked: bool) -> bool:
         return False
     import fcntl
 
-    # struct flock: type, whence, start, length, and a process id that has to be zero
+    # struct flock: type, origin, start, length, and a process id that has to be zero
     wanted = struct.pack("hhqqi", fcntl.F_WRLCK if locked else fcntl.F_UNLCK, os.SEEK_SET, offset, 1, 0)
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)

@@ -60,7 +60,7 @@ def modes(report: Report, size: int, dice: random.Random) -> None:
             status = reap(fork(functools.partial(child, umask, way, home)), 30)
             report.expect(status == 0, f"umask {umask:03o}, way {way}: failed, see above")
             for name, mode in _modes(folder / "deep").items():
-                wanted = 0o600 if name.endswith(".jsonl") else 0o700
+                wanted = 0o600 if name.endswith((".jsonl", ".lock")) else 0o700
                 report.expect(mode == wanted, f"umask {umask:03o}, way {way}: {name} has {mode:03o}")
         report.trial()
 
