@@ -14,7 +14,7 @@ TOX := $(BIN)/tox $(if $(ELSEWHERE),--discover $(ELSEWHERE))
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
 	@echo "make test      the suite on every Python found, with the oldest dependencies, and without orjson"
-	@echo "make lint      style, format and strict types"
+	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
@@ -52,6 +52,7 @@ lint: .venv/sdk.stamp .venv/lint.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 # The words that tools/prose.toml does not accept in comments, docstrings, messages and pages: make prose ARGS=README.md
 .PHONY: prose

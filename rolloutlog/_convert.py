@@ -16,12 +16,13 @@ import attrs
 from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine, utc_timestamp
 from ._format.envelope import event_of
 from ._format.lines import Format, LineEncoder
+from ._json import MAX_LINE
 from ._paths import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import StrPath
 from ._reading.forks import INHERITED, NO_BASE, iter_history, load_session
 from ._reading.reader import load_head
 from ._writing.file import Journal
-from ._writing.lines import MAX_LINE, longest
+from ._writing.lines import longest
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
 from .items import is_item
 

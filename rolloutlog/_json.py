@@ -42,7 +42,7 @@ _LARGEST = 2**1023
 
 
 class InvalidJson(ValueError):
-    """Bytes that are not a JSON value. The message says why, without the bytes; a cause would hold them, so it has none."""
+    """Bytes that are not a JSON value. The message says why. It has no cause, because that would hold the bytes."""
 
 
 class Json(Protocol):

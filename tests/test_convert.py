@@ -22,8 +22,8 @@ from strategies import entries, metas
 import rolloutlog
 from rolloutlog import LogEntry, Message, RolloutRecorder, SessionMeta, SessionStateSnapshot, convert, load_session
 from rolloutlog._format.lines import LineEncoder
+from rolloutlog._json import MAX_RECORDED
 from rolloutlog._paths import rollout_path
-from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog.exceptions import InvalidItemError, InvalidRolloutError, SessionNotFoundError
 from rolloutlog.items import ResponseItem
 

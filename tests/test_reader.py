@@ -17,9 +17,9 @@ from strategies import entries, items
 from rolloutlog import iter_entries, load_session
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from rolloutlog._format.lines import LineEncoder
+from rolloutlog._json import MAX_LINE
 from rolloutlog._reading.blocks import Source, blocks
 from rolloutlog._reading.reader import _gc_paused
-from rolloutlog._writing.lines import MAX_LINE
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
 from rolloutlog.items import FunctionCall, Message, Other, OutputText, Reasoning, SummaryText, is_item
 

@@ -33,8 +33,8 @@ from helpers import (
 
 import rolloutlog
 from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _open
+from rolloutlog._json import MAX_RECORDED
 from rolloutlog._writing.commands import State
-from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,

@@ -19,10 +19,10 @@ import pytest
 from faults.fakes import FakeSystem
 from helpers import DEADLINE, Disk, in_fresh_process, interrupted, lines_in, storm
 
+from rolloutlog._json import MAX_RECORDED
 from rolloutlog._writing.ack import Ack
 from rolloutlog._writing.commands import State, WriterOptions
 from rolloutlog._writing.file import Journal
-from rolloutlog._writing.lines import MAX_RECORDED
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog._writing.queue import HEAVY
 from rolloutlog._writing.writer import Writer

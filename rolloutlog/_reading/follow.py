@@ -13,8 +13,8 @@ import attrs
 
 from .._entries import Entry, LogEntry, OtherEntry
 from .._format.lines import InvalidLine, decode_line
+from .._json import MAX_LINE
 from .._responses.view import Seen, is_rewrite, seen_of
-from .._writing.lines import MAX_LINE
 from ..items import is_item
 from .blocks import BLANK, Source, StrPath
 from .forks import load_until

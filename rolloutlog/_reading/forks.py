@@ -10,8 +10,8 @@ import attrs
 
 from .._entries import Entry, SkippedLine
 from .._format.lines import written_when
+from .._json import MAX_LINE
 from .._paths import find_base, home_of, parse_file_name, parse_session_id
-from .._writing.lines import MAX_LINE
 from ..exceptions import SessionNotFoundError
 from ..items import is_item
 from .blocks import Source, StrPath, blocks

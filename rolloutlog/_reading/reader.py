@@ -14,8 +14,8 @@ import attrs
 from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._format.lines import InvalidLine, decode_line, is_envelope
 from .._item import Item
+from .._json import MAX_LINE
 from .._responses.view import is_rewrite
-from .._writing.lines import MAX_LINE
 from ..exceptions import InvalidRolloutError
 from .blocks import BLANK, Block, Source, StrPath, blocks
 from .saved import SavedSession

@@ -5,12 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Sequence
 
-# How many bytes of a line are read, without its newline, unless the caller sets another bound. A picture of 45 MiB in
-# base64 fits; a longer line is more likely damage than a message.
-MAX_LINE = 64 * 1024 * 1024
-# How many bytes a recorded line may have. So every one can be read, also with the number that newer Codex adds to it.
-MAX_RECORDED = MAX_LINE - 64
-
 
 def chunks(prefix: bytes, lines: Sequence[bytes], most: int) -> Iterator[Sequence[bytes]]:
     """Yield *prefix* and *lines* in portions for one write each: at most *most* lines."""

@@ -20,12 +20,13 @@ from queue import Empty
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
+from .._json import MAX_RECORDED
 from ..exceptions import ForkedRecorderError, InvalidItemError, QueueFullError, RecorderClosedError
 from .ack import Ack
 from .commands import Barrier, Filtered, Gap, RecorderStats, Several, State, WriterOptions
 from .commit import Turn, said
 from .file import Journal
-from .lines import MAX_RECORDED, longest
+from .lines import longest
 from .queue import HEAVY, HandoffQueue
 
 # How long an inline turn waits for the thread to leave its own, in seconds: it may be stuck in a system call.
