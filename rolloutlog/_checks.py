@@ -48,10 +48,23 @@ class Shape:
     Attributes:
         keys: the JSON types that each key may have; `None` among them: it may be absent. In Codex's order.
         parts: the key that holds parts, and which key of each type of part must be a string.
+        known: the items of *keys*, for the loop over every line that is read.
+        texts: the keys that must be there, where all of them may be strings; else `None`.
+        texts_of_parts: *parts*, by its key.
     """
 
     keys: Mapping[str, frozenset[Any]]
     parts: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    known: tuple[tuple[str, frozenset[Any]], ...] = attrs.field(init=False)
+    texts: frozenset[str] | None = attrs.field(init=False)
+    texts_of_parts: Mapping[str, Mapping[str, str]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        required = frozenset(key for key, types in self.keys.items() if type(None) not in types)
+        texts = required if all(str in types for types in self.keys.values()) else None
+        object.__setattr__(self, "known", tuple(self.keys.items()))
+        object.__setattr__(self, "texts", texts)
+        object.__setattr__(self, "texts_of_parts", dict(self.parts))
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -76,19 +89,18 @@ EXEC_KEYS = ("command", "timeout_ms", "working_directory", "env", "user")
 def fits(value: Wire, shape: Shape) -> bool:
     """Whether *value*, parsed JSON with a type, is as *shape* says; `problem` says why it is not."""
     get = value.get
-    for key, types in shape.keys.items():
+    for key, types in shape.known:
         if type(get(key)) not in types:
             return False
     for key, texts in shape.parts:
         held = get(key)
-        if type(held) is not list:
-            continue
-        for part in held:
-            if type(part) is not dict or type(name := part.get("type")) is not str:
-                return False
-            text = texts.get(name)
-            if text is not None and type(part.get(text)) is not str and not _is_image_by_id(part):
-                return False
+        if type(held) is list:
+            for part in held:
+                if type(part) is not dict or type(name := part.get("type")) is not str:
+                    return False
+                text = texts.get(name)
+                if text is not None and type(part.get(text)) is not str and not _is_image_by_id(part):
+                    return False
     return value["type"] != "local_shell_call" or _is_action(value["action"])
 
 

@@ -26,6 +26,9 @@ except ImportError:
 MAX_DEPTH = 127
 """How many objects and arrays a line may nest, the line itself included. Real readers skip deeper lines."""
 
+SHALLOW = 2 * MAX_DEPTH
+"""A line of no more bytes than this cannot nest deeper than `MAX_DEPTH`."""
+
 MAX_LINE = 64 * 1024 * 1024
 """How many bytes of a line are read, without its newline. A picture of 45 MiB fits, in base64. A longer line is more
 likely damage than a record."""
@@ -177,7 +180,9 @@ dumps: Callable[[Any], bytes] = JSON.dumps
 parse: Callable[[bytes], Any] = JSON.parse
 loads: Callable[[bytes], Any] = JSON.loads
 
-_fast_dumps: Callable[[Any], bytes] | None = None if orjson is None else orjson.dumps
+fast_dumps: Callable[[Any], bytes] | None = None if orjson is None else orjson.dumps
+"""How orjson writes values that `is_plain` accepts; `None` without orjson. Raises `TypeError` for a key that is not a
+string, an integer beyond 64 bits, and half of a surrogate pair."""
 
 
 # --- lines as they are in a file --------------------------------------------------------------------------------------
@@ -192,10 +197,10 @@ def settled(data: bytes, value: Any) -> bytes:
     Raises:
         InvalidJson: it is nested more than `MAX_DEPTH` deep.
     """
-    if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         check_depth(value)
     try:
-        if (_fast_dumps or dumps)(value) == data:
+        if (fast_dumps or dumps)(value) == data:
             return data
     except TypeError:  # an exact value, with an integer beyond 64 bits
         pass
@@ -217,7 +222,7 @@ def exactly(value: Any, data: bytes) -> Any:
     Raises:
         InvalidJson: it is nested more than `MAX_DEPTH` deep.
     """
-    if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         check_depth(value)
     return STANDARD.loads(data) if _has_large_float(value) else value
 
@@ -272,9 +277,9 @@ def snapshot(value: dict[str, Any], where: str) -> tuple[bytes, dict[str, Any]]:
     Raises:
         InvalidItemError: as for `plain`.
     """
-    if _fast_dumps is not None and is_plain(value.values(), 1):
+    if fast_dumps is not None and is_plain(value.values(), 1):
         try:
-            return _fast_dumps(value), value
+            return fast_dumps(value), value
         except TypeError:
             pass  # a key that is not a string, an integer beyond 64 bits, half of a surrogate pair: see below
     value = plain(value, where)
@@ -283,9 +288,9 @@ def snapshot(value: dict[str, Any], where: str) -> tuple[bytes, dict[str, Any]]:
 
 def quoted(text: str, where: str) -> bytes:
     """Return *text*, exactly a `str`, as JSON; raises as `plain` does."""
-    if _fast_dumps is not None:
+    if fast_dumps is not None:
         try:
-            return _fast_dumps(text)
+            return fast_dumps(text)
         except TypeError:
             pass  # half of a surrogate pair, or two halves
     return dumps(_whole(text, where))

@@ -151,10 +151,12 @@ class RolloutRecorder:
             QueueFullError: there was no room in time, or the writer cannot write.
         """
         if len(items) == 1 and self._left is None:
-            entry = self._encoder.entry(items[0])
-            if entry is not None:
-                self._writer.put(self._encoder.line(entry), timeout)
-                return
+            line = self._encoder.line_of(items[0])
+            if line:
+                self._writer.put(line, timeout)
+            else:
+                self._put([], 1, timeout)
+            return
         self.record_items(items, timeout=timeout)
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:

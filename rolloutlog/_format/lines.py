@@ -11,12 +11,24 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from .._checks import SHAPES, Wire, shortened, structure
+from .._checks import SHAPES, Wire, fits, shortened, structure
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
-from .._item import Item, make_item, read_item
-from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse, plain, snapshot
+from .._item import CLASSES, Item, made, make_item, read_item
+from .._json import (
+    MAX_DEPTH,
+    MAX_RECORDED,
+    SHALLOW,
+    InvalidJson,
+    dumps,
+    exactly,
+    fast_dumps,
+    loads,
+    parse,
+    plain,
+    snapshot,
+)
 from ..exceptions import InvalidItemError
-from .coerce import ItemLike, canonical, to_item
+from .coerce import ItemLike, canonical, quick_json, to_item
 from .envelope import Envelope, required_meta
 
 Format: TypeAlias = Literal["flat", "envelope"]
@@ -42,8 +54,22 @@ def decode_line(line: bytes) -> Entry:
     Raises:
         InvalidLine: it holds none.
     """
+    is_wrapping = line.startswith(b'{"timestamp":')
+    if not is_wrapping and fast_dumps is not None:
+        # Nearly every line of a flat file, without a call that can be spared. Other lines are parsed once more below.
+        try:
+            value = parse(line)
+            kind = value["type"]
+            shape = SHAPES[kind]
+        except (ValueError, KeyError, TypeError):
+            pass
+        else:
+            data = line.strip()
+            is_shallow = len(data) <= SHALLOW or data.count(b"{") + data.count(b"[") <= MAX_DEPTH
+            if is_shallow and fits(value, shape) and fast_dumps(value) == data and "record_type" not in value:
+                return made(CLASSES[kind], data)
     try:
-        if line[:13] == b'{"timestamp":' and (item := _wrapped_item(line)) is not None:
+        if is_wrapping and (item := _wrapped_item(line)) is not None:
             return item
         try:
             value = parse(line)
@@ -72,6 +98,8 @@ def _entry(value: Any, line: bytes) -> Entry:
     if type(value) is not dict:
         raise InvalidItemError("line", "must be a JSON object")
     kind = value.get("type")
+    if kind in SHAPES and "record_type" not in value:
+        return read_item(value, line.strip())  # most lines
     if value.get("record_type") != "state" and type(kind) is str and kind != "log" and not is_wrapped(value):
         return read_item(value, line.strip())
     return _other_entry(exactly(value, line))
@@ -197,6 +225,16 @@ class LineEncoder:
             return None
         return item if self._redact is None else self._redacted(item)
 
+    def line_of(self, value: ItemLike) -> bytes:
+        """Return the line for *value*, as `entry` and `line` together do; ``b""`` if it is left out."""
+        if self._is_bare:
+            data = quick_json(value) if type(value) is dict else None
+            if data is None:
+                data = to_item(value).json
+            return data + b"\n" if data else b""
+        entry = self.entry(value)
+        return b"" if entry is None else self.line(entry)
+
     def line(self, entry: Entry) -> bytes:
         """Return the line of *entry*, with its newline. Where lines are wrapped, the line of an event may follow it."""
         if isinstance(entry, Item):
@@ -212,9 +250,9 @@ class LineEncoder:
         Raises:
             InvalidItemError: one of them cannot be recorded.
         """
-        entries = list(map(self.entry, values))
-        lines = [self.line(entry) for entry in entries if entry is not None]
-        return lines, len(entries) - len(lines)
+        lines = list(map(self.line_of, values))
+        kept = list(filter(None, lines))
+        return kept, len(lines) - len(kept)
 
     # -- other entries ------------------------------------------------------------------------------------------------
 
