@@ -7,7 +7,7 @@ import time
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from ._locks import fork_safe_lock
+from ._locks import named_lock
 
 # A folder's stamp: device, inode, modification time and change time in nanoseconds, size. The change time is there
 # because programs such as rsync and tar set the modification time back; the inode, because a folder can be replaced.
@@ -19,11 +19,10 @@ _GRAIN = 3_000_000_000
 # How many characters are remembered at most: the names of 420,000 sessions.
 _BUDGET = 32 * 1024 * 1024
 
-# By folder: its stamp when it was listed, and its names; and how many characters these names have. `_lock` is held for
-# the few instructions that change both, never while a folder is read.
+# By folder: its stamp when it was listed, and its names; and how many characters these names have. The lock
+# "listing" is held for the few instructions that change both, never while a folder is read.
 _remembered: dict[str, tuple[_Stamp, Listing]] = {}
 _size = 0
-_lock = fork_safe_lock()
 
 
 class Listing(NamedTuple):
@@ -78,7 +77,7 @@ def _remember(folder: str, stamp: _Stamp, listing: Listing) -> None:
     """
     global _size
     size = _size_of(listing)
-    with _lock:
+    with named_lock("listing"):
         _size -= _size_of(_remembered.pop(folder, (stamp, _NOTHING))[1])
         while _remembered and _size + size > _BUDGET:
             _size -= _size_of(_remembered.popitem()[1][1])

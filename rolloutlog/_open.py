@@ -13,13 +13,13 @@ from typing import Any
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
-from ._locks import fork_safe_lock
+from ._locks import fork_safe_lock, named_lock
 from ._paths import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import is_compressed
 from ._reading.forks import load_session
 from ._reading.saved import SavedSession
 from ._writing import registry
-from ._writing.commands import WriterOptions
+from ._writing.commands import LineRules, WriterOptions
 from ._writing.file import Journal
 from ._writing.os_calls import System, locked_byte
 from ._writing.registry import Lease
@@ -191,12 +191,12 @@ def start_writer(
     def gap_line(count: int) -> bytes:
         return encoder.gap(count, "the queue was full")
 
-    return registry.register(journal, writing, gap_line, numbering)
+    return registry.register(journal, writing, LineRules(gap_line, numbering))
 
 
-_guard = fork_safe_lock()
-# By real path: the lock of the threads that are opening that file, and how many they are. Only touched under `_guard`.
-_openers: dict[str, tuple[Any, int]] = {}
+# By process and real path: the lock of the threads that are opening that file, and how many they are. Changed under the
+# lock "openers". A forked child does not see the entries of its parent, whose threads it does not have.
+_openers: dict[tuple[int, str], tuple[Any, int]] = {}
 
 
 @contextmanager
@@ -206,22 +206,15 @@ def _one_opener(path: Path) -> Iterator[None]:
     The first one opens it; the others wait, find its writer and share it. Otherwise they would find the file locked, by
     their own process.
     """
-    key = os.path.realpath(path)
-    with _guard:
+    key = os.getpid(), os.path.realpath(path)
+    with named_lock("openers"):
         lock, openers = _openers.get(key) or (fork_safe_lock(), 0)
         _openers[key] = (lock, openers + 1)
     try:
         with lock:
             yield
     finally:
-        with _guard:
+        with named_lock("openers"):
             lock, openers = _openers.pop(key)
             if openers > 1:
                 _openers[key] = (lock, openers - 1)
-
-
-def _forget_openers() -> None:
-    _openers.clear()
-
-
-os.register_at_fork(after_in_child=_forget_openers)

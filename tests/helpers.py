@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from typing import Any
 import rolloutlog
 from rolloutlog import RolloutRecorder
 from rolloutlog._writing.os_calls import REAL_SYSTEM
+from rolloutlog._writing.writer import Writer
 
 # Far beyond what anything here takes: whoever is still at it by then hangs.
 DEADLINE = 60.0
@@ -145,6 +147,26 @@ def lines_in(path: str | os.PathLike[str]) -> list[bytes]:
     """Return the lines of a file without their newlines; what follows the last newline counts as one."""
     lines = Path(path).read_bytes().split(b"\n")
     return lines[:-1] if not lines[-1] else lines
+
+
+def left_alone(writer: Writer) -> None:
+    """Wait until no thread holds the commit lock of *writer*."""
+    deadline = time.monotonic() + DEADLINE
+    while not writer._commit_lock.attempt(lambda: None):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def join_threads(writer: Writer) -> None:
+    """Wait until the threads that serve *writer* have ended; no other writer that they serve may be open."""
+    workers = writer._workers
+    threads = [thread for thread in threading.enumerate() if thread.ident in workers._threads]
+    deadline = time.monotonic() + DEADLINE
+    while not workers.are_gone:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join(DEADLINE)
 
 
 class Disk:

@@ -20,7 +20,7 @@ def waiting(ack: Ack, number: int) -> list[threading.Thread]:
     threads = [threading.Thread(target=ack.wait, args=(10,)) for _ in range(number)]
     for thread in threads:
         thread.start()
-    while len(ack._bell._waiters) < number:
+    while len(ack._waiters._locks) < number:
         assert all(thread.is_alive() for thread in threads)
     return threads
 
@@ -77,7 +77,7 @@ def test_set_wakes_every_waiter():
         thread.join(DEADLINE)
 
     assert not any(thread.is_alive() for thread in threads)
-    assert not ack._bell._waiters
+    assert not ack._waiters._locks
 
 
 def test_an_ack_that_was_set_by_half_is_seen():
@@ -95,14 +95,14 @@ def test_an_ack_that_was_set_by_half_is_seen():
 def test_whoever_is_woken_finds_it_over():
     """The flag is up before the first waiter is woken, or it would go back to sleep."""
     ack, seen = Ack(), []
-    ring = ack._bell.ring
+    wake_all = ack._waiters.wake_all
 
     class Watched:
-        def ring(self) -> None:
+        def wake_all(self) -> None:
             seen.append(ack.is_set())
-            ring()
+            wake_all()
 
-    ack._bell = Watched()
+    ack._waiters = Watched()
     ack.set()
 
     assert seen == [True]
@@ -113,7 +113,7 @@ def test_waiters_that_gave_up_leave_nothing_behind():
     ack = Ack()
     ack.wait(0.001)
 
-    assert not ack._bell._waiters
+    assert not ack._waiters._locks
 
 
 def test_the_error_stands_before_the_event_is_set():

@@ -19,10 +19,10 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from rolloutlog._writing.ack import Ack
-from rolloutlog._writing.commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
-from rolloutlog._writing.commit import Turn
+from rolloutlog._writing.commands import Barrier, Batch, Filtered, Gap, LineRules, RecorderStats, WriterOptions
+from rolloutlog._writing.commit import Committer
 from rolloutlog._writing.file import Journal
-from rolloutlog._writing.queue import HandoffQueue
+from rolloutlog._writing.queue import WriterQueue
 from rolloutlog.exceptions import WriteError
 
 pytestmark = pytest.mark.system
@@ -37,18 +37,18 @@ class Bench:
         self.path = path
         self.options = WriterOptions(**options)
         self.system = FakeSystem()
-        self.queue = HandoffQueue(self.options.queue_size)
+        self.queue = WriterQueue(self.options.queue_size)
         self.journal = Journal(
             path, header=HEADER, fsync=self.options.fsync, shared=self.options.shared, system=self.system
         )
         self.journal.create()
         self.end = Ack()
-        self.turn = Turn(self.queue, self.journal, self.options, b"%d dropped\n".__mod__, self.end)
+        self.committer = Committer(self.queue, self.journal, self.options, LineRules(b"%d dropped\n".__mod__), self.end)
 
     def put(self, *commands: Any) -> None:
         """Put *commands*; text becomes a record."""
         for command in commands:
-            self.queue.put_anyway([command.encode() + b"\n"] if isinstance(command, str) else command)
+            self.queue.put_unbounded([command.encode() + b"\n"] if isinstance(command, str) else command)
 
     def flush(self) -> Ack:
         """Put a barrier and return its ack."""
@@ -68,7 +68,7 @@ class Bench:
 
     def counts(self) -> tuple[int, int, int, int]:
         """Return how many were accepted, written, are pending, and were dropped."""
-        stats = self.turn.stats
+        stats = self.committer.stats
         return stats.accepted, stats.written, stats.pending, stats.dropped
 
 
@@ -96,20 +96,20 @@ def bench(make: Callable[..., Bench]) -> Bench:
 
 def test_records_are_written_in_order(bench):
     """All that waits is on disk after one turn, in the order in which it was put, and counted."""
-    bench.put("a", "b", Several([b"c\nd\n"], 2), "e", "f")
-    bench.turn.serve()
+    bench.put("a", "b", Batch([b"c\nd\n"], 2), "e", "f")
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "b", "c", "d", "e", "f"]
     assert bench.counts() == (6, 6, 0, 0)
-    assert not bench.turn.has_work
+    assert not bench.committer.has_work
 
 
 def test_one_turn_is_one_write(bench):
     """However many records wait, they go out together."""
     bench.system.writes.clear()
     bench.system.most_pieces = 10
-    bench.put("a", "b", Several([b"c\nd\n"], 2), "e")
-    bench.turn.serve()
+    bench.put("a", "b", Batch([b"c\nd\n"], 2), "e")
+    bench.committer.commit()
 
     assert bench.system.writes == [10]
 
@@ -118,13 +118,13 @@ def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(ma
     """A failed sync has only that written anew which no other sync has covered."""
     bench = make(fsync="flush")
     bench.put("a")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.fail("lstat", errno.ENOENT)
     bench.put("b")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.fail("fsync", errno.EIO)
     bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "b"]
     assert bench.counts() == (2, 2, 0, 0)
@@ -132,10 +132,10 @@ def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(ma
 
 def waiting_for_room(bench, monkeypatch):
     """Return a thread that waits until it is told of room, however long that takes."""
-    monkeypatch.setattr("rolloutlog._writing.queue.LOOK_AGAIN", DEADLINE)
+    monkeypatch.setattr("rolloutlog._writing.queue.CHECK_INTERVAL", DEADLINE)
     waiter = threading.Thread(target=bench.queue.wait_for_room, args=(0,))
     waiter.start()
-    while not bench.queue._room._waiters:
+    while not bench.queue._putters._locks:
         assert waiter.is_alive()
     return waiter
 
@@ -146,7 +146,7 @@ def test_callers_are_told_of_room_before_the_write(make, monkeypatch):
     bench.put("a")
     waiter = waiting_for_room(bench, monkeypatch)
     bench.system.before("write", lambda: (waiter.join(DEADLINE / 2), still_waits.append(waiter.is_alive())))
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert still_waits == [False]
 
@@ -158,30 +158,30 @@ def test_callers_are_told_of_room_also_where_nothing_can_be_written(make, monkey
     bench.put("a")
     waiter = waiting_for_room(bench, monkeypatch)
     bench.system.fail(call, errno.EIO)
-    bench.turn.serve()
+    bench.committer.commit()
     waiter.join(DEADLINE / 2)
 
     assert not waiter.is_alive()
-    assert bench.turn.error is not None
+    assert bench.committer.error is not None
 
 
 def test_what_was_taken_already_comes_first(bench):
     """A command that the thread waited for is served before those that still wait."""
     bench.put("a", "b")
-    bench.turn.take(bench.queue.get())
-    bench.turn.serve()
+    bench.committer.take(bench.queue.get())
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "b"]
 
 
-@pytest.mark.parametrize("back", [[], Several([], 3), Barrier(Ack()), Gap(1)], ids=lambda back: type(back).__name__)
+@pytest.mark.parametrize("back", [[], Batch([], 3), Barrier(Ack()), Gap(1)], ids=lambda back: type(back).__name__)
 def test_what_its_caller_took_back_hinders_nobody(bench, back):
     """A command that was claimed by its caller is passed over, and what comes behind it is served."""
     if not isinstance(back, list):
         back.claim.clear()
     bench.put("a", back, "b", back, back, "c")
     ack = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "b", "c"]
     assert ack.is_set()
@@ -191,9 +191,9 @@ def test_what_its_caller_took_back_hinders_nobody(bench, back):
 def test_filtered_items_are_counted(bench):
     """They are no records, and only told."""
     bench.put(Filtered(3), "a", Filtered(2))
-    bench.turn.serve()
+    bench.committer.commit()
 
-    assert bench.turn.stats == RecorderStats(accepted=1, written=1, filtered=5)
+    assert bench.committer.stats == RecorderStats(accepted=1, written=1, filtered=5)
 
 
 # -- barriers ----------------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_a_barrier_is_answered_when_what_came_before_is_on_disk(bench):
             super().set()
 
     bench.put("a", Barrier(Watching()), "b", "c", Barrier(Watching()))
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert seen == [["a"], ["a", "b", "c"]]
 
@@ -219,7 +219,7 @@ def test_a_barrier_tells_of_a_failure(bench):
     bench.system.fail("write", errno.ENOSPC)
     bench.put("a", "b")
     ack = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert ack.is_set()
     assert isinstance(ack.error, WriteError)
@@ -234,7 +234,7 @@ def test_a_barrier_behind_the_recovery_is_well(bench):
     bench.put("a")
     first = bench.flush()
     second = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert isinstance(first.error, WriteError)
     assert second.is_set()
@@ -245,10 +245,10 @@ def test_the_last_barrier_is_left_to_the_writer(bench):
     """The turn takes note of the shutdown; the ack is set when the file is closed, and that is not its business."""
     bench.put("a")
     bench.shut_down()
-    bench.turn.serve()
+    bench.committer.commit()
 
-    assert bench.turn.closing
-    assert bench.turn.is_empty
+    assert bench.committer.closing
+    assert bench.committer.is_empty
     assert not bench.end.is_set()
 
 
@@ -259,11 +259,11 @@ def test_a_shutdown_that_cannot_write_tells_so_while_it_tries(bench):
     bench.shut_down()
     errors = []
     for _ in range(3):
-        bench.turn.serve()
+        bench.committer.commit()
         errors.append(bench.end.error)
 
     assert [error and error.unwritten for error in errors] == [1, 1, None]
-    assert bench.turn.is_empty
+    assert bench.committer.is_empty
 
 
 def test_a_failure_behind_the_last_barrier_is_the_ends_error(bench):
@@ -272,9 +272,9 @@ def test_a_failure_behind_the_last_barrier_is_the_ends_error(bench):
     bench.shut_down()
     bench.put("b")
     bench.system.fail("write", errno.ENOSPC, nth=2)
-    bench.turn.serve()
+    bench.committer.commit()
     error = bench.end.error
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert isinstance(error, WriteError)
     assert bench.end.error is None
@@ -288,13 +288,13 @@ def test_a_failure_is_heard_at_once(bench):
     """After the first failed try the stats tell of it, and there is something for the logger."""
     bench.system.fail("write", errno.EDQUOT)
     bench.put("a", "b")
-    bench.turn.serve()
-    stats = bench.turn.stats
+    bench.committer.commit()
+    stats = bench.committer.stats
 
     assert (stats.accepted, stats.written, stats.pending, stats.failures) == (2, 0, 2, 1)
     assert isinstance(stats.error, OSError)
     assert stats.error.errno == errno.EDQUOT
-    assert "EDQUOT" in bench.turn.news
+    assert "EDQUOT" in bench.committer.log_message
 
 
 def test_the_logger_is_told_of_the_first_failure_and_of_the_end(bench):
@@ -303,9 +303,9 @@ def test_the_logger_is_told_of_the_first_failure_and_of_the_end(bench):
     bench.put("a")
     news = []
     for _ in range(5):
-        bench.turn.serve()
-        news.append(bench.turn.news)
-        bench.turn.news = None
+        bench.committer.commit()
+        news.append(bench.committer.log_message)
+        bench.committer.log_message = None
 
     assert [text and text.split(",")[0].split(":")[0] for text in news] == [
         "cannot write",
@@ -314,30 +314,30 @@ def test_the_logger_is_told_of_the_first_failure_and_of_the_end(bench):
         "writes again",
         None,
     ]
-    assert bench.turn.stats.failures == 3
+    assert bench.committer.stats.failures == 3
 
 
 def test_what_could_not_be_written_comes_first_when_it_can(bench):
     """Records that wait keep their place before those that come later."""
     bench.system.fail("write", errno.ENOSPC, times=2)
     bench.put("a")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put("b")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put("c")
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "b", "c"]
-    assert bench.turn.stats == RecorderStats(accepted=3, written=3, failures=2)
+    assert bench.committer.stats == RecorderStats(accepted=3, written=3, failures=2)
 
 
 def test_what_is_kept_takes_room(bench):
     """Records that could not be written count against the queue's bound until they are."""
     bench.system.fail("write", errno.ENOSPC)
     bench.put("a", "b")
-    bench.turn.serve()
+    bench.committer.commit()
     limits = [bench.queue.limit]
-    bench.turn.serve()
+    bench.committer.commit()
     limits.append(bench.queue.limit)
 
     assert limits == [bench.options.queue_size - 2, bench.options.queue_size]
@@ -347,12 +347,12 @@ def test_a_turn_with_something_kept_has_work(bench):
     """The thread comes back by itself for what it keeps, and only as long as it keeps it."""
     bench.system.fail("write", errno.ENOSPC)
     bench.put("a")
-    bench.turn.serve()
-    before = bench.turn.has_work, bench.turn.is_empty
-    bench.turn.serve()
+    bench.committer.commit()
+    before = bench.committer.has_work, bench.committer.is_empty
+    bench.committer.commit()
 
     assert before == (True, False)
-    assert (bench.turn.has_work, bench.turn.is_empty) == (False, True)
+    assert (bench.committer.has_work, bench.committer.is_empty) == (False, True)
 
 
 def test_the_pauses_between_tries_grow_to_a_second(bench, monkeypatch):
@@ -362,13 +362,13 @@ def test_the_pauses_between_tries_grow_to_a_second(bench, monkeypatch):
     bench.put("a")
     pauses = []
     for _ in range(7):
-        bench.turn.serve()
-        pauses.append(bench.turn.retry_at - 1_000)
-    bench.turn.serve()
+        bench.committer.commit()
+        pauses.append(bench.committer.retry_at - 1_000)
+    bench.committer.commit()
     bench.system.fail("write", errno.EIO)
     bench.put("b")
-    bench.turn.serve()
-    pauses.append(bench.turn.retry_at - 1_000)
+    bench.committer.commit()
+    pauses.append(bench.committer.retry_at - 1_000)
 
     assert pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 0.05])
 
@@ -378,7 +378,7 @@ def test_no_memory_is_an_error_like_any_other(bench):
     bench.system.fail("write", MemoryError())
     bench.put("a")
     ack = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert ack.error.errno == errno.ENOMEM
     assert bench.lines() == ["a"]
@@ -390,23 +390,23 @@ def test_an_unexpected_exception_comes_through(bench):
     bench.put("a")
 
     with pytest.raises(ZeroDivisionError):
-        bench.turn.serve()
+        bench.committer.commit()
 
 
 def test_giving_up_answers_everybody(bench):
     """Each ack that was claimed or waits gets the failure; records are pending for ever; what was answered stays."""
     answered = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.fail("write", ZeroDivisionError())
-    bench.put("a", [], "b", Several([b"c\nd\n"], 2))
+    bench.put("a", [], "b", Batch([b"c\nd\n"], 2))
     flushes = [bench.flush(), bench.flush()]
     bench.put(Gap(1), Filtered(1))
     flushes.append(bench.flush())
     bench.shut_down()
     failure = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
-        bench.turn.serve()
-    bench.turn.give_up(failure)
+        bench.committer.commit()
+    bench.committer.fail_all(failure)
 
     assert [ack.error for ack in (*flushes, bench.end)] == [failure] * 4
     assert all(ack.is_set() for ack in (*flushes, bench.end))
@@ -443,7 +443,7 @@ class Accounts(RuleBasedStateMachine):
         lines = [str(next(self.numbers)) for _ in range(number)]
         self.records += lines
         text = "".join(f"{line}\n" for line in lines).encode()
-        self.bench.put([text] if number == 1 else Several([text], number))
+        self.bench.put([text] if number == 1 else Batch([text], number))
 
     @rule(number=st.integers(1, 3))
     def drop(self, number: int) -> None:
@@ -461,12 +461,12 @@ class Accounts(RuleBasedStateMachine):
     @rule()
     def flush(self) -> None:
         ack = self.bench.flush()
-        self.bench.turn.serve()
+        self.bench.committer.commit()
         accepted, written, pending, dropped = self.bench.counts()
         assert ack.is_set()
         assert accepted == written + pending + dropped
         assert dropped == self.dropped
-        assert (pending > 0) == (self.bench.turn.stats.error is not None)
+        assert (pending > 0) == (self.bench.committer.stats.error is not None)
 
 
 test_at_each_barrier_what_was_accepted_is_written_pending_or_dropped = Accounts.TestCase
@@ -483,7 +483,7 @@ def test_a_flush_syncs_what_came_before(make):
     bench = make(fsync="flush")
     bench.put("a")
     ack = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert ack.is_set()
     assert bench.system.after_power_cut(bench.path) == HEADER + b"a\n"
@@ -495,7 +495,7 @@ def test_without_a_flush_nothing_is_synced(make):
     bench.flush()
     bench.put("a")
     bench.system.calls.clear()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert "fsync" not in bench.system.calls
 
@@ -504,10 +504,10 @@ def test_a_failed_sync_counts_as_unwritten(make):
     """The ack has the error, and the records are pending again."""
     bench = make(fsync="flush")
     bench.put("a", "b")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.fail("fsync", errno.EIO)
     ack = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put("c")
 
     assert ack.error.unwritten == 2
@@ -518,13 +518,13 @@ def test_what_a_sync_failed_on_is_written_again(make):
     """A failed fsync is not repeated: the lines are cut off, written anew and synced, and survive then."""
     bench = make(fsync="flush")
     bench.put("a", "b")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.fail("fsync", errno.EIO)
     first = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put("c")
     second = bench.flush()
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert isinstance(first.error, WriteError)
     assert second.error is None
@@ -540,12 +540,12 @@ def test_a_recovery_from_a_failed_sync_is_synced(make):
     bench.flush()
     errors = []
     for _ in range(4):
-        bench.turn.serve()
-        errors.append(bench.turn.stats.error is not None)
+        bench.committer.commit()
+        errors.append(bench.committer.stats.error is not None)
 
     assert errors == [True, True, True, False]
     assert bench.system.after_power_cut(bench.path) == HEADER + b"a\n"
-    assert bench.turn.stats.failures == 4
+    assert bench.committer.stats.failures == 4
 
 
 def test_a_shutdown_syncs(make):
@@ -554,12 +554,12 @@ def test_a_shutdown_syncs(make):
     bench.system.fail("fsync", errno.EIO, times=2)
     bench.put("a")
     bench.shut_down()
-    bench.turn.serve()
-    before = bench.turn.is_empty
-    bench.turn.serve()
+    bench.committer.commit()
+    before = bench.committer.is_empty
+    bench.committer.commit()
 
     assert not before
-    assert bench.turn.is_empty
+    assert bench.committer.is_empty
     assert bench.system.after_power_cut(bench.path) == HEADER + b"a\n"
 
 
@@ -570,34 +570,34 @@ def test_a_file_that_cannot_be_unlocked_is_not_left_unsynced(make, failed_syncs)
     bench.system.fail("unlock", errno.EIO)
     bench.system.fail("fsync", errno.EIO, times=failed_syncs)
     bench.put("a")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.system.heal()
     ack = bench.flush()
-    bench.turn.serve()
-    bench.turn.serve()
+    bench.committer.commit()
+    bench.committer.commit()
 
     assert ack.is_set()
     assert (ack.error is None) == (failed_syncs == 0)
     assert b"a\n" in bench.system.after_power_cut(bench.path)
-    assert bench.turn.stats.error is None
+    assert bench.committer.stats.error is None
 
 
 def test_what_could_not_be_synced_in_a_file_that_was_renamed_is_in_the_next(make):
     """A flush says yes only when each line is on the medium somewhere."""
     bench = make(fsync="flush")
     bench.put("a")
-    bench.turn.serve()
+    bench.committer.commit()
     bench.path.rename(bench.path.with_suffix(".1"))
     bench.system.fail("fsync", errno.EIO)
     bench.put("b")
-    bench.turn.serve()
+    bench.committer.commit()
     ack = bench.flush()
-    bench.turn.serve()
-    bench.turn.serve()
+    bench.committer.commit()
+    bench.committer.commit()
 
     assert isinstance(ack.error, WriteError)
     assert bench.system.after_power_cut(bench.path) == HEADER + b"a\nb\n"
-    assert bench.turn.stats.error is None
+    assert bench.committer.stats.error is None
 
 
 def test_four_megabytes_are_synced_without_being_asked(make):
@@ -605,10 +605,10 @@ def test_four_megabytes_are_synced_without_being_asked(make):
     bench = make(fsync="flush")
     for _ in range(4):
         bench.put("x" * 1024 * 1024)
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert b"\0" not in bench.system.after_power_cut(bench.path)
-    assert not bench.turn._unsynced
+    assert not bench.committer._unsynced
 
 
 # -- gaps --------------------------------------------------------------------------------------------------------------
@@ -617,7 +617,7 @@ def test_four_megabytes_are_synced_without_being_asked(make):
 def test_a_gap_stands_where_the_records_are_missing(bench):
     """The line that tells how many were dropped stands between those before and those after, and is counted itself."""
     bench.put("a", Gap(3), "b")
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "3 dropped", "b"]
     assert bench.counts() == (6, 3, 0, 3)
@@ -628,7 +628,7 @@ def test_a_gap_collects_what_is_dropped_until_it_is_claimed(bench):
     gap = Gap(1)
     gap.counts += [1, 2]
     bench.put("a", gap)
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "4 dropped"]
     assert not gap.claim
@@ -640,7 +640,7 @@ def test_a_gap_of_nothing_is_no_line(bench):
     gap = Gap(1)
     gap.counts.clear()
     bench.put(gap)
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == []
     assert bench.counts() == (0, 0, 0, 0)
@@ -650,14 +650,14 @@ def test_gaps_that_wait_behind_each_other_are_one(bench):
     """While nothing can be written, one line counts on, or it would be lines that fill the memory."""
     bench.system.fail("write", errno.ENOSPC, times=3)
     bench.put("a", Gap(1))
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put(Gap(2))
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put(Gap(4))
-    bench.turn.serve()
+    bench.committer.commit()
     pending = bench.counts()
     bench.put("b", Gap(8))
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert pending == (9, 0, 2, 7)
     assert bench.lines() == ["a", "7 dropped", "b", "8 dropped"]
@@ -670,9 +670,9 @@ def test_a_gap_of_which_a_part_is_in_the_file_is_joined_with_the_next(bench):
     bench.system.write_short(5)
     bench.system.fail("write", errno.ENOSPC, nth=2)
     bench.system.fail("ftruncate", errno.EIO)
-    bench.turn.serve()
+    bench.committer.commit()
     bench.put(Gap(2))
-    bench.turn.serve()
+    bench.committer.commit()
 
     assert bench.lines() == ["a", "3 dropped"]
     assert bench.counts() == (5, 2, 0, 3)
@@ -688,17 +688,17 @@ def test_an_interrupt_at_any_step_of_a_turn_loses_nothing(make, options):
         bench = make(**options)
         bench.put("a", "b")
         acks = [bench.flush()]
-        bench.put(Several([b"c\nd\n"], 2), "e")
+        bench.put(Batch([b"c\nd\n"], 2), "e")
         acks.append(bench.flush())
         bench.put("f")
         bench.shut_down()
-        came_so_far = interrupted(step, bench.turn.serve)
+        came_so_far = interrupted(step, bench.committer.commit)
         acks.append(bench.flush())
-        bench.turn.serve()
+        bench.committer.commit()
 
         assert bench.lines() == ["a", "b", "c", "d", "e", "f"], step
         assert all(ack.is_set() and ack.error is None for ack in acks), step
-        assert bench.turn.closing
-        assert bench.turn.is_empty
+        assert bench.committer.closing
+        assert bench.committer.is_empty
         if not came_so_far:
             break

@@ -83,3 +83,18 @@ def test_the_front_door_is_light(absent):
     loaded = run_fresh("import rolloutlog, sys; print(rolloutlog.__all__, *sys.modules, sep='\\n')").splitlines()
 
     assert absent not in loaded
+
+
+def test_importing_the_package_adds_no_hooks():
+    """A program that only reads gets no fork hook and no exit hook of ours; the first session adds them."""
+    printed = run_fresh(
+        "import atexit, os\n"
+        "import attrs, cattrs, logging, contextvars\n"
+        "added = []\n"
+        "os.register_at_fork = lambda **hooks: added.append(hooks)\n"
+        "atexit.register = lambda *hook: added.append(hook)\n"
+        "import rolloutlog, rolloutlog.adapters._conversation\n"
+        "print([hook for hook in added if 'rolloutlog' in repr(hook)])"
+    )
+
+    assert printed == "[]\n"

@@ -18,6 +18,7 @@ from helpers import (
     Disk,
     finish,
     in_fresh_process,
+    left_alone,
     lines_in,
     recorder_on,
     run_together,
@@ -227,9 +228,8 @@ class Busy(Disk):
 def at_its_end(disk: Disk) -> RolloutRecorder:
     """Return a recorder without a thread, as all are while the interpreter ends: callers write for themselves."""
     recorder = recorder_on(disk).create()
-    thread = recorder._writer._thread
     recorder._writer.go_inline()
-    thread.join(DEADLINE)
+    left_alone(recorder._writer)
     return recorder
 
 

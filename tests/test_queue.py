@@ -16,7 +16,7 @@ import pytest
 from helpers import DEADLINE, in_fresh_process, interrupted, storm
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rolloutlog._writing.queue import HEAVY, HandoffQueue
+from rolloutlog._writing.queue import HEAVY, WriterQueue
 
 pytestmark = pytest.mark.system
 
@@ -28,19 +28,19 @@ PUBLIC = sorted(name for name, value in vars(queue.Queue).items() if name[0] != 
 
 def test_it_is_a_queue():
     """Whoever takes a queue.Queue takes this one."""
-    assert isinstance(HandoffQueue(), queue.Queue)
+    assert isinstance(WriterQueue(), queue.Queue)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_method_is_there_anew(name):
     """No method of this Python's queue.Queue is left that would reach for the locks that this one does not have."""
-    assert name in vars(HandoffQueue)
+    assert name in vars(WriterQueue)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name != "shutdown"])
 def test_every_public_method_takes_what_the_original_takes(name):
     """The parameters have the same names, order and defaults."""
-    ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (HandoffQueue, queue.Queue))
+    ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (WriterQueue, queue.Queue))
 
     assert [(p.name, p.default) for p in ours.parameters.values()] == [
         (p.name, p.default) for p in theirs.parameters.values()
@@ -49,10 +49,10 @@ def test_every_public_method_takes_what_the_original_takes(name):
 
 def test_what_goes_in_comes_out_in_order():
     """First in, first out, whichever way it went in."""
-    handoff = HandoffQueue()
+    handoff = WriterQueue()
     handoff.put(1)
     handoff.put_nowait(2)
-    handoff.put_anyway(3)
+    handoff.put_unbounded(3)
     handoff.put([4], block=True, timeout=0)
 
     assert [handoff.get(), handoff.get_nowait(), handoff.get(False), handoff.get(timeout=1)] == [1, 2, 3, [4]]
@@ -61,7 +61,7 @@ def test_what_goes_in_comes_out_in_order():
 @pytest.mark.parametrize("maxsize", [0, -1])
 def test_no_maxsize_is_no_bound(maxsize):
     """With a maxsize of zero or less it is never full."""
-    handoff = HandoffQueue(maxsize)
+    handoff = WriterQueue(maxsize)
     for number in range(10_000):
         handoff.put_nowait(number)
 
@@ -72,19 +72,19 @@ def test_no_maxsize_is_no_bound(maxsize):
 
 def test_it_tells_how_much_waits():
     """qsize, empty and full tell what is true when nobody else puts or takes."""
-    handoff = HandoffQueue(2)
+    handoff = WriterQueue(2)
     states = []
     for _ in range(3):
-        states.append((handoff.qsize(), handoff.waiting(), handoff.empty(), handoff.full()))
-        handoff.put_anyway(None)
+        states.append((handoff.qsize(), handoff.raw_qsize(), handoff.empty(), handoff.full()))
+        handoff.put_unbounded(None)
 
     assert states == [(0, 0, True, False), (1, 1, False, False), (2, 2, False, True)]
 
 
-@pytest.mark.parametrize("put", [HandoffQueue.put_nowait, lambda handoff, item: handoff.put(item, timeout=0.001)])
+@pytest.mark.parametrize("put", [WriterQueue.put_nowait, lambda handoff, item: handoff.put(item, timeout=0.001)])
 def test_a_full_queue_refuses(put):
     """queue.Full comes at once, or after the timeout, and the item is not in."""
-    handoff = HandoffQueue(1)
+    handoff = WriterQueue(1)
     handoff.put("first")
 
     with pytest.raises(queue.Full):
@@ -92,24 +92,24 @@ def test_a_full_queue_refuses(put):
     assert handoff.qsize() == 1
 
 
-@pytest.mark.parametrize("get", [HandoffQueue.get_nowait, lambda handoff: handoff.get(timeout=0.001)])
+@pytest.mark.parametrize("get", [WriterQueue.get_nowait, lambda handoff: handoff.get(timeout=0.001)])
 def test_an_empty_queue_has_nothing_to_give(get):
     """queue.Empty comes at once, or after the timeout."""
     with pytest.raises(queue.Empty):
-        get(HandoffQueue())
+        get(WriterQueue())
 
 
 @pytest.mark.parametrize("act", [lambda handoff: handoff.put(1, timeout=-1), lambda handoff: handoff.get(timeout=-1)])
 def test_a_timeout_below_zero_is_refused(act):
     """As in the original, it is a ValueError and not a time-out."""
     with pytest.raises(ValueError, match="non-negative"):
-        act(HandoffQueue(1))
+        act(WriterQueue(1))
 
 
 @pytest.mark.parametrize("timeout", [None, 10])
 def test_a_put_waits_for_room(timeout):
     """A put into a full queue goes on as soon as something is taken."""
-    handoff = HandoffQueue(1)
+    handoff = WriterQueue(1)
     handoff.put("first")
     putter = threading.Thread(target=handoff.put, args=("second",), kwargs={"timeout": timeout})
     putter.start()
@@ -122,7 +122,7 @@ def test_a_put_waits_for_room(timeout):
 
 def test_a_get_waits_for_something():
     """A get from an empty queue returns what is put later."""
-    handoff, taken = HandoffQueue(), []
+    handoff, taken = WriterQueue(), []
     taker = threading.Thread(target=lambda: taken.append(handoff.get(timeout=DEADLINE)))
     taker.start()
     handoff.put("it")
@@ -133,24 +133,24 @@ def test_a_get_waits_for_something():
 
 def test_nobody_counts_tasks():
     """task_done may be called as often as one likes."""
-    handoff = HandoffQueue()
+    handoff = WriterQueue()
 
     assert handoff.task_done() is None
 
 
-@pytest.mark.parametrize("act", [HandoffQueue.join, HandoffQueue.shutdown, lambda handoff: handoff.shutdown(True)])
+@pytest.mark.parametrize("act", [WriterQueue.join, WriterQueue.shutdown, lambda handoff: handoff.shutdown(True)])
 def test_what_it_cannot_do_honestly_it_refuses(act):
     """Join and shutdown raise a TypeError that says what to do instead."""
-    with pytest.raises(TypeError, match="HandoffQueue"):
-        act(HandoffQueue())
+    with pytest.raises(TypeError, match="WriterQueue"):
+        act(WriterQueue())
 
 
 def test_the_repr_tells_how_full_it_is():
     """It shows counts, and no command."""
-    handoff = HandoffQueue(256)
+    handoff = WriterQueue(256)
     handoff.put([b"secret"])
 
-    assert repr(handoff) == "<HandoffQueue 1 of 256>"
+    assert repr(handoff) == "<WriterQueue 1 of 256>"
 
 
 # -- the bounds --------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def heavy(size: int = HEAVY) -> list[bytes]:
     return [bytes(size)]
 
 
-def put_heavy(handoff: HandoffQueue, claim: list[bytes] | None = None) -> None:
+def put_heavy(handoff: WriterQueue, claim: list[bytes] | None = None) -> None:
     """Put a large command in that is its own claim."""
     claim = heavy() if claim is None else claim
     handoff.put_heavy(claim, claim)
@@ -169,7 +169,7 @@ def put_heavy(handoff: HandoffQueue, claim: list[bytes] | None = None) -> None:
 
 def test_heavy_commands_are_bounded_by_their_bytes():
     """There is room for a further large command only while all of them stay below the bound."""
-    handoff = HandoffQueue(max_bytes=3 * HEAVY)
+    handoff = WriterQueue(max_bytes=3 * HEAVY)
     rooms = []
     for _ in range(4):
         rooms.append(handoff.has_room(HEAVY))
@@ -181,7 +181,7 @@ def test_heavy_commands_are_bounded_by_their_bytes():
 
 def test_a_command_above_the_bound_passes_alone():
     """What is larger than the bound itself goes in when no other large one waits, or it never could."""
-    handoff = HandoffQueue(max_bytes=HEAVY)
+    handoff = WriterQueue(max_bytes=HEAVY)
     alone = handoff.has_room(5 * HEAVY)
     put_heavy(handoff, heavy(5 * HEAVY))
 
@@ -191,7 +191,7 @@ def test_a_command_above_the_bound_passes_alone():
 
 def test_claimed_bytes_make_room():
     """What its owner has claimed does not count any more, even before it is taken."""
-    handoff = HandoffQueue(max_bytes=HEAVY)
+    handoff = WriterQueue(max_bytes=HEAVY)
     claim = heavy()
     put_heavy(handoff, claim)
     before = handoff.has_room(HEAVY)
@@ -203,7 +203,7 @@ def test_claimed_bytes_make_room():
 
 def test_taken_bytes_count_until_they_are_claimed():
     """What was taken and not yet claimed is still held in memory, and still counts."""
-    handoff, taken = HandoffQueue(max_bytes=HEAVY), deque()
+    handoff, taken = WriterQueue(max_bytes=HEAVY), deque()
     put_heavy(handoff)
     handoff.take_all(taken)
     before = handoff.has_room(HEAVY)
@@ -217,15 +217,15 @@ def test_taken_bytes_count_until_they_are_claimed():
 
 def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
     """However seldom it looks by itself: it is told when something was taken."""
-    monkeypatch.setattr("rolloutlog._writing.queue.LOOK_AGAIN", DEADLINE)
-    handoff = HandoffQueue(1)
+    monkeypatch.setattr("rolloutlog._writing.queue.CHECK_INTERVAL", DEADLINE)
+    handoff = WriterQueue(1)
     handoff.put("first")
     waiter = threading.Thread(target=handoff.wait_for_room, args=(0,))
     waiter.start()
-    while not handoff._room._waiters:
+    while not handoff._putters._locks:
         assert waiter.is_alive()
     handoff.take_all(deque())
-    handoff.tell_of_room()
+    handoff.wake_putters()
     waiter.join(DEADLINE / 2)
 
     assert not waiter.is_alive()
@@ -233,7 +233,7 @@ def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
 
 def test_who_waits_for_room_looks_by_itself_too():
     """Room that nobody rang for is found soon: bytes that were claimed, or a limit that was raised."""
-    handoff, rooms = HandoffQueue(max_bytes=HEAVY), []
+    handoff, rooms = WriterQueue(max_bytes=HEAVY), []
     put_heavy(handoff)
 
     def wait() -> None:
@@ -251,7 +251,7 @@ def test_who_waits_for_room_looks_by_itself_too():
 
 def test_the_number_bounds_large_commands_too():
     """However few bytes wait, there is no room above the number."""
-    handoff = HandoffQueue(1)
+    handoff = WriterQueue(1)
     handoff.put("it")
 
     assert not handoff.has_room(HEAVY)
@@ -259,10 +259,10 @@ def test_the_number_bounds_large_commands_too():
 
 def test_what_the_taker_holds_counts_as_waiting():
     """Commands that were taken and could not be finished take room away, in number and in bytes, and give it back."""
-    handoff = HandoffQueue(3, max_bytes=2 * HEAVY)
+    handoff = WriterQueue(3, max_bytes=2 * HEAVY)
     rooms = [(handoff.has_room(), handoff.full(), handoff.has_room(2 * HEAVY))]
     for commands, size in [(2, HEAVY), (3, 0), (4, 0), (0, 0)]:
-        handoff.hold(commands, size)
+        handoff.count_unfinished(commands, size)
         rooms.append((handoff.has_room(), handoff.full(), handoff.has_room(2 * HEAVY)))
 
     assert rooms == [
@@ -276,8 +276,8 @@ def test_what_the_taker_holds_counts_as_waiting():
 
 def test_an_unbounded_queue_holds_without_a_bound():
     """A hold does not make a queue full that has no bound."""
-    handoff = HandoffQueue()
-    handoff.hold(1_000, 0)
+    handoff = WriterQueue()
+    handoff.count_unfinished(1_000, 0)
 
     assert not handoff.full()
 
@@ -288,7 +288,7 @@ class QueueAgainstList(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.maxsize, self.held = 4, 0
-        self.queue = HandoffQueue(self.maxsize, max_bytes=3 * HEAVY)
+        self.queue = WriterQueue(self.maxsize, max_bytes=3 * HEAVY)
         self.model: list[Any] = []
         self.numbers = count()
 
@@ -304,9 +304,9 @@ class QueueAgainstList(RuleBasedStateMachine):
             self.model.append(item)
 
     @rule()
-    def put_anyway(self) -> None:
+    def put_unbounded(self) -> None:
         item = next(self.numbers)
-        self.queue.put_anyway(item)
+        self.queue.put_unbounded(item)
         self.model.append(item)
 
     @rule(size=st.integers(HEAVY, 2 * HEAVY))
@@ -336,7 +336,7 @@ class QueueAgainstList(RuleBasedStateMachine):
     @rule(number=st.integers(0, 6))
     def hold(self, number: int) -> None:
         self.held = number
-        self.queue.hold(number, 0)
+        self.queue.count_unfinished(number, 0)
 
     @invariant()
     def the_same_waits(self) -> None:
@@ -353,7 +353,7 @@ test_it_does_what_a_list_does = QueueAgainstList.TestCase
 
 def test_of_many_putters_each_keeps_its_order():
     """Eight threads put, one takes all at a time: nothing is lost or doubled, and each thread's order holds."""
-    handoff, taken = HandoffQueue(16), deque()
+    handoff, taken = WriterQueue(16), deque()
 
     def put(name: int) -> None:
         for number in range(400):
@@ -371,7 +371,7 @@ def test_of_many_putters_each_keeps_its_order():
 
 def test_the_bound_is_over_by_one_a_thread_at_most():
     """Each putter may have looked before the others put, and no more than that."""
-    handoff, most = HandoffQueue(4), 0
+    handoff, most = WriterQueue(4), 0
     threads = [
         threading.Thread(target=lambda: [handoff.put(None, timeout=DEADLINE) for _ in range(100)]) for _ in range(4)
     ]
@@ -396,9 +396,9 @@ def test_the_bound_is_over_by_one_a_thread_at_most():
 def test_an_interrupt_at_any_step_of_a_put_leaves_a_queue_that_works(put):
     """Wherever a Ctrl-C hits it, what is in is in once, what is taken makes room, and nothing counts for ever."""
     for step in count(1):
-        handoff, taken = HandoffQueue(2, max_bytes=HEAVY), deque()
+        handoff, taken = WriterQueue(2, max_bytes=HEAVY), deque()
         came_so_far = interrupted(step, lambda handoff=handoff: put(handoff))
-        handoff.put_anyway(["next"])
+        handoff.put_unbounded(["next"])
         handoff.take_all(taken)
         taken_sizes = [len(claim.pop()) for claim in taken]
 
@@ -411,7 +411,7 @@ def test_an_interrupt_at_any_step_of_a_put_leaves_a_queue_that_works(put):
 def test_an_interrupt_at_any_step_of_a_take_loses_nothing():
     """Wherever a Ctrl-C hits take_all, each command is in the queue or has arrived, in order."""
     for step in count(1):
-        handoff, taken = HandoffQueue(), deque()
+        handoff, taken = WriterQueue(), deque()
         for number in range(5):
             handoff.put(number)
         put_heavy(handoff)
@@ -423,7 +423,7 @@ def test_an_interrupt_at_any_step_of_a_take_loses_nothing():
             break
 
 
-def consumed(handoff: HandoffQueue, taken: deque[Any], end: list[bool]) -> threading.Thread:
+def consumed(handoff: WriterQueue, taken: deque[Any], end: list[bool]) -> threading.Thread:
     """Start a thread that takes from *handoff*, now and then all at once, until there is something in *end*."""
 
     def work() -> None:
@@ -439,10 +439,10 @@ def consumed(handoff: HandoffQueue, taken: deque[Any], end: list[bool]) -> threa
     return thread
 
 
-def storm_of_puts(handler: Callable[[HandoffQueue], object], signals: int) -> None:
+def storm_of_puts(handler: Callable[[WriterQueue], object], signals: int) -> None:
     """Put numbers while *handler* is called within put, and look what came out at the other end."""
     sys.setswitchinterval(1e-5)
-    handoff, taken = HandoffQueue(8), deque[Any]()
+    handoff, taken = WriterQueue(8), deque[Any]()
     end: list[bool] = []
     consumer = consumed(handoff, taken, end)
     numbers = count()
@@ -472,7 +472,7 @@ def put_in_handlers() -> None:
 def interrupt_puts() -> None:
     """Interrupt puts by Ctrl-C."""
 
-    def ctrl_c(handoff: HandoffQueue) -> None:
+    def ctrl_c(handoff: WriterQueue) -> None:
         raise KeyboardInterrupt
 
     storm_of_puts(ctrl_c, signals=1_000)
@@ -486,7 +486,7 @@ def test_a_storm_inside_put_neither_jams_nor_loses(attack):
 
 def test_a_finalizer_may_put():
     """What the garbage collector runs inside a put may put, too."""
-    handoff = HandoffQueue()
+    handoff = WriterQueue()
 
     class Cycle:
         def __init__(self) -> None:

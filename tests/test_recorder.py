@@ -35,6 +35,7 @@ import rolloutlog
 from rolloutlog import FunctionCall, LogEntry, Message, Other, RolloutRecorder, SessionStateSnapshot, _open
 from rolloutlog._json import MAX_RECORDED
 from rolloutlog._writing.commands import State
+from rolloutlog._writing.writer import Writer
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
@@ -627,21 +628,21 @@ def fill(recorder: RolloutRecorder, timeout: float) -> None:
 # -- forgotten ---------------------------------------------------------------------------------------------------------
 
 
-def forget() -> tuple[Path, threading.Thread]:
-    """Record, and forget to close; return the path, and the thread that writes."""
+def forget() -> Writer:
+    """Record, and forget to close; return the writer."""
     recorder = RolloutRecorder.create()
     recorder.record(HELLO)
-    return recorder.path, recorder._writer._thread
+    return recorder._writer
 
 
 def test_a_forgotten_recorder_warns_and_its_writer_ends():
     """Collected without a close, a recorder says so, and what it recorded is on disk."""
     with pytest.warns(ResourceWarning, match=r"unclosed rollout recorder .*\.jsonl"):
-        path, thread = forget()
-    thread.join(DEADLINE)
+        writer = forget()
+    writer.shutdown().result(DEADLINE)
 
-    assert not thread.is_alive()
-    assert texts_in(path) == ["hello"]
+    assert not writer.leases
+    assert texts_in(writer.journal.path) == ["hello"]
 
 
 def test_a_forgotten_recorder_ends_where_warnings_are_errors(monkeypatch):
@@ -650,11 +651,11 @@ def test_a_forgotten_recorder_ends_where_warnings_are_errors(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, thread = forget()
+        writer = forget()
         gc.collect()
-    thread.join(DEADLINE)
 
-    assert not thread.is_alive()
+    assert not writer.leases
+    assert writer.state is not State.OPEN
     assert [hook.exc_type for hook in unraisable] == [ResourceWarning]
 
 

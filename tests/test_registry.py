@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from faults.fakes import FakeSystem
-from helpers import DEADLINE, Disk, in_fresh_process, lines_in
+from helpers import DEADLINE, Disk, in_fresh_process, left_alone, lines_in
 
 from rolloutlog._writing import registry
-from rolloutlog._writing.commands import State, WriterOptions
+from rolloutlog._writing.commands import LineRules, State, WriterOptions
 from rolloutlog._writing.file import Journal
 from rolloutlog._writing.registry import Lease
 from rolloutlog.exceptions import (
@@ -41,7 +41,7 @@ def begun(path: Path, system: Any = None, **options: Any) -> Lease:
     kind = {} if system is None else {"system": system}
     journal = Journal(path, header=HEADER, shared=given.shared, fsync=given.fsync, **kind)
     journal.open() if path.exists() else journal.create()
-    return registry.register(journal, given, b"%d dropped\n".__mod__)
+    return registry.register(journal, given, LineRules(b"%d dropped\n".__mod__))
 
 
 def shared(path: Path, **options: Any) -> Lease | None:
@@ -206,7 +206,7 @@ def test_a_failed_writer_is_not_shared(path):
     system.fail("write", ZeroDivisionError())
     put(lease, "a")
     lease.writer.request_flush().wait(DEADLINE)
-    lease.writer._thread.join(DEADLINE)
+    left_alone(lease.writer)
     nothing = shared(path)
     again = begun(path)
     again.release().result(DEADLINE)
@@ -223,7 +223,7 @@ def test_a_lease_on_a_failed_writer_can_be_released(path):
     system.fail("write", ZeroDivisionError())
     put(first, "a")
     first.writer.request_flush().wait(DEADLINE)
-    first.writer._thread.join(DEADLINE)
+    left_alone(first.writer)
 
     with pytest.raises(RecorderClosedError, match="ZeroDivisionError"):
         first.release().result(DEADLINE)
@@ -260,19 +260,15 @@ def test_leases_that_come_and_go_lose_nothing(path):
     ]
 
 
-def test_the_registry_keeps_no_writer_alive(path):
-    """The list of writers does not grow with the number of files that were closed."""
-    for number in range(20):
-        lease = begun(path.with_name(str(number)))
+def test_the_registry_keeps_no_closed_writer(path):
+    """What the registry knows does not grow with the number of files that were closed."""
+    leases = [begun(path.with_name(str(number))) for number in range(20)]
+    while_open = len(registry._workers.open)
+    for lease in leases:
         lease.release().result(DEADLINE)
-        lease.writer._thread.join(DEADLINE)
-    del lease
-    gc.collect()
-    last = begun(path)
-    known = len(registry._writers)
-    last.release().result(DEADLINE)
 
-    assert known < 20
+    assert while_open == 20
+    assert not registry._workers.open
 
 
 # -- fork --------------------------------------------------------------------------------------------------------------

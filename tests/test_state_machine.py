@@ -180,9 +180,9 @@ class Recording(RuleBasedStateMachine):
     def forget(self, which: int) -> None:
         """Lose a recorder without closing it: what it recorded is written all the same."""
         with pytest.warns(ResourceWarning, match="unclosed rollout recorder"):
-            thread = self.recorders.pop(which % len(self.recorders))._writer._thread
+            writer = self.recorders.pop(which % len(self.recorders))._writer
         if not self.recorders:
-            thread.join(DEADLINE)
+            writer.shutdown().result(DEADLINE)
             self.all_is_safe()
 
     @has_space

@@ -7,17 +7,17 @@ import threading
 import pytest
 from helpers import DEADLINE
 
-from rolloutlog._writing.wakeup import Bell
+from rolloutlog._writing.wakeup import Waiters
 
 pytestmark = pytest.mark.system
 
 
 def test_nobody_waits_for_what_is_over():
     """What is over when the lock has been brought is not waited for: a ring may have come in between."""
-    bell, looks = Bell(), []
+    bell, looks = Waiters(), []
 
     def over() -> bool:
-        looks.append(len(bell._waiters))
+        looks.append(len(bell._locks))
         return True
 
     waiter = threading.Thread(target=bell.wait, args=(threading.TIMEOUT_MAX, over))
@@ -30,14 +30,14 @@ def test_nobody_waits_for_what_is_over():
 
 def test_a_ring_wakes_everybody_who_waits():
     """One ring ends ten waits that have no end of their own."""
-    bell = Bell()
+    bell = Waiters()
     waiters = [threading.Thread(target=bell.wait, args=(threading.TIMEOUT_MAX, lambda: False)) for _ in range(10)]
     for waiter in waiters:
         waiter.start()
 
-    while len(bell._waiters) < 10:
+    while len(bell._locks) < 10:
         assert all(waiter.is_alive() for waiter in waiters)
-    bell.ring()
+    bell.wake_all()
     for waiter in waiters:
         waiter.join(DEADLINE)
 
@@ -46,16 +46,16 @@ def test_a_ring_wakes_everybody_who_waits():
 
 def test_a_ring_is_not_remembered():
     """Who comes after the ring sleeps its time; nothing is left behind then."""
-    bell = Bell()
-    bell.ring()
+    bell = Waiters()
+    bell.wake_all()
     bell.wait(0.001, lambda: False)
 
-    assert not bell._waiters
+    assert not bell._locks
 
 
 def test_an_interrupted_wait_leaves_nothing_behind():
     """Whatever is raised while it looks, the waiter takes its lock back."""
-    bell = Bell()
+    bell = Waiters()
 
     def over() -> bool:
         raise KeyboardInterrupt
@@ -63,6 +63,6 @@ def test_an_interrupted_wait_leaves_nothing_behind():
     try:
         bell.wait(1, over)
     except KeyboardInterrupt:
-        left = len(bell._waiters)
+        left = len(bell._locks)
 
     assert left == 0

@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 from faults.fakes import FakeSystem
-from helpers import DEADLINE, Disk, in_fresh_process, interrupted, lines_in, storm
+from helpers import DEADLINE, Disk, in_fresh_process, interrupted, join_threads, left_alone, lines_in, storm
 
 from rolloutlog._json import MAX_RECORDED
 from rolloutlog._writing.ack import Ack
-from rolloutlog._writing.commands import State, WriterOptions
+from rolloutlog._writing.commands import LineRules, State, WriterOptions
 from rolloutlog._writing.file import Journal
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog._writing.queue import HEAVY
+from rolloutlog._writing.workers import Workers
 from rolloutlog._writing.writer import Writer
 from rolloutlog.exceptions import InvalidItemError, QueueFullError, RecorderClosedError, RolloutError, WriteError
 
@@ -40,7 +41,9 @@ def begun(path: Path, system: Any = None, **options: Any) -> Writer:
         path, header=HEADER, shared=given.shared, fsync=given.fsync, system=FakeSystem() if system is None else system
     )
     journal.create()
-    writer = Writer(journal, given, b"%d dropped\n".__mod__, lambda writer: pytest.fail("revived"))
+    writer = Writer(
+        journal, given, LineRules(b"%d dropped\n".__mod__), lambda writer: pytest.fail("reopened"), Workers()
+    )
     writer.start()
     return writer
 
@@ -122,19 +125,13 @@ def test_a_writer_is_open_from_its_start(tmp_path):
     """New before it is started, open then."""
     journal = Journal(tmp_path / "file", header=HEADER)
     journal.create()
-    writer = Writer(journal, WriterOptions(), b"%d dropped\n".__mod__, lambda writer: None)
+    writer = Writer(journal, WriterOptions(), LineRules(b"%d dropped\n".__mod__), lambda writer: None, Workers())
     states = [writer.state]
     writer.start()
     states.append(writer.state)
     writer.shutdown().result(DEADLINE)
 
     assert states == [State.NEW, State.OPEN]
-
-
-def test_its_thread_never_keeps_a_process_alive(writer):
-    """The thread is a daemon, and says whose it is."""
-    assert writer._thread.daemon
-    assert writer._thread.name == "rolloutlog 0.jsonl"
 
 
 def test_what_is_put_is_written_in_order(writer):
@@ -190,15 +187,14 @@ def test_several_records_may_be_longer_together_than_one_may_be(make):
 
 
 def test_shutdown_writes_everything_and_ends(writer):
-    """The ack is set when all is on disk and the file is closed; the thread is over then."""
+    """The ack is set when all is on disk and the file is closed; the threads end as well."""
     put(writer, *range(500))
     writer.shutdown().result(DEADLINE)
-    writer._thread.join(DEADLINE)
+    join_threads(writer)
 
     assert written(writer) == numbers(500)
     assert writer.state is State.CLOSED
     assert writer.journal.identity is None
-    assert not writer._thread.is_alive()
 
 
 def test_the_session_is_free_when_the_shutdown_is_acknowledged(writer):
@@ -334,22 +330,22 @@ def test_a_record_that_was_put_after_the_last_look_is_refused(writer):
 def test_a_caller_who_was_held_up_is_written_or_refused(writer):
     """Whenever the rest of a put comes that began in time: if it is not refused, the record is in the file."""
     accepted = []
-    really = writer.queue.hold
+    really = writer.queue.count_unfinished
 
     def hold_then_put(commands: int, size: int) -> None:
         """Come just behind what the writer does in a turn."""
         really(commands, size)
-        if not writer._turn.closing:
+        if not writer._committer.closing:
             return
         claim = [b"held up\n"]
         writer._put(claim)
         try:
-            writer._look_again(claim)
+            writer._recheck_closed(claim)
         except RecorderClosedError:
             return
         accepted.append("held up")
 
-    writer.queue.hold = hold_then_put
+    writer.queue.count_unfinished = hold_then_put
     writer.shutdown().result(DEADLINE)
 
     assert accepted
@@ -614,7 +610,7 @@ def test_after_the_fault_all_is_there_in_order(make, disk, caplog):
     assert flushed(writer) == numbers(40)
     assert writer.stats.error is None
     writer.shutdown().result(DEADLINE)
-    writer._thread.join(DEADLINE)
+    join_threads(writer)
     assert re.findall("cannot write|writes again", "\n".join(caplog.messages)) == ["cannot write", "writes again"]
 
 
@@ -713,7 +709,7 @@ def test_a_failed_writer_takes_nothing_more(writer, system, caplog):
     """Records are refused with the reason, flushes too; the file is free, the logger was told, the loss is counted."""
     fail(writer, system)
     writer.request_flush().wait(DEADLINE)
-    writer._thread.join(DEADLINE)
+    join_threads(writer)
 
     with pytest.raises(RecorderClosedError, match="failed: ZeroDivisionError"):
         put(writer, "b")
@@ -771,7 +767,7 @@ def test_without_a_thread_a_record_is_on_disk_when_put_returns(inline):
         put(inline, number)
         seen.append(written(inline))
 
-    assert inline._thread is None
+    assert inline._workers.are_gone
     assert seen == [numbers(number + 1) for number in range(6)]
 
 
@@ -836,16 +832,14 @@ def test_at_the_end_of_the_interpreter_callers_write_for_themselves(writer):
     writer.go_inline().result(DEADLINE)
     lines = written(writer)
     put(writer, 500)
-    writer._thread.join(DEADLINE)
 
     assert lines == numbers(500)
     assert written(writer) == numbers(501)
-    assert not writer._thread.is_alive()
 
 
 def test_a_thread_that_is_stuck_delays_the_end_but_does_not_prevent_it(held, disk, monkeypatch):
     """Whoever writes inline waits for the thread, though not for ever; when it goes on, all is there in order."""
-    monkeypatch.setattr("rolloutlog._writing.writer._TURN_TIMEOUT", 0.01)
+    monkeypatch.setattr("rolloutlog._writing.writer._LOCK_TIMEOUT", 0.01)
     writer = held()
     put(writer, "a")
     writer.go_inline()
@@ -861,7 +855,7 @@ def test_an_interrupt_at_any_step_of_an_inline_record_loses_no_other(tmp_path):
     for step in count(1):
         writer = begun(tmp_path / str(step))
         writer.go_inline()
-        writer._thread.join(DEADLINE)
+        left_alone(writer)
         put(writer, "before")
         came_so_far = interrupted(step, lambda writer=writer: put(writer, "interrupted"))
         put(writer, "after")
@@ -880,7 +874,7 @@ def test_an_interrupt_at_any_step_of_an_inline_barrier_can_be_asked_again(tmp_pa
         system = FakeSystem()
         writer = begun(tmp_path / str(step), system)
         writer.go_inline()
-        writer._thread.join(DEADLINE)
+        left_alone(writer)
         system.fail("write", errno.EIO)
         put(writer, "a")
         came_so_far = interrupted(step, lambda writer=writer: act(writer))
@@ -904,7 +898,7 @@ def storm_of_records(handler: Callable[[Writer], object], signals: int, *, inlin
         writer = begun(Path(folder) / "file", REAL_SYSTEM, queue_size=16)
         if inline:
             writer.go_inline()
-            writer._thread.join(DEADLINE)
+            left_alone(writer)
         sure: deque[int] = deque()
         number = count()
 
@@ -928,7 +922,7 @@ def storm_of_records(handler: Callable[[Writer], object], signals: int, *, inlin
 
 def record_and_flush(writer: Writer) -> None:
     put(writer, "from a handler")
-    if writer._thread.is_alive():  # else the handler would wait for what its own thread is doing
+    if not writer._inline:  # else the handler would wait for what its own thread is doing
         writer.request_flush().result(DEADLINE)
 
 
@@ -958,7 +952,7 @@ def test_a_closed_writer_is_collected(tmp_path):
     """Neither its thread nor its acks keep a writer that nobody holds."""
     writer = begun(tmp_path / "file")
     writer.shutdown().result(DEADLINE)
-    writer._thread.join(DEADLINE)
+    join_threads(writer)
     identity = id(writer)
     del writer
     gc.collect()
@@ -973,6 +967,6 @@ def test_many_writers_leave_no_threads(tmp_path):
         writer = begun(tmp_path / str(number))
         put(writer, "a")
         writer.shutdown().result(DEADLINE)
-        writer._thread.join(DEADLINE)
+        join_threads(writer)
 
     assert threading.active_count() == before

@@ -1,4 +1,4 @@
-"""The acknowledgement: an event that also tells how it went, and that no signal or interrupt can jam."""
+"""The acknowledgement: an event that also carries the outcome, and that no signal or interrupt can jam."""
 
 from __future__ import annotations
 
@@ -6,75 +6,79 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from .wakeup import Bell
+from .wakeup import Waiters
 
-# How long a waiter sleeps before it looks again, in seconds: it covers a `set` that an interrupt cut short, and a
-# writer that is no longer there.
+# How long a waiter sleeps between two checks, in seconds. The checks cover a `set` that an interrupt cut short, and a
+# writer that no thread serves any more.
 _SLICE = 0.25
 
 
 class Ack(threading.Event):
-    """The answer to a flush or a shutdown: set once it is done or has failed; `error` says which.
+    """The answer to a flush or a shutdown: set once it is done or has failed.
 
     Attributes:
-        error: what went wrong, or `None`. It stands before the event is set, and for a shutdown that is still being
-            tried it stands as soon as something has gone wrong.
+        error: why it failed, or `None`. It is set before the event is. During a shutdown that is still retrying it is
+            set as soon as a write fails, and `None` again once the records are written.
     """
 
-    # `_is_set` only ever goes up. The base class's own state stands on locks that can jam, and is left out on purpose:
-    # every method that uses it is here.
+    # `_is_set` only goes from false to true. The base class keeps its state behind locks that can jam, so its
+    # constructor is not called, and each method that uses that state is overridden.
 
-    def __init__(self, look: Callable[[], object] | None = None) -> None:
-        """Make an ack that is not set; *look* is called by a waiter from time to time, to see that somebody works."""
+    def __init__(self, check: Callable[[], object] | None = None) -> None:
+        """Make an ack that is not set.
+
+        Args:
+            check: called by waiters from time to time, to make sure that a thread is serving the writer.
+        """
         self.error: Exception | None = None
-        self._look = look
+        self._check = check
         self._is_set = False
-        self._bell = Bell()
+        self._waiters = Waiters()
 
     def is_set(self) -> bool:
-        """Return whether it is over, well or badly."""
+        """Return whether it is done or has failed."""
         return self._is_set
 
     def set(self) -> None:
-        """Tell every waiter that it is over; later calls change nothing."""
+        """Wake all waiters; later calls change nothing."""
         self._is_set = True
-        self._bell.ring()
+        self._waiters.wake_all()
 
     def clear(self) -> None:
-        """Raise `TypeError`: what was acknowledged cannot be taken back."""
+        """Raise `TypeError`: an acknowledgement cannot be withdrawn."""
         raise TypeError("an Ack cannot be cleared: ask for a new one with request_flush()")
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait at most *timeout* seconds (`None`: as long as it takes) and return whether it is over."""
+        """Wait until it is set, at most *timeout* seconds (`None`: no limit); return whether it is set."""
         deadline = None if timeout is None else monotonic() + timeout
         while not self._is_set:
             rest = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
             if rest <= 0:
                 return False
-            self._bell.wait(rest, self.is_set)
-            if self._look is not None and not self._is_set:
-                self._look()
+            self._waiters.wait(rest, self.is_set)
+            if self._check is not None and not self._is_set:
+                self._check()
         return True
 
     def result(self, timeout: float | None = None) -> None:
-        """Wait until everything that came before is on disk.
+        """Wait until everything that was recorded before is on disk.
 
         Args:
-            timeout: seconds; `None` waits as long as it takes.
+            timeout: seconds; `None` waits without a limit.
 
         Raises:
-            WriteError: not everything could be written; it is kept and tried again.
-            TimeoutError: it is not over yet, and nothing has gone wrong so far.
+            WriteError: not everything could be written; the records are kept and tried again.
+            TimeoutError: there was no answer in time, and no error so far.
         """
-        over = self.wait(timeout)
+        is_over = self.wait(timeout)
         if self.error is not None:
-            raise self.error.with_traceback(None)  # raised more than once, it would collect frames and all they hold
-        if not over:
+            raise self.error.with_traceback(None)  # raised again and again, it would collect frames and all they hold
+        if not is_over:
             raise TimeoutError(f"no acknowledgement within {timeout} s; the writer is still at work")
 
     def _at_fork_reinit(self) -> None:
         """Forget the waiters of the parent process; `threading` calls this on events that it keeps."""
-        self._bell = Bell()
+        self._waiters = Waiters()
 
     def __repr__(self) -> str:
         status = "failed" if self.error is not None else "set" if self._is_set else "unset"

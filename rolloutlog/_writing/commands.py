@@ -1,12 +1,13 @@
-"""The commands that cross the queue, and the values that say how a writer works and how it fares.
+"""The commands that cross the queue, and a writer's state, options and counters.
 
-One record's command is a list that holds its line, and nothing else: whoever pops it owns it, for popping is atomic.
-The other commands carry such a list as their claim.
+The command for one record is a list that holds its line, and nothing else. The thread that pops the line owns it,
+because popping is atomic. The other commands carry such a list as their claim.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
@@ -18,7 +19,7 @@ OnFull = Literal["block", "raise", "drop"]
 
 
 class State(enum.IntEnum):
-    """Where a recorder is in its life; it only ever moves upward, but in the child of a fork."""
+    """Where a recorder is in its life; it only rises, except in a forked child."""
 
     NEW = 0
     OPEN = 1
@@ -27,15 +28,15 @@ class State(enum.IntEnum):
     FAILED = 4
 
 
-# How many records may wait, by default. Where a caller is faster than the writer, each call that finds the queue full
-# waits for a turn, 0.1 to 0.3 ms. With 256, as in the original, that is one call in 256; with these, less than one in a
-# thousand. Many more would not fit into the processor's caches, which costs more than waiting.
+# How many records may wait, by default. A caller that is faster than the writer waits at each full queue for a commit,
+# 0.1 to 0.3 ms. With 256, as in the original, that is one call in 256; with this number, less than one in a thousand.
+# Many more would not fit into the processor's caches, which costs more than the waiting.
 QUEUE_SIZE = 1_280
 
 
 @attrs.frozen
 class WriterOptions:
-    """How a file is written: one set for each file in a process, for it has one writer."""
+    """How a file is written: one set for each file in a process, because it has one writer."""
 
     queue_size: int = QUEUE_SIZE
     on_full: OnFull = "block"
@@ -45,19 +46,45 @@ class WriterOptions:
 
 
 @attrs.frozen
+class LineRules:
+    """How a writer makes and changes lines, although it does not know what they mean.
+
+    Attributes:
+        gap: makes the line that says how many records were dropped.
+        number: given lines in the order in which they are written, returns them as they are written, or `None`. After a
+            failed write it gets the lines again that it returned.
+    """
+
+    gap: Callable[[int], bytes]
+    number: Callable[[bytes], bytes] | None = None
+
+
+@attrs.define
+class Counters:
+    """The counts of `RecorderStats`, as the thread that commits keeps them."""
+
+    accepted: int = 0
+    written: int = 0
+    pending: int = 0
+    dropped: int = 0
+    filtered: int = 0
+    failures: int = 0
+
+
+@attrs.frozen
 class RecorderStats:
-    """What became of the records, as the writer counted them; exact at each acknowledgement.
+    """How many records were written, are pending or were dropped; exact at each acknowledgement.
 
     `accepted` is then `written` + `pending` + `dropped`. Records that wait in the queue are not counted yet.
 
     Attributes:
         accepted: records that the writer has taken, and those that were dropped.
-        written: records on disk (synced, too, if ``fsync="always"``).
+        written: records on disk (also synced, if ``fsync="always"``).
         pending: records that could not be written so far; they are kept and tried again.
         dropped: records that did not fit into the queue, with ``on_full="drop"``; the file says where.
-        filtered: items that were not to be recorded; not among the accepted.
-        error: what keeps the writer from writing now, or `None`.
-        failures: how many tries to write have failed, ever.
+        filtered: items that were filtered out; not among the accepted.
+        error: why the writer cannot write now, or `None`.
+        failures: how many attempts to write have failed so far.
     """
 
     accepted: int = 0
@@ -69,8 +96,8 @@ class RecorderStats:
     failures: int = 0
 
 
-class Several:
-    """Records that stay together, one line each, with nothing of other threads between them."""
+class Batch:
+    """Records that stay together, one line each, with no record of another thread between them."""
 
     __slots__ = ("claim", "count")
 
@@ -91,7 +118,7 @@ class Barrier:
 
 
 class Gap:
-    """Records were dropped here; they are counted until the writer comes by and claims this."""
+    """Records were dropped here; callers add to the counts until the writer claims this."""
 
     __slots__ = ("claim", "counts")
 
@@ -101,7 +128,7 @@ class Gap:
 
 
 class Filtered:
-    """So many items were not to be recorded; told by a command because the writer owns the counters."""
+    """The number of items that were filtered out, sent as a command because only the writer updates the counters."""
 
     __slots__ = ("count",)
 

@@ -1,6 +1,6 @@
-"""What is done with commands by whoever has the turn: claim the lines, bring them to the journal, answer, keep count.
+"""Processes queued commands while holding the commit lock: claims lines, writes them, answers flushes, keeps counters.
 
-All of this belongs to one thread at a time, the one that holds the writer's turn; nothing here waits, starts threads or
+All of this belongs to the one thread that holds the commit lock of its writer. Nothing here waits, starts threads or
 knows callers.
 """
 
@@ -8,126 +8,114 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+import attrs
+
 from ..exceptions import WriteError
 from .ack import Ack
-from .commands import Barrier, Filtered, Gap, RecorderStats, Several, WriterOptions
+from .commands import Barrier, Batch, Counters, Filtered, Gap, LineRules, RecorderStats, WriterOptions
 from .file import Journal
-from .queue import HandoffQueue
+from .queue import WriterQueue
 
-# Pauses between two tries to write what could not be written, in seconds: records are back on disk a second at most
-# after the fault is gone.
+# Pauses between two attempts to write, in seconds: records are on disk a second at most after a fault is gone.
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 
-# With fsync="flush", lines are kept until they are synced; at this many bytes a sync comes by itself.
+# With fsync="flush", lines are kept until they are synced; at this many bytes they are synced without a flush.
 _MAX_UNSYNCED = 4 * 1024 * 1024
 
 
-class Turn:
-    """The taking side of a queue, and what it holds between two turns.
+class Committer:
+    """The taking side of a queue, and what it keeps between two commits.
 
     Args:
         queue: where commands come from.
         journal: where lines go.
-        options: how.
-        gap_line: makes the line that says how many records were dropped.
+        options: how to write.
+        rules: how to make and change lines.
         end: the ack of the shutdown.
-        finish: see `Writer`.
 
     Attributes:
-        error: what keeps lines from being written now, or `None`.
-        closing: a shutdown was asked for, and everything before it has been taken.
-        retry_at: when to try again by itself what is kept (`time.monotonic`).
-        news: something that the logger should be told.
+        error: why lines cannot be written now, or `None`.
+        closing: a shutdown was requested, and everything before it has been taken.
+        retry_at: when to try again to write the backlog (`time.monotonic`).
+        log_message: a message for the logger, or `None`.
     """
 
     def __init__(
         self,
-        queue: HandoffQueue,
+        queue: WriterQueue,
         journal: Journal,
         options: WriterOptions,
-        gap_line: Callable[[int], bytes],
+        rules: LineRules,
         end: Ack,
-        finish: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._queue = queue
         self._journal = journal
         self._syncs = options.fsync == "flush"
-        self._gap_line = gap_line
+        self._rules = rules
         self._end = end
-        self._finish = finish
         self._taken: deque[Any] = deque()
         self._backlog: list[bytes] = []
-        self._pending = 0  # records in the backlog; counted as they come, for a scan would cost most of a turn
         self._unsynced: list[bytes] = []
         self._unsynced_records = self._unsynced_size = 0
         self._moves = journal.moves
         self._answering: list[Ack] = []
         self._last_gap: tuple[bytes, int] = (b"", 0)
-        self._accepted = self._written = self._dropped = self._filtered = self._failures = 0
+        self._counters = Counters()  # `pending`, too, is counted: to scan the backlog would cost most of a commit
         self._retry_pause = _FIRST_RETRY
         self.error: OSError | None = None
         self.closing = False
         self.retry_at = 0.0
-        self.news: str | None = None
+        self.log_message: str | None = None
 
     @property
     def stats(self) -> RecorderStats:
-        """Return the counters as they stand."""
-        return RecorderStats(
-            accepted=self._accepted,
-            written=self._written,
-            pending=self._pending,
-            dropped=self._dropped,
-            filtered=self._filtered,
-            error=self.error,
-            failures=self._failures,
-        )
+        """Return the counters as they are now."""
+        return RecorderStats(**attrs.asdict(self._counters), error=self.error)
 
     @property
     def has_work(self) -> bool:
-        """Return whether something is to be done without waiting for a command."""
+        """Return whether there is something to do without waiting for a command."""
         return bool(self._taken or self._backlog or self.closing)
 
     @property
     def is_empty(self) -> bool:
-        """Return whether every line is where it should be."""
+        """Return whether every line is in the file, and synced if this is the end."""
         return not (self._taken or self._backlog or (self.closing and self._unsynced))
 
     def take(self, command: Any) -> None:
-        """Take one command that came out of the queue already."""
+        """Take a command that was taken out of the queue already."""
         self._taken.append(command)
 
-    def serve(self) -> None:
-        """Take all that waits and serve it, in order; bring to disk what there is."""
+    def commit(self) -> None:
+        """Take all commands that wait and process them in order; write all lines."""
         self._queue.take_all(self._taken)
         taken = self._taken
         while taken:
             self._claim_records()
             if not taken or type(taken[0]) is list:
                 continue
-            command = taken[0]  # it stays until it is served: what fails or interrupts must not lose an ack
-            if type(command) is Several:
+            command = taken[0]  # it stays here until it is processed, so that no error and no interrupt loses an ack
+            if type(command) is Batch:
                 self._claim(command)
             elif type(command) is Barrier:
-                self._commit()
+                self._write()
                 self._answer(command)
             elif type(command) is Gap:
-                self._mark(command)
+                self._write_gap(command)
             elif type(command) is Filtered:
-                self._filtered += command.count
+                self._counters.filtered += command.count
             taken.popleft()
-        self._commit()
-        self._queue.tell_of_room()  # also where nothing was to be written, or could be
+        self._write()
+        self._queue.wake_putters()  # also when there was nothing to write, or when it could not be written
         if self.closing and not self._backlog:
             self._sync()
-        self._queue.hold(len(self._backlog), sum(map(len, self._backlog)))
+        self._queue.count_unfinished(len(self._backlog), sum(map(len, self._backlog)))
 
-    def give_up(self, failure: Exception) -> None:
-        """Answer everybody who waits with *failure*; records that nobody will write stay pending for ever."""
+    def fail_all(self, failure: Exception) -> None:
+        """Answer all acks with *failure*; records that are not written stay pending."""
         self._queue.take_all(self._taken)
         acks = [*self._answering, self._end]
         while self._taken:
@@ -135,7 +123,7 @@ class Turn:
             if not self._taken or type(self._taken[0]) is list:
                 continue
             command = self._taken.popleft()
-            if type(command) is Several:
+            if type(command) is Batch:
                 self._claim(command)
             elif type(command) is Barrier and command.claim:
                 command.claim.clear()
@@ -145,12 +133,12 @@ class Turn:
                 ack.error = failure
                 ack.set()
 
-    # -- one command after the other ----------------------------------------------------------------------------------
+    # -- the commands -------------------------------------------------------------------------------------------------
 
     def _claim_records(self) -> None:
-        """Move the lines of all records, up to the first other command, from the taken ones to the backlog.
+        """Move the lines of all records, up to the first other command, from the taken commands to the backlog.
 
-        The move runs in C: 30 ns a record, and no interrupt comes between the claim and the backlog.
+        The loop runs in C: 30 ns a record, and no interrupt can come between the claim and the backlog.
         """
         taken, backlog = self._taken, self._backlog
         before = len(backlog)
@@ -159,8 +147,8 @@ class Turn:
         except (IndexError, TypeError):  # a record that its caller took back; or a command of another kind
             pass
         claimed = len(backlog) - before
-        self._accepted += claimed
-        self._pending += claimed
+        self._counters.accepted += claimed
+        self._counters.pending += claimed
         if claimed == len(taken):
             taken.clear()
             return
@@ -169,23 +157,23 @@ class Turn:
         if type(taken[0]) is list:
             taken.popleft()  # the one that its caller took back
 
-    def _claim(self, several: Several) -> None:
+    def _claim(self, batch: Batch) -> None:
         """Move records that stay together to the backlog, unless their caller took them back."""
         try:
-            self._backlog.extend(map(list.pop, (several.claim,)))
+            self._backlog.extend(map(list.pop, (batch.claim,)))
         except IndexError:
             return
-        self._accepted += several.count
-        self._pending += several.count
+        self._counters.accepted += batch.count
+        self._counters.pending += batch.count
 
     def _answer(self, barrier: Barrier) -> None:
-        """Answer a flush; take note of a shutdown, which is answered when nothing is left."""
+        """Answer a flush; note a shutdown, which is answered when nothing is left to write."""
         try:
             self._answering.extend(map(list.pop, (barrier.claim,)))  # in C, as with records
         except IndexError:
-            if not self._answering:  # its caller saw that we had ended, and answered it
+            if not self._answering:  # its caller saw that the writer has closed, and answered it
                 return
-        ack = self._answering[0]  # also where an interrupt cut the answer short
+        ack = self._answering[0]  # also when an interrupt cut the answer short
         if not self._backlog:
             self._sync()
         if self._backlog:
@@ -196,80 +184,81 @@ class Turn:
             ack.set()
         self._answering.clear()
 
-    def _mark(self, gap: Gap) -> None:
-        """Put a line where records were dropped that says how many."""
+    def _write_gap(self, gap: Gap) -> None:
+        """Put a line in the place of dropped records that says how many were dropped."""
         try:
             gap.claim.pop()
-        except IndexError:  # its caller saw that we had ended, and refused the record
+        except IndexError:  # its caller saw that the writer has closed, and refused the record
             return
         count = 0
         while gap.counts:
             count += gap.counts.pop()
         if not count:
             return
-        self._accepted += count
-        self._dropped += count
+        counters = self._counters
+        counters.accepted += count
+        counters.dropped += count
         line, earlier = self._last_gap
         if self._backlog and self._backlog[-1] is line:
-            self._backlog.pop()  # nothing came between: one line for both, or a full disk would fill memory with them
+            self._backlog.pop()  # no record came between: one line for both, or a full disk would fill memory with them
             count += earlier
         else:
-            self._accepted += 1  # the line itself
-            self._pending += 1
-        self._last_gap = (self._gap_line(count), count)
+            counters.accepted += 1  # the line itself
+            counters.pending += 1
+        self._last_gap = (self._rules.gap(count), count)
         self._backlog.append(self._last_gap[0])
 
     # -- to disk ------------------------------------------------------------------------------------------------------
 
-    def _commit(self) -> None:
-        """Bring the backlog to the file."""
-        backlog = self._backlog
+    def _write(self) -> None:
+        """Append the backlog to the file."""
+        backlog, counters = self._backlog, self._counters
         if not backlog:
             return
-        if self._finish is not None:
-            backlog = self._backlog = list(map(self._finish, backlog))
-        written, size = self._pending, sum(map(len, backlog)) if self._syncs else 0
+        if self._rules.number is not None:
+            backlog = self._backlog = list(map(self._rules.number, backlog))
+        written, size = counters.pending, sum(map(len, backlog)) if self._syncs else 0
         try:
-            self._journal.append(backlog, self._queue.tell_of_room)
+            self._journal.append(backlog, self._queue.wake_putters)
         except (OSError, MemoryError) as error:
-            self._stumble(error)
+            self._write_failed(error)
             return
-        # No calls up to the end of this block: in them, an interrupt could come, and the lines would be written twice.
+        # No calls up to the end of this block: an interrupt in one would have the lines written twice.
         if self._syncs:
-            if self._moves != self._journal.moves:  # what was unsynced is in another file, and was synced there
+            if self._moves != self._journal.moves:  # the unsynced lines are in another file, and were synced there
                 self._moves = self._journal.moves
                 self._unsynced, self._unsynced_records, self._unsynced_size = [], 0, 0
             self._unsynced += backlog
             self._unsynced_records += written
             self._unsynced_size += size
-        self._written += written
-        self._pending = 0
+        counters.written += written
+        counters.pending = 0
         self._backlog = []
         if self._unsynced_size >= _MAX_UNSYNCED or self.error is not None:
-            self._sync()  # after an error, too: only then it is known that the disk is well again
+            self._sync()  # after an error, too: only a sync shows that the disk is well again
         if self.error is not None and not self._backlog:
             self.error = self._end.error = None
-            self._tell(f"writes again: {written} records that had to wait are on disk")
+            self._log(f"writes again: {written} records that had to wait are on disk")
 
     def _sync(self) -> None:
-        """Sync what `append` left unsynced; if that fails it counts as unwritten again."""
+        """Sync the lines that were appended and not synced; if that fails they count as unwritten again."""
         if not self._unsynced:
             return
         try:
             self._journal.sync()
         except OSError as error:
-            self._written -= self._unsynced_records
-            self._pending += self._unsynced_records
+            self._counters.written -= self._unsynced_records
+            self._counters.pending += self._unsynced_records
             self._backlog[:0] = self._unsynced
-            self._stumble(error)
+            self._write_failed(error)
         self._unsynced, self._unsynced_records, self._unsynced_size = [], 0, 0
 
-    def _stumble(self, error: OSError | MemoryError) -> None:
-        """Keep what could not be written, and see to it that this is heard at once."""
-        self._failures += 1
+    def _write_failed(self, error: OSError | MemoryError) -> None:
+        """Keep the lines for another attempt, and report the error at once."""
+        self._counters.failures += 1
         if self.error is None:
             self._retry_pause = _FIRST_RETRY
-            self._tell(f"cannot write, keeps what comes, and tries again: {said(error)}")
+            self._log(f"cannot write, keeps the records, and tries again: {describe(error)}")
         else:
             self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY)
         self.error = error if isinstance(error, OSError) else OSError(errno.ENOMEM, "not enough memory")
@@ -277,23 +266,23 @@ class Turn:
         if self.closing:
             self._end.error = self._unwritten()
 
-    def _tell(self, news: str) -> None:
-        """Have *news* for the logger, behind what it has not been told yet: a fault can come and go within a turn."""
-        self.news = news if self.news is None else f"{self.news}; {news}"
+    def _log(self, message: str) -> None:
+        """Add to the message for the logger: a fault can come and go within one commit."""
+        self.log_message = message if self.log_message is None else f"{self.log_message}; {message}"
 
     def _unwritten(self) -> WriteError:
-        """Return the error that tells how many records are not on disk, and why."""
+        """Return the error that says how many records are not on disk, and why."""
         error = self.error
-        reason = "not written yet" if error is None else said(error)
-        failed = WriteError(self._journal.path, self._pending, reason, error.errno if error else None)
+        reason = "not written yet" if error is None else describe(error)
+        failed = WriteError(self._journal.path, self._counters.pending, reason, error.errno if error else None)
         failed.__cause__ = error
         return failed
 
 
-def said(error: Exception) -> str:
-    """Return what the system said, without the path, which whoever shows it names already."""
+def describe(error: Exception) -> str:
+    """Return the system's message, without the path, which the caller names itself."""
     if not isinstance(error, OSError):
         return type(error).__name__
     name = errno.errorcode.get(error.errno or 0)
-    words = error.strerror or str(error) or type(error).__name__
-    return f"{words} ({name})" if name else words
+    message = error.strerror or str(error) or type(error).__name__
+    return f"{message} ({name})" if name else message

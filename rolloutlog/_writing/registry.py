@@ -1,7 +1,7 @@
-"""What this process has open: one writer for each file, and what becomes of the writers at a fork and at exit.
+"""The files that this process has open: one writer for each, and what happens to them at a fork and at exit.
 
-Within one process any number of recorders may have a session open (a notebook cell that runs twice meets no ghost of
-itself); they share one writer, known by the file's device and inode, so that order holds.
+Any number of recorders of one process may have a session open, such as those of a notebook cell that runs twice. They
+share one writer, found by the file's device and inode, so that all records have one order.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ import attrs
 
 from ..exceptions import RecorderClosedError, SessionOptionsError
 from .ack import Ack
-from .commands import State, WriterOptions
+from .commands import LineRules, State, WriterOptions
 from .file import Journal
+from .workers import Workers
 from .writer import Writer
 
-GapLine = Callable[[int], bytes]
-
-# How long the exit of the interpreter may take to bring what is left to disk, in seconds and for all writers together.
+# How long the exit of the interpreter may wait for what is left to be written, in seconds, for all writers together.
 _EXIT_TIMEOUT = 10.0
 
 
-# Guards the list below and each writer's `users`, for the few instructions that look and change. Re-entrant, for a
-# signal handler or a finalizer may open and leave sessions as well.
+# Guards what follows, and each writer's `leases`, for a few instructions at a time. Re-entrant, because a signal
+# handler or a finalizer may open and close sessions as well.
 _lock = threading.RLock()
-_writers: list[weakref.ref[Writer]] = []
-_finalizing_child = False
+_workers: Workers[Writer] = Workers()
+_has_hooks = _ends_with_child = False
+# All writers, also those that have ended and those that a forked child has not used yet.
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 class Lease:
@@ -71,18 +72,12 @@ class Lease:
             self.release()
 
 
-def register(
-    journal: Journal,
-    options: WriterOptions,
-    gap_line: GapLine,
-    finish: Callable[[bytes], bytes] | None = None,
-) -> Lease:
-    """Start a writer on *journal*, which is open, and return the first lease; for the other arguments see `Writer`."""
-    _end_with_child()
-    lease = Lease(Writer(journal, options, gap_line, _revive, finish))
+def register(journal: Journal, options: WriterOptions, rules: LineRules) -> Lease:
+    """Start a writer on *journal*, which is open, and return its first lease."""
+    _add_hooks()
+    lease = Lease(Writer(journal, options, rules, _reopen_in_child, _workers))
     with _lock:
-        _writers[:] = [reference for reference in _writers if reference() is not None]
-        _writers.append(weakref.ref(lease.writer))
+        _writers.add(lease.writer)
     lease.writer.start()
     return lease
 
@@ -102,9 +97,8 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
     """
     status = os.stat(path)
     deadline = monotonic() + timeout
-    for writer in _living():
-        if writer.journal.identity != (status.st_dev, status.st_ino):
-            continue
+    key = (status.st_dev, status.st_ino)
+    for writer in [each for each in tuple(_workers.open) if each.journal.identity == key]:
         with _lock:
             lease = Lease(writer) if writer.state is State.OPEN else None
         if lease is None:
@@ -125,77 +119,74 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
 
 def writer_of(journal: Journal) -> Writer | None:
     """Return the writer that was started on *journal*; `None` if there is none."""
-    return next((each for each in _living() if each.journal is journal and each.state is not State.NEW), None)
+    return next((each for each in tuple(_workers.open) if each.journal is journal), None)
 
 
 def flushes(folder: Path) -> list[Ack]:
-    """Ask for what this process has recorded into files below *folder* to be on disk; return an ack for each file."""
-    return [writer.request_flush() for writer in _living() if writer.journal.path.is_relative_to(folder)]
+    """Request a flush of each file below *folder* that this process has open, and return the acks."""
+    return [writer.request_flush() for writer in tuple(_workers.open) if writer.journal.path.is_relative_to(folder)]
 
 
 def _refuse_other_options(writer: Writer, options: WriterOptions) -> None:
-    """Raise if *options* are not those that the writer has."""
+    """Raise unless *options* are those of the writer."""
     ours, theirs = attrs.asdict(writer.options), attrs.asdict(options)
     differing = [name for name, value in ours.items() if theirs[name] != value]
     if differing:
         raise SessionOptionsError(writer.journal.path, differing)
 
 
-def _living() -> list[Writer]:
-    """Return the writers that have not ended."""
-    return [
-        writer
-        for reference in tuple(_writers)
-        if (writer := reference()) is not None and writer.journal.identity is not None
-    ]
-
-
-def _revive(writer: Writer) -> None:
-    """Open the file of a writer that shares it, in the child of a fork, once."""
-    _end_with_child()
+def _add_hooks() -> None:
+    """Have forks and the exit of this process handled, from its first writer on; a mere reader needs no hooks."""
+    global _has_hooks
     with _lock:
-        if writer.state is State.NEW:
-            writer.journal.open()
-            writer.start()
+        if not _has_hooks:
+            os.register_at_fork(after_in_child=_in_child)
+            atexit.register(_at_exit)
+            _has_hooks = True  # last: after an interrupt they are added again, which does no harm
+    _end_with_child()
 
 
 def _at_exit() -> None:
-    """Bring to disk what the writers of this process still have; what comes later is written by whoever records it."""
+    """Write what the writers of this process still have; from now on callers write for themselves."""
     deadline = monotonic() + _EXIT_TIMEOUT
-    writers = _living()
+    writers = tuple(_workers.open)
+    # First by the threads: several at once, because disks may be slow; and not here, because one may not answer at all.
+    for ack in [writer.request_flush() for writer in writers]:
+        ack.wait(max(0.0, deadline - monotonic()))  # its error was logged when it happened: see `Writer._log`
     for writer in writers:
-        writer.go_inline(0.0)  # all threads at once, for disks may be slow
-    acks = [writer.go_inline(max(0.0, deadline - monotonic())) for writer in writers]
-    for ack in acks:
-        ack.wait(max(0.0, deadline - monotonic()))  # its error was told when it happened: see `Writer._tell`
+        writer.go_inline(max(0.0, deadline - monotonic()))
 
 
 def _end_with_child() -> None:
-    """See to it that the end of a `multiprocessing` child, which may skip `atexit`, is like the end of any process.
+    """Have the end of a `multiprocessing` child, which may skip `atexit`, handled like the end of any process.
 
-    To be called in the child itself, before its first writer starts: what is registered while forking is forgotten.
+    To be called in the child itself, before its first writer starts: what is registered while it forks is forgotten.
     """
-    global _finalizing_child
+    global _ends_with_child
     processes = sys.modules.get("multiprocessing.process")
-    if _finalizing_child or processes is None or processes.parent_process() is None:
+    if _ends_with_child or processes is None or processes.parent_process() is None:
         return
     from multiprocessing.util import Finalize
 
-    _finalizing_child = True
+    _ends_with_child = True
     Finalize(None, _at_exit, exitpriority=-100)  # last of all: other finalizers may record
 
 
 def _in_child() -> None:
     """Forget, in the child of a fork, the threads and locks of the parent."""
-    global _lock, _finalizing_child
+    global _lock, _ends_with_child
     _lock = threading.RLock()
-    _finalizing_child = False
+    _ends_with_child = False
     parent = os.getppid()
-    for reference in tuple(_writers):
-        writer = reference()
-        if writer is not None:
-            writer.after_fork(parent)
+    _workers.forget()
+    for writer in list(_writers):
+        writer.after_fork(parent)
 
 
-atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_in_child)
+def _reopen_in_child(writer: Writer) -> None:
+    """Open the file of a shared writer again, in the child of a fork, once."""
+    _end_with_child()
+    with _lock:
+        if writer.state is State.NEW:
+            writer.journal.open()
+            writer.start()

@@ -1,8 +1,8 @@
-"""The wake-up: a bell that threads wait for, and that no signal or interrupt can jam.
+"""Waking waiting threads in a way that no signal or interrupt can jam.
 
-The standard library's events and conditions stand on Python-level locks. A signal handler that waits for the event that
-the main thread is waiting for deadlocks on one after a few signals, and a Ctrl-C inside ``wait`` can leave it taken, so
-that the thread which calls ``set`` hangs for ever. Here each waiter brings a lock of its own and no lock is shared.
+The standard library's events and conditions use Python-level locks. A signal handler that waits for the event that the
+main thread is waiting for deadlocks on such a lock after a few signals. A Ctrl-C inside ``wait`` can leave the lock
+taken, so that the thread that calls ``set`` hangs forever. Here each waiter brings its own lock, and no lock is shared.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Bell:
-    """Wakes whoever waits for it; remembers nothing, so waiters look at what they wait for before and after."""
+class Waiters:
+    """The threads that wait for one thing. A wake-up is not remembered: check the thing before and after each wait."""
 
-    # `_waiters` is touched by all, one atomic operation at a time.
+    # All threads use `_locks`, one atomic operation at a time.
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._waiters: deque[_thread.LockType] = deque()
+        self._locks: deque[_thread.LockType] = deque()
 
-    def ring(self) -> None:
-        """Wake all who wait now."""
-        while self._waiters:
+    def wake_all(self) -> None:
+        """Wake all threads that wait now."""
+        while self._locks:
             try:
-                self._waiters.pop().release()
+                self._locks.pop().release()
             except IndexError:  # another thread, or a signal handler in this one, woke the last waiter
                 return
 
-    def wait(self, seconds: float, over: Callable[[], bool]) -> None:
-        """Sleep until the bell rings, or for *seconds*; not at all if what is waited for is *over*.
+    def wait(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Sleep until `wake_all` or for *seconds*; not at all if *is_over* returns true.
 
-        An interrupt may cut a ring short, and then not all are woken: wait in slices, and look.
+        An interrupt may end `wake_all` before it has woken all: wait in slices, and check after each.
         """
         mine = _thread.allocate_lock()
         mine.acquire()
-        self._waiters.append(mine)
+        self._locks.append(mine)
         try:
-            if not over():  # the second look: the bell may have rung before our lock was in the deque
+            if not is_over():  # the second check: `wake_all` may have come before our lock was in the deque
                 mine.acquire(timeout=seconds)
         finally:
             try:
-                self._waiters.remove(mine)
-            except ValueError:  # `ring` took it out
+                self._locks.remove(mine)
+            except ValueError:  # `wake_all` removed it
                 pass

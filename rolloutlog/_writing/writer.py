@@ -1,19 +1,18 @@
-"""The writer of one file: callers put, a daemon thread takes; a life from open to closed. It knows bytes, not models.
+"""The writer of one file: takes what callers put and writes it, from its opening to its end. It knows bytes, not items.
 
-Callers put commands into a queue; whoever has the *turn* (the thread, or at exit the caller itself) takes all that wait
-and brings them to the journal. No caller ever takes a lock. What makes that safe is the order of looks:
+Callers put commands into a queue. A thread takes all that wait and commits them to the journal while it holds the
+writer's commit lock; when there can be no thread, the caller does so itself. No caller waits for a lock. The order of
+the checks makes this safe:
 
-- A record is put first, and then its caller looks whether the writer has closed meanwhile. If it has, and the command
-  is still there to be claimed, nobody will write it, and the caller says so.
-- The writer says that it has closed first, and then looks once more what has been put.
+- A caller puts first and then checks whether the writer has closed, and whether a thread attends to the queue. If the
+  writer has closed and the command can still be claimed, it will not be written, and the caller raises. If no thread
+  attends to the queue, the caller has one come.
+- The writer says first that it has closed, or that no thread attends to the queue, and then checks the queue again.
 """
 
 from __future__ import annotations
 
-import _thread
 import logging
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
@@ -23,122 +22,117 @@ from typing import Any, NoReturn
 from .._json import MAX_RECORDED
 from ..exceptions import ForkedRecorderError, InvalidItemError, QueueFullError, RecorderClosedError
 from .ack import Ack
-from .commands import Barrier, Filtered, Gap, RecorderStats, Several, State, WriterOptions
-from .commit import Turn, said
+from .commands import Barrier, Batch, Filtered, Gap, LineRules, RecorderStats, State, WriterOptions
+from .commit import Committer, describe
+from .commit_lock import CommitLock
 from .file import Journal
 from .lines import longest
-from .queue import HEAVY, HandoffQueue
+from .queue import HEAVY, WriterQueue
+from .workers import Workers
 
-# How long an inline turn waits for the thread to leave its own, in seconds: it may be stuck in a system call.
-_TURN_TIMEOUT = 2.0
+# How long an inline commit waits for the thread that holds the commit lock, in seconds: it may be stuck in a system
+# call.
+_LOCK_TIMEOUT = 2.0
 
-# Looked up on the enumeration, it would cost the hot path more than the rest of its checks.
+# To look it up on the enumeration would cost the hot path more than the rest of its checks.
 _OPEN = State.OPEN
 
 _log = logging.getLogger("rolloutlog")
 
 
 class Writer:
-    """Brings lines to one journal, in the order in which they were put.
+    """Writes lines to one journal, in the order in which they were put.
 
     Args:
-        journal: opened already; from `start` on it belongs to whoever has the turn.
+        journal: is open; from `start` on it belongs to the thread that holds the commit lock.
         options: how to write.
-        gap_line: makes the line that says how many records were dropped.
-        revive: opens the journal and starts the writer in a forked child that shares the file, at its first use.
-        finish: given lines in the order in which they are written, returns them as they are written. It is given some
-            again, when they could not be written, and returns what it has finished before itself.
+        rules: how to make and change lines.
+        reopen_in_child: opens the journal and starts the writer in a forked child that shares the file, at its first
+            use.
+        workers: the threads that serve it.
     """
 
-    # Set by callers, one way:    _asked (OPEN to CLOSING), _gap
-    # Set by whoever has the turn: _reached (only upward), _begun and _ended (which count turns), all that `Turn` holds
-    # Set by the thread:           _served_by, which is its own number for as long as it goes on
-    # Set once:                    _inline, when there will be no thread any more
-    # `_serving` holds the threads that have the turn or are about to, `_deferred` those that owe another one for what
-    # came within their own; each puts in and takes out itself.
+    # Set by callers, one way:         _asked (OPEN to CLOSING), _gap
+    # Set by the holder of the lock:   _reached (only rises), _unattended, everything in `_committer`
+    # Set once:                        _inline, when no thread will serve this writer any more
+    # Set by the registry:             leases, the ids of the leases that are not released
     # Set by the fork hook, in a child before anything else runs there: all of it
-    # Set by the registry:         leases, the ids of the leases that are not released
+    #
+    # `_unattended` is true while no thread is sure to see a command that is put now: it is a list with something in it.
+    # A caller that has had a thread come empties it. The holder makes a new list each time it leaves, so that a caller
+    # that is slow empties an old one.
 
     def __init__(
         self,
         journal: Journal,
         options: WriterOptions,
-        gap_line: Callable[[int], bytes],
-        revive: Callable[[Writer], None],
-        finish: Callable[[bytes], bytes] | None = None,
+        rules: LineRules,
+        reopen_in_child: Callable[[Writer], None],
+        workers: Workers[Writer],
     ) -> None:
         self.journal = journal
         self.options = options
         self.leases: set[int] = set()
-        self._gap_line = gap_line
-        self._revive = revive
-        self._finish = finish
+        self._rules = rules
+        self._reopen_in_child = reopen_in_child
+        self._workers = workers
         self._asked = self._reached = State.NEW
         self._forked_from: int | None = None
         self._begin_empty()
 
     def _begin_empty(self) -> None:
-        """Begin with nothing in the queue, nothing taken and nobody waiting."""
-        self.queue = HandoffQueue(self.options.queue_size)
-        self._waiting = self.queue.waiting
-        self._put = self.queue.put_anyway
-        self._end = Ack(self._watch)
-        self._turn = Turn(self.queue, self.journal, self.options, self._gap_line, self._end, self._finish)
-        self._turn_lock = _thread.allocate_lock()
-        self._serving: set[int] = set()
-        self._deferred: set[int] = set()
-        self._begun = self._ended = 0
-        self._thread: threading.Thread | None = None
-        self._served_by: int | None = None
+        """Begin with an empty queue and no waiting callers."""
+        self.queue = WriterQueue(self.options.queue_size)
+        self._qsize = self.queue.raw_qsize
+        self._put = self.queue.put_unbounded
+        self._end = Ack(self._check_served)
+        self._committer = Committer(self.queue, self.journal, self.options, self._rules, self._end)
+        self._commit_lock = CommitLock()
+        self._unattended = [True]
         self._inline = False
         self._gap: Gap | None = None
 
     @property
     def state(self) -> State:
-        """Return the higher of what was asked for and what the writer has reached."""
+        """Return the higher of the requested and the reached state."""
         return max(self._asked, self._reached)
 
     @property
     def stats(self) -> RecorderStats:
-        """Return the counters as they stand."""
-        return self._turn.stats
+        """Return the counters as they are now."""
+        return self._committer.stats
 
     def start(self) -> None:
-        """Begin to take commands, on a daemon thread if there can be one."""
+        """Begin to take commands, served by a thread if there can be one."""
         self._asked = self._reached = State.OPEN
-        if sys.is_finalizing():
-            self._inline = True
-            return
-        # The thread holds the writer and no recorder, so that a recorder that nobody holds is collected.
-        self._thread = threading.Thread(target=self._run, name=f"rolloutlog {self.journal.path.name}", daemon=True)
         try:
-            self._thread.start()
+            self._workers.begin(self)
         except RuntimeError:  # no more threads, or the interpreter is about to end: callers write for themselves
-            self._thread, self._inline = None, True
+            self._inline = True
 
-    # -- callers put, and look again ----------------------------------------------------------------------------------
+    # -- callers put, and check again ---------------------------------------------------------------------------------
 
     def put(self, line: bytes, timeout: float) -> None:
         """Hand over one whole *line*; wait at most *timeout* seconds for room.
 
         Raises:
-            InvalidItemError: it is longer than what is read again.
-            RecorderClosedError: the writer takes nothing more.
+            InvalidItemError: it is longer than a reader reads.
+            RecorderClosedError: the writer is closing or closed.
             QueueFullError: there was no room.
         """
-        if self._asked is not _OPEN or len(line) >= HEAVY or self._waiting() >= self.queue.limit:
+        if self._asked is not _OPEN or len(line) >= HEAVY or self._qsize() >= self.queue.limit:
             self.put_several(line, 1, timeout)
             return
         if self._gap is not None:
-            self._gap = None  # what is dropped from now on is missing behind this record
+            self._gap = None  # records that are dropped from now on are missing after this one
         claim = [line]
         self._put(claim)
-        if self._reached is not _OPEN or self._inline:
-            self._look_again(claim)
+        if self._reached is not _OPEN or self._unattended:
+            self._recheck_closed(claim)
 
     def put_several(self, lines: bytes, count: int, timeout: float) -> None:
-        """Hand over *count* whole *lines* that stay together; or one, where something is in the way. See `put`."""
-        self._be_open()
+        """Hand over *count* whole *lines* that stay together, or one that `put` cannot hand over; see `put`."""
+        self._check_open()
         if len(lines) > MAX_RECORDED and (size := longest(lines)) > MAX_RECORDED:
             raise InvalidItemError("record", f"is longer than a line may be: {size:,} bytes")
         if not self._find_room(len(lines), timeout):
@@ -146,40 +140,48 @@ class Writer:
             return
         self._gap = None
         claim = [lines]
-        command = claim if count == 1 else Several(claim, count)
+        command = claim if count == 1 else Batch(claim, count)
         if len(lines) >= HEAVY:
             self.queue.put_heavy(command, claim)
         else:
             self._put(command)
-        self._look_again(claim)
+        self._recheck_closed(claim)
 
-    def _look_again(self, claim: list[Any]) -> None:
-        """See that somebody will serve what was put, or take it back and say so."""
+    def _recheck_closed(self, claim: list[Any]) -> None:
+        """Make sure that a command which was put will be served, or take it back and raise."""
         if self._reached >= State.CLOSED:
             try:
                 claim.pop()
-            except IndexError:  # the writer's last look found it
+            except IndexError:  # the writer found it when it checked the queue again
                 return
             self._refuse()
+        self._have_served()
+
+    def _have_served(self, timeout: float | None = None) -> None:
+        """Have the commands that wait served; for *timeout* see `_serve_inline`."""
+        unattended = self._unattended
         if self._inline:
-            self._serve_inline()
+            self._serve_inline(timeout)
+        elif unattended:
+            self._workers.wake(self)  # first: an interrupt after this costs a second wake-up, and not the only one
+            unattended.clear()
 
     def _find_room(self, size: int, timeout: float) -> bool:
-        """Wait until *size* bytes may go in; return false where they are to be dropped instead."""
+        """Wait until there is room for *size* bytes; return false if they are to be dropped."""
         deadline = monotonic() + timeout
         while not self.queue.has_room(size):
             if self.options.on_full == "drop":
                 return False
             if self.options.on_full == "raise":
                 raise QueueFullError(self.journal.path, "on_full is 'raise'")
-            self._be_open()
-            if self._turn.error is not None:
-                raise QueueFullError(self.journal.path, f"the writer cannot write: {said(self._turn.error)}")
-            if _thread.get_ident() in self._serving:  # a finalizer that records, run where it happened to be due
+            self._check_open()
+            if self._committer.error is not None:
+                raise QueueFullError(self.journal.path, f"the writer cannot write: {describe(self._committer.error)}")
+            if self._commit_lock.is_mine:  # a finalizer that records, run in the middle of a commit
                 raise QueueFullError(self.journal.path, "the thread that would make room is the one that records")
             if monotonic() >= deadline:
                 raise QueueFullError(self.journal.path, f"no room within {timeout} s")
-            self._watch()
+            self._check_served()
             self.queue.wait_for_room(size)
         return True
 
@@ -189,34 +191,33 @@ class Writer:
         if gap is None or not gap.claim:
             self._gap = gap = Gap(count)
             self._put(gap)
-            self._look_again(gap.claim)
+            self._recheck_closed(gap.claim)
             return
         gap.counts.append(count)
         if gap.claim:
             return
         try:
-            gap.counts.remove(count)  # the writer came by: did it see our count?
+            gap.counts.remove(count)  # the writer has claimed the gap: did it see our count?
         except ValueError:
             return
         self._gap = None
         self._drop(count)
 
     def filtered(self, count: int) -> None:
-        """Count *count* items that were not to be recorded."""
-        self._be_open()
+        """Count *count* items that were filtered out."""
+        self._check_open()
         self._put(Filtered(count))
-        if self._inline:
-            self._serve_inline()
+        self._have_served()
 
     def request_flush(self) -> Ack:
-        """Ask for everything so far to be on disk; return at once."""
-        self._be_started()
-        ack = Ack(self._watch)
+        """Ask for everything so far to be written; return at once."""
+        self._check_started()
+        ack = Ack(self._check_served)
         self._submit(Barrier(ack))
         return ack
 
     def shutdown(self) -> Ack:
-        """Ask the writer to write everything and end; return at once, each time the same ack."""
+        """Ask the writer to write everything and end; return at once, each time with the same ack."""
         if self._reached is State.NEW:  # shared, inherited by a fork, and never used there
             self._asked = self._reached = State.CLOSED
             self._end.set()
@@ -227,177 +228,180 @@ class Writer:
         return self._end
 
     def _submit(self, barrier: Barrier, timeout: float | None = None) -> None:
-        """Put a barrier, which needs no room, and look again; for *timeout* see `_serve_inline`."""
+        """Put a barrier, which needs no room, and check again; for *timeout* see `_serve_inline`."""
         self._put(barrier)
         if self._reached >= State.CLOSED and not barrier.last:
-            with suppress(IndexError):  # the writer's last look found it, and answers
+            with suppress(IndexError):  # the writer found it when it checked the queue again, and answers
                 barrier.claim.pop()
                 barrier.ack.error = self._why_closed()
                 barrier.ack.set()
-        elif self._inline:
-            self._serve_inline(timeout)
+        else:
+            self._have_served(timeout)
 
-    def _be_open(self) -> None:
+    def _check_open(self) -> None:
         """Raise unless records are taken."""
-        self._be_started()
+        self._check_started()
         if self.state is not State.OPEN:
             self._refuse()
 
-    def _be_started(self) -> None:
-        """Open the file anew if this is the fork of a process that shared it."""
+    def _check_started(self) -> None:
+        """Open the file again if this process is a fork of the one that shared it."""
         if self._reached is State.NEW:
-            self._revive(self)
+            self._reopen_in_child(self)
 
     def _refuse(self) -> NoReturn:
         raise self._why_closed()
 
     def _why_closed(self) -> RecorderClosedError:
-        """Return the error that says why nothing more is taken."""
+        """Return the error that says why no more records are taken."""
         if self._forked_from is not None:
             return ForkedRecorderError(self.journal.path, self._forked_from)
         if self._reached is State.FAILED:
             return RecorderClosedError(self.journal.path, f"the writer failed: {type(self._end.error).__name__}")
         return RecorderClosedError(self.journal.path)
 
-    # -- the thread ---------------------------------------------------------------------------------------------------
+    # -- a thread serves ----------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        """Serve the queue until the end; the daemon thread's whole life."""
-        self._served_by = me = _thread.get_ident()
-        try:
-            self._serve(me)
-        finally:
-            self._served_by = None
-
-    def _serve(self, me: int) -> None:
-        """Take turns until the end, in the thread *me*."""
-        while not self._inline and not self._end.is_set():
-            # The wait is part of the turn: a command that was taken and not yet served must be seen by nobody.
-            with self._turn_lock:
-                self._serving.add(me)
-                try:
-                    self._await_command()
-                    self._take_turn()
-                except BaseException as error:
-                    self._fail(error)
-            self._serving.discard(me)
-            self._tell()
-        if me in self._deferred:
-            self._serve_inline()  # what a finalizer recorded within our last turn
-
-    def _await_command(self) -> None:
-        """Wait until a command comes, or until it is time to try again."""
+    def serve(self) -> None:
+        """Write what waits, and what comes soon after, in one of the threads that serve all writers."""
+        if not self._commit_lock.attempt(self._attend):
+            return  # the thread that holds the lock has the rest served
+        self._log()
         if self._inline:
-            return  # what was to wake us has been taken by whoever had the turn before us
-        timeout = max(0.0, self._turn.retry_at - monotonic()) if self._turn.has_work else None
-        with suppress(Empty):  # then it is time to try again
-            self._turn.take(self.queue.get(True, timeout))
+            self._serve_inline()  # what came before the lock was released; from now on callers write for themselves
+        else:
+            self._have_rest_served()
 
-    def _take_turn(self) -> None:
-        """Serve what waits, and end if that was asked for and nothing is left; the caller has the turn."""
-        self._begun += 1
-        self._turn.serve()
-        self._ended = self._begun
-        if not self._turn.closing or not self._turn.is_empty:
+    def _have_rest_served(self) -> None:
+        """Have a thread serve what came too late for the last commit, or could not be written in it.
+
+        Every thread must call this after it has released the lock, because `serve` leaves it to the holder.
+        """
+        if self._end.is_set():
+            return
+        if not self.queue.empty():
+            self._workers.wake(self)
+        elif self._committer.has_work:
+            self._workers.wake_at(self._committer.retry_at, self)
+
+    def _attend(self) -> None:
+        """Commit until no command has come for a while, or until other writers need the thread; it holds the lock."""
+        self._unattended = []
+        try:
+            while not self._inline:
+                self._commit()
+                committer = self._committer
+                if self._end.is_set() or committer.has_work or committer.log_message is not None:
+                    return
+                if not self._workers.may_stay():
+                    return
+                if self.queue.empty():
+                    # The wait needs the lock: no other thread may see a state with a command taken and not served.
+                    committer.take(self._workers.stay(self.queue))
+        except Empty:
+            return
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._unattended = [True]
+
+    def _commit(self) -> None:
+        """Commit what waits, and end if that was requested and nothing is left; the caller holds the lock."""
+        self._commit_lock.count(self._committer.commit)
+        if not self._committer.closing or not self._committer.is_empty:
             return
         self._reached = State.CLOSED
-        self._turn.serve()  # the second look, for what was put before its caller could see that we closed
-        if self._turn.is_empty:
+        self._committer.commit()  # the second check, for what was put before its caller could see that we have closed
+        if self._committer.is_empty:
             self.journal.close()
+            self._workers.end(self)
             self._end.set()
 
     def _fail(self, error: BaseException) -> None:
-        """End because of something that nobody expected, and tell everybody who waits; the caller has the turn."""
+        """End because of an unexpected error, and answer all acks with it; the caller holds the lock."""
         failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was ended by {error!r}")
         self._reached = State.FAILED
-        self._turn.give_up(failure)
+        self._committer.fail_all(failure)
         self.journal.close()
-        self._turn.news = f"the writer failed, and what it held is lost: {type(error).__name__}"
+        self._workers.end(self)
+        self._committer.log_message = f"the writer failed, and its records are lost: {type(error).__name__}"
 
-    def _tell(self) -> None:
-        """Tell the logger ``rolloutlog`` what happened, once everybody who waits has been answered.
+    def _log(self) -> None:
+        """Log the message of the last commits to the logger ``rolloutlog``.
 
-        Not during the turn: a handler of somebody else's may wait for a lock whose owner waits for us.
+        Not while the lock is held: a handler of the program may wait for a lock whose owner waits for us.
         """
-        news, self._turn.news = self._turn.news, None
-        if news is None:
+        message, self._committer.log_message = self._committer.log_message, None
+        if message is None:
             return
         try:
-            _log.warning("%s: %s", self.journal.path, news)
-        except Exception:  # a broken handler of somebody else's; `stats` and every ack tell the same
+            _log.warning("%s: %s", self.journal.path, message)
+        except Exception:  # a broken handler of the program; `stats` and every ack carry the error as well
             return
 
-    # -- no thread, or none any more ----------------------------------------------------------------------------------
+    # -- callers serve ------------------------------------------------------------------------------------------------
 
-    def _watch(self) -> None:
-        """Serve the queue here if nobody else does; whoever waits calls this from time to time."""
-        # Not by `Thread.is_alive`: on Python 3.11 and 3.12 a Ctrl-C within it makes a living thread look dead for ever.
-        if self._inline or self._served_by in (None, _thread.get_ident()):
+    def _check_served(self) -> None:
+        """Make sure that a thread serves the queue, or serve it here; callers that wait do this from time to time."""
+        if self._inline or self._workers.are_gone or self._workers.is_one:
             self._serve_inline()
+        elif self._unattended:
+            self._workers.wake(self)  # an interrupt may have come between a put and its wake-up
 
     def go_inline(self, timeout: float | None = None) -> Ack:
-        """Flush, let the thread end, and every caller write for itself from now on: the interpreter is about to end.
+        """Flush, and have every caller write for itself from now on: the interpreter is about to end.
 
         Args:
-            timeout: seconds to wait here for the thread, which may be stuck in a system call.
+            timeout: seconds to wait here for a thread that holds the commit lock. It may be stuck in a system call.
         """
         self._inline = True
-        ack = Ack(self._watch)
+        self._unattended = [True]
+        ack = Ack(self._check_served)
         self._submit(Barrier(ack), timeout)
         return ack
 
     def _serve_inline(self, timeout: float | None = None) -> None:
-        """Bring everything that waits to disk, here and now; wait at most *timeout* seconds for whoever has the turn.
+        """Write everything that waits, here and now; wait at most *timeout* seconds for the commit lock.
 
-        What others put meanwhile is theirs to serve: else a process would not end for as long as its daemons record.
+        Commands that others put in the meantime are theirs to serve: else a process would not end while its daemon
+        threads record.
         """
-        me = _thread.get_ident()
-        if me in self._serving:
-            self._deferred.add(me)
-            return  # a signal handler or a finalizer inside our own turn: once we return, another one follows it
-        begun = self._begun
-        deadline = monotonic() + (_TURN_TIMEOUT if timeout is None else timeout)
-        while not self._end.is_set() and (self._turn.has_work or not self.queue.empty()):
-            if self._ended > begun and me not in self._deferred:
-                return  # a whole turn, ours or another's, has come after what there was
-            if not self._try_turn(me):
-                if monotonic() >= deadline:
-                    return  # stuck in a system call: whoever waits hears that there is no answer
+        lock = self._commit_lock
+        if lock.is_mine:
+            lock.owe_commit()  # this is a signal handler or a finalizer inside a commit: another one follows it
+            return
+        begun = lock.begun
+        deadline = monotonic() + (_LOCK_TIMEOUT if timeout is None else timeout)
+        while not self._end.is_set() and (self._committer.has_work or not self.queue.empty()):
+            if lock.ended > begun and not lock.owes_commit:
+                break  # a whole commit, ours or another thread's, has come after what there was
+            if lock.attempt(self._commit_here):
+                self._log()
+                if self._committer.error is not None:
+                    break
+            elif monotonic() < deadline:
                 sleep(0.001)
-                continue
-            self._tell()
-            if self._turn.error is not None:
-                return
+            else:
+                break  # stuck in a system call: callers that wait get no answer in time
+        if not self._inline:
+            self._have_rest_served()
 
-    def _try_turn(self, me: int) -> bool:
-        """Take a turn, in the thread *me*, unless somebody else has it; return whether it was taken."""
-        got: list[bool] = []
+    def _commit_here(self) -> None:
+        """Commit in the thread of a caller, who gets no error of this writer's but an interrupt."""
         try:
-            self._serving.add(me)  # within the `try`: an interrupt behind it would leave us in there for ever
-            try:
-                got.extend(map(self._turn_lock.acquire, (False,)))  # in C: no interrupt between the lock and the note
-                if got[0]:
-                    self._deferred.discard(me)
-                    try:
-                        self._take_turn()
-                    except Exception as error:
-                        self._fail(error)
-            finally:
-                if True in got:
-                    self._turn_lock.release()
-        finally:
-            self._serving.discard(me)
-        return got[0]
+            self._commit()
+        except Exception as error:
+            self._fail(error)
 
     # -- fork ---------------------------------------------------------------------------------------------------------
 
     def after_fork(self, parent: int) -> None:
-        """Drop, in a child, what belongs to process *parent*; a shared file is opened anew at its first use."""
+        """Drop, in a child, what belongs to process *parent*; a shared file is opened again at its first use."""
         self.journal.abandon()
-        self._turn.give_up(ForkedRecorderError(self.journal.path, parent))
-        goes_on = self.options.shared and self.state < State.CLOSING
+        self._committer.fail_all(ForkedRecorderError(self.journal.path, parent))
+        is_shared = self.options.shared and self.state < State.CLOSING
         self._begin_empty()
-        self._asked = self._reached = State.NEW if goes_on else State.CLOSED
-        if not goes_on:
+        self._asked = self._reached = State.NEW if is_shared else State.CLOSED
+        if not is_shared:
             self._forked_from = parent
             self._end.set()

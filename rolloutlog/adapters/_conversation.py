@@ -14,7 +14,7 @@ from typing import Any
 
 from .._format.coerce import ItemLike, to_item
 from .._format.lines import TakenBack
-from .._locks import fork_safe_lock
+from .._locks import fork_safe_lock, named_lock
 from .._paths import resolve_home
 from .._reading.follow import Following
 from .._recorder import RolloutRecorder
@@ -172,12 +172,11 @@ def _take_back(recorder: RolloutRecorder, what: TakenBack) -> None:
 
 
 _files: weakref.WeakValueDictionary[Path, _Kept] = weakref.WeakValueDictionary()
-_files_lock = fork_safe_lock()
 
 
 def _kept_of(recorder: RolloutRecorder) -> _Kept:
     """Return what is kept of the recorder's file; all recorders of this process that share a writer have one path."""
-    with _files_lock:
+    with named_lock("conversations"):
         kept = _files.get(recorder.path)
         if kept is None:
             kept = _files[recorder.path] = _Kept(recorder.path)

@@ -334,7 +334,7 @@ def _put_at(home: Path, moment: int) -> tuple[str, Path]:
     writer = recorder._writer
     held, go, done = threading.Event(), threading.Event(), threading.Event()
     outcome, turns = [], []
-    put, serve = writer._put, writer._turn.serve
+    put, commit = writer._put, writer._committer.commit
 
     def held_put(command: Any) -> None:
         if type(command) is list:
@@ -350,9 +350,9 @@ def _put_at(home: Path, moment: int) -> tuple[str, Path]:
             outcome.append("refused")
         done.set()
 
-    def watched_serve() -> None:
-        serve()
-        if writer._turn.closing:
+    def watched_commit() -> None:
+        commit()
+        if writer._committer.closing:
             turns.append(None)
             if len(turns) == moment:
                 go.set()
@@ -362,7 +362,7 @@ def _put_at(home: Path, moment: int) -> tuple[str, Path]:
     thread = threading.Thread(target=call)
     thread.start()
     held.wait(20)
-    writer._turn.serve = watched_serve  # type: ignore[method-assign]
+    writer._committer.commit = watched_commit  # type: ignore[method-assign]
     recorder.close(timeout=20)
     go.set()
     thread.join(20)

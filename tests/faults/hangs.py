@@ -332,27 +332,24 @@ logger.addHandler(rolloutlog.RolloutHandler(home + "-2")); logger.info("x")
 """,
     "an ack that nobody waits for": "recorder.shutdown()",
     "a slow disk": """
-slow = stand_on(fakes.FakeSystem())
+slow = write_through(fakes.FakeSystem())
 naps = iter([0.3] * 5)
 slow.watch = lambda name, arguments: name == "write" and time.sleep(next(naps, 0))
 more(); say("main", number); sys.exit(0)
 """,
-    "a writer that is held until the end begins": """
+    "a write that is held until the end begins": """
+import atexit
 recorder.flush()
 ends = threading.Event()
-go_inline = recorder._writer.go_inline
-def begin_to_end(*arguments):
-    ends.set()
-    return go_inline(*arguments)
-recorder._writer.go_inline = begin_to_end
-held = stand_on(fakes.FakeSystem())
+atexit.register(ends.set)  # runs just before the hook that writes what is left
+held = write_through(fakes.FakeSystem())
 held.watch = lambda name, arguments: name == "write" and ends.wait(60)
 more(); say("main", number)
 """,
     "a full disk": """
 import errno
 recorder.flush()
-failing = stand_on(fakes.FakeSystem())
+failing = write_through(fakes.FakeSystem())
 failing.arm(fakes.Fault("write", 1, errno.ENOSPC, True)); recorder.record({"role": "user", "content": "no room"})
 logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLogger("rolloutlog").propagate = False
 """,
@@ -360,7 +357,7 @@ logging.getLogger("rolloutlog").addHandler(logging.NullHandler()); logging.getLo
 
 _EXIT = """
 recorder = rolloutlog.RolloutRecorder.create(home)
-def stand_on(system):
+def write_through(system):
     journal = recorder._writer.journal
     journal._system = journal._file._system = system
     return system

@@ -158,16 +158,16 @@ MUTANTS = (
     Mutant(
         "ack before write",
         "_writing.commit",
-        "                self._commit()\n                self._answer(command)",
-        "                command.ack.set()\n                self._commit()\n                self._answer(command)",
+        "                self._write()\n                self._answer(command)",
+        "                command.ack.set()\n                self._write()\n                self._answer(command)",
         ("accounting.acks",),
     ),
     Mutant("the ack says nothing of the error", "_writing.commit", "ack.error = self._unwritten()", "pass", EACH),
     Mutant(
         "what cannot be written is dropped",
         "_writing.commit",
-        "        self._failures += 1\n",
-        "        self._failures += 1\n        self._backlog.clear()\n",
+        "        self._counters.failures += 1\n",
+        "        self._counters.failures += 1\n        self._backlog.clear()\n",
         EACH,
     ),
     Mutant(
@@ -177,12 +177,14 @@ MUTANTS = (
         "pass",
         ("accounting.machine",),
     ),
-    Mutant("drops are not counted", "_writing.commit", "self._dropped += count", "pass", ("accounting.machine",)),
-    Mutant("records are counted as one", "_writing.commit", "self._written += written", "self._written += 1", EACH),
+    Mutant("drops are not counted", "_writing.commit", "counters.dropped += count", "pass", ("accounting.machine",)),
+    Mutant(
+        "records are counted as one", "_writing.commit", "counters.written += written", "counters.written += 1", EACH
+    ),
     Mutant(
         "a failed sync still counts as written",
         "_writing.commit",
-        "self._written -= self._unsynced_records",
+        "self._counters.written -= self._unsynced_records",
         "pass",
         ("accounting.machine", "failing.each_call"),
     ),
@@ -211,22 +213,22 @@ MUTANTS = (
     Mutant(
         "the writer does not look twice",
         "_writing.writer",
-        "        self._turn.serve()  # the second look",
-        "        # the second look",
+        "        self._committer.commit()  # the second check",
+        "        # the second check",
         ("accounting.looks",),
     ),
     Mutant(
         "callers do not look again",
         "_writing.writer",
-        "if self._reached is not _OPEN or self._inline:",
-        "if self._inline:",
+        "if self._reached is not _OPEN or self._unattended:",
+        "if self._unattended:",
         ("accounting.looks",),
     ),
     Mutant(
         "closed is said after the second look",
         "_writing.writer",
-        "        self._reached = State.CLOSED\n        self._turn.serve()",
-        "        self._turn.serve()\n        self._reached = State.CLOSED\n        ",
+        "        self._reached = State.CLOSED\n        self._committer.commit()",
+        "        self._committer.commit()\n        self._reached = State.CLOSED\n        ",
         ("accounting.looks",),
     ),
     Mutant(
@@ -240,7 +242,7 @@ MUTANTS = (
     Mutant(
         "nothing is flushed at exit",
         "_writing.registry",
-        "writers = _living()",
+        "writers = tuple(_workers.open)",
         "writers: list[Writer] = []",
         ("hangs.exits",),
     ),
@@ -258,7 +260,7 @@ MUTANTS = (
         "            return  # ",
         EACH,
     ),
-    Mutant("a timeout is no error", "_writing.ack", "        if not over:", "        if False:", ("hangs.stuck",)),
+    Mutant("a timeout is no error", "_writing.ack", "        if not is_over:", "        if False:", ("hangs.stuck",)),
 )
 
 

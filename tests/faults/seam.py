@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,10 +54,8 @@ def open_recorder(home: Path, system: FakeSystem, *, inline: bool = False, **opt
     recorder = RolloutRecorder(start_writer(journal, writing, encoder), encoder, session)
     if inline:
         recorder._writer.go_inline()
-        thread = recorder._writer._thread
-        assert thread is not None
-        thread.join(10)
-        assert not thread.is_alive(), "the writer's thread did not end"
+        while not recorder._writer._commit_lock.attempt(lambda: None):
+            time.sleep(0.001)  # a thread is about to leave it
     return recorder
 
 
