@@ -26,7 +26,7 @@ def waiting(ack: Ack, number: int) -> list[threading.Thread]:
 
 
 def test_an_ack_is_an_event():
-    """Whoever takes a threading.Event takes an ack."""
+    """It can be used wherever a threading.Event can."""
     assert isinstance(Ack(), threading.Event)
 
 
@@ -273,7 +273,7 @@ def wait_in_handlers() -> None:
     def action() -> None:
         nonlocal current
         ack = Ack()
-        acks.append(ack)  # first, for what the handler waits for must be known to who sets it
+        acks.append(ack)  # first: the thread that sets it must know it before the handler waits for it
         current = ack
         current.result(DEADLINE)
 

@@ -1,4 +1,4 @@
-"""What whoever has the turn does with commands: claim, write, answer, count; with a hand on the system's pulse."""
+"""The committer: claims commands, writes lines, answers acks and keeps the counters, on a system whose calls fail."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEADER = b"header\n"
 
 
 class Bench:
-    """A turn that is taken by hand: a queue, a journal on a fake system, and nobody else."""
+    """A committer that a test calls itself: a queue, a journal on a fake system, and no thread."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path = path
@@ -61,7 +61,7 @@ class Bench:
         self.put(Barrier(self.end, last=True))
 
     def lines(self) -> list[str]:
-        """Return what is in the file behind the header."""
+        """Return the lines in the file after the header."""
         header, *lines = lines_in(self.path)
         assert header + b"\n" == HEADER
         return [line.decode() for line in lines]
@@ -115,7 +115,7 @@ def test_one_turn_is_one_write(bench):
 
 
 def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(make):
-    """A failed sync has only that written anew which no other sync has covered."""
+    """After a failed sync only lines that no other sync has covered are written again."""
     bench = make(fsync="flush")
     bench.put("a")
     bench.committer.commit()
@@ -131,7 +131,7 @@ def test_what_was_synced_when_the_file_seemed_to_be_away_is_not_written_again(ma
 
 
 def waiting_for_room(bench, monkeypatch):
-    """Return a thread that waits until it is told of room, however long that takes."""
+    """Return a thread that waits until the queue wakes it, however long that takes."""
     monkeypatch.setattr("rolloutlog._writing.queue.CHECK_INTERVAL", DEADLINE)
     waiter = threading.Thread(target=bench.queue.wait_for_room, args=(0,))
     waiter.start()
@@ -141,7 +141,7 @@ def waiting_for_room(bench, monkeypatch):
 
 
 def test_callers_are_told_of_room_before_the_write(make, monkeypatch):
-    """They go on while the system writes, and not only after it."""
+    """They continue while the system writes, and not only after it."""
     bench, still_waits = make(queue_size=1), []
     bench.put("a")
     waiter = waiting_for_room(bench, monkeypatch)
@@ -176,7 +176,7 @@ def test_what_was_taken_already_comes_first(bench):
 
 @pytest.mark.parametrize("back", [[], Batch([], 3), Barrier(Ack()), Gap(1)], ids=lambda back: type(back).__name__)
 def test_what_its_caller_took_back_hinders_nobody(bench, back):
-    """A command that was claimed by its caller is passed over, and what comes behind it is served."""
+    """A command that its caller claimed is skipped, and the commands after it are processed."""
     if not isinstance(back, list):
         back.claim.clear()
     bench.put("a", back, "b", back, back, "c")
@@ -189,7 +189,7 @@ def test_what_its_caller_took_back_hinders_nobody(bench, back):
 
 
 def test_filtered_items_are_counted(bench):
-    """They are no records, and only told."""
+    """They are counted, and no record is written for them."""
     bench.put(Filtered(3), "a", Filtered(2))
     bench.committer.commit()
 
@@ -229,7 +229,7 @@ def test_a_barrier_tells_of_a_failure(bench):
 
 
 def test_a_barrier_behind_the_recovery_is_well(bench):
-    """What could be written at the next try is no error any more for who asks then."""
+    """Records that could be written at the next attempt are not an error for a later flush."""
     bench.system.fail("write", errno.ENOSPC)
     bench.put("a")
     first = bench.flush()
@@ -267,7 +267,7 @@ def test_a_shutdown_that_cannot_write_tells_so_while_it_tries(bench):
 
 
 def test_a_failure_behind_the_last_barrier_is_the_ends_error(bench):
-    """What was put in time, and stands behind the shutdown in the queue, belongs to it as well."""
+    """A record that was put in time, and is after the shutdown in the queue, belongs to it as well."""
     bench.put("a")
     bench.shut_down()
     bench.put("b")
@@ -298,7 +298,7 @@ def test_a_failure_is_heard_at_once(bench):
 
 
 def test_the_logger_is_told_of_the_first_failure_and_of_the_end(bench):
-    """What fails again and again is told once, and once more when it is over."""
+    """A fault that lasts is logged once, and its end is logged."""
     bench.system.fail("write", errno.EIO, times=3)
     bench.put("a")
     news = []
@@ -356,7 +356,7 @@ def test_a_turn_with_something_kept_has_work(bench):
 
 
 def test_the_pauses_between_tries_grow_to_a_second(bench, monkeypatch):
-    """At first it is tried again soon, then less often, but at least once a second; a new fault begins anew."""
+    """Pauses grow from short ones to a second; a new fault starts from the first pause."""
     monkeypatch.setattr("rolloutlog._writing.commit.monotonic", lambda: 1_000.0)
     bench.system.fail("write", errno.EIO, times=7)
     bench.put("a")
@@ -385,7 +385,7 @@ def test_no_memory_is_an_error_like_any_other(bench):
 
 
 def test_an_unexpected_exception_comes_through(bench):
-    """What is neither the system's fault nor memory's is not kept quiet."""
+    """An error that comes neither from the system nor from a lack of memory is raised."""
     bench.system.fail("write", ZeroDivisionError())
     bench.put("a")
 
@@ -515,7 +515,7 @@ def test_a_failed_sync_counts_as_unwritten(make):
 
 
 def test_what_a_sync_failed_on_is_written_again(make):
-    """A failed fsync is not repeated: the lines are cut off, written anew and synced, and survive then."""
+    """A failed fsync is not repeated: the lines are cut off, written again and synced, and survive then."""
     bench = make(fsync="flush")
     bench.put("a", "b")
     bench.committer.commit()
@@ -533,7 +533,7 @@ def test_what_a_sync_failed_on_is_written_again(make):
 
 
 def test_a_recovery_from_a_failed_sync_is_synced(make):
-    """Only a sync tells that the disk is well again: until then the error stands."""
+    """Only a sync shows that the disk is well again: until then the error remains."""
     bench = make(fsync="flush")
     bench.system.fail("fsync", errno.EIO, times=4)  # at the barrier, at the end of that turn, in the next two
     bench.put("a")
@@ -601,7 +601,7 @@ def test_what_could_not_be_synced_in_a_file_that_was_renamed_is_in_the_next(make
 
 
 def test_four_megabytes_are_synced_without_being_asked(make):
-    """What is kept in memory until it is synced stays bounded."""
+    """The lines that are kept in memory until they are synced are bounded."""
     bench = make(fsync="flush")
     for _ in range(4):
         bench.put("x" * 1024 * 1024)
@@ -615,7 +615,7 @@ def test_four_megabytes_are_synced_without_being_asked(make):
 
 
 def test_a_gap_stands_where_the_records_are_missing(bench):
-    """The line that tells how many were dropped stands between those before and those after, and is counted itself."""
+    """The line that says how many were dropped is between the records before and after them, and is counted itself."""
     bench.put("a", Gap(3), "b")
     bench.committer.commit()
 
@@ -678,7 +678,7 @@ def test_a_gap_of_which_a_part_is_in_the_file_is_joined_with_the_next(bench):
     assert bench.counts() == (5, 2, 0, 3)
 
 
-# -- interrupts, where callers write for themselves --------------------------------------------------------------------
+# -- interrupts, which callers that write inline may get ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"fsync": "flush"}, {"fsync": "always"}], ids=str)

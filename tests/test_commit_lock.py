@@ -1,4 +1,4 @@
-"""The commit lock: one thread at a time, and a note where a thread that holds it must commit once more."""
+"""The commit lock: one thread at a time, and a note if a thread that holds it must commit again."""
 
 from __future__ import annotations
 

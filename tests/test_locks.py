@@ -12,7 +12,7 @@ from rolloutlog._locks import fork_safe_lock
 
 
 def test_a_lock_is_one_threads_at_a_time_and_reentrant():
-    """Whoever has it may take it again; another thread may not."""
+    """The thread that has it may take it again; another thread may not."""
     lock, taken = fork_safe_lock(), []
     with lock, lock:
         other = threading.Thread(target=lambda: taken.append(lock.acquire(blocking=False)))
@@ -45,7 +45,7 @@ def fork_while_locked() -> None:
 
 
 def test_a_forked_child_finds_a_lock_free():
-    """The child has only the thread that forked; in the parent, whoever has the lock keeps it."""
+    """The child has only the thread that forked; in the parent, the thread that has the lock keeps it."""
     printed = in_fresh_process(fork_while_locked)
 
     assert printed == "False\n"

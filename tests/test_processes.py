@@ -1,4 +1,4 @@
-"""Real processes, killed, forked, interrupted, or at their end: what was recorded is there, as far as is promised."""
+"""Real processes, killed, forked, interrupted, or at their end: records are on disk as far as is promised."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def record_flush_and_exit_at_once() -> None:
 
 
 def test_what_was_flushed_survives_an_exit_without_an_end():
-    """os._exit() runs no hook of anybody."""
+    """os._exit() runs no exit hooks."""
     finish(start(record_flush_and_exit_at_once), status=7)
 
     assert sessions() == [NUMBERS]
@@ -147,7 +147,7 @@ def end_by_ctrl_c() -> None:
 
 
 def end_with_daemons() -> None:
-    """Leave daemon threads behind that go on recording."""
+    """Leave daemon threads that continue to record."""
     other = RolloutRecorder.create()
 
     def babble() -> None:
@@ -160,7 +160,7 @@ def end_with_daemons() -> None:
 
 
 def end_before_a_thread() -> None:
-    """Come to the end while another thread, that is no daemon, is still to record."""
+    """Come to the end while a thread that is not a daemon has yet to record."""
     recorder = _KEPT[-1]
 
     def late() -> None:
@@ -201,7 +201,7 @@ def record_and_end(name: str) -> None:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_end_of_a_process_brings_all_to_disk(end, status, last):
-    """A recorder that nobody closed is flushed at the end, however that comes; what comes later is written at once."""
+    """A recorder that was not closed is flushed at the end, however that comes; later records are written at once."""
     process = start(record_and_end, end.__name__)
     errors = process.communicate(timeout=DEADLINE)[1]
 
@@ -234,7 +234,7 @@ def at_its_end(disk: Disk) -> RolloutRecorder:
 
 
 def test_the_end_waits_for_nobody_who_goes_on_recording():
-    """Who writes for himself at the end writes what came before, and leaves to others what they record meanwhile."""
+    """An inline caller at the end writes earlier records, and leaves to other threads what they record then."""
     disk = Busy(most=50)
     recorder = at_its_end(disk)
     disk.meanwhile = lambda: run_together(lambda: recorder._writer.queue.put([b'{"type":"x"}\n']))
@@ -270,13 +270,13 @@ class Last:
 
 
 def record_late() -> None:
-    """Record, and leave to the end of the interpreter what records once more."""
+    """Record, and leave an object that records again when the interpreter ends."""
     sys.modules["__main__"].last = Last()
     sys.modules["__main__"].last.recorder.record(*map(message, NUMBERS))
 
 
 def test_a_finalizer_at_the_very_end_hangs_nobody():
-    """What a finalizer records that late is written by the finalizer itself."""
+    """A finalizer that runs that late writes its record itself."""
     finish(start(record_late))
 
     assert sessions() == [[*NUMBERS, "last"]]
@@ -295,7 +295,7 @@ def end_in_a_child(name: str) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_the_end_of_a_child_of_multiprocessing_is_an_end(method):
-    """Its recorder, which nobody closed, is flushed as any other."""
+    """Its recorder, which was not closed, is flushed like any other."""
     in_fresh_process(end_in_a_child, method)
 
     assert sessions() == [NUMBERS, NUMBERS]
@@ -379,7 +379,7 @@ def test_a_recorder_belongs_to_the_process_that_opened_it():
 
 
 def fork_and_resume() -> None:
-    """Let a child take up what the parent has open, and what it has closed."""
+    """Let a child resume a session that its parent has open, and one that it has closed."""
     recorder = RolloutRecorder.create()
     recorder.record(message("parent"))
 
@@ -500,7 +500,7 @@ def test_processes_share_a_session_line_by_line():
 
 
 def open_exclusively(path: str) -> None:
-    """Try to open a session that others share, for this process alone."""
+    """Try to open a session that others share, exclusively."""
     try:
         RolloutRecorder.resume(path)[0].close()
         say("opened")
@@ -509,7 +509,7 @@ def open_exclusively(path: str) -> None:
 
 
 def test_a_shared_session_is_not_held():
-    """Nobody holds it between two batches, so who wants it alone gets it; that is for its users to agree on."""
+    """No process holds it between two batches, so an exclusive opener gets it; its users must agree on that."""
     with RolloutRecorder.create(shared=True) as recorder:
         recorder.record(message("shared"))
         recorder.flush()
@@ -518,7 +518,7 @@ def test_a_shared_session_is_not_held():
 
 
 def test_the_first_line_is_there_whatever_happens():
-    """A process that was killed just after create() has left a session that can be taken up."""
+    """A process that was killed right after create() has left a session that can be resumed."""
     finish(start(create_and_die), status=-signal.SIGKILL)
     (found,) = find_sessions()
     recorder, saved = RolloutRecorder.resume(found)

@@ -27,7 +27,7 @@ PUBLIC = sorted(name for name, value in vars(queue.Queue).items() if name[0] != 
 
 
 def test_it_is_a_queue():
-    """Whoever takes a queue.Queue takes this one."""
+    """It can be used wherever a queue.Queue can."""
     assert isinstance(WriterQueue(), queue.Queue)
 
 
@@ -71,7 +71,7 @@ def test_no_maxsize_is_no_bound(maxsize):
 
 
 def test_it_tells_how_much_waits():
-    """qsize, empty and full tell what is true when nobody else puts or takes."""
+    """qsize, empty and full are right while no other thread puts or takes."""
     handoff = WriterQueue(2)
     states = []
     for _ in range(3):
@@ -108,7 +108,7 @@ def test_a_timeout_below_zero_is_refused(act):
 
 @pytest.mark.parametrize("timeout", [None, 10])
 def test_a_put_waits_for_room(timeout):
-    """A put into a full queue goes on as soon as something is taken."""
+    """A put into a full queue returns as soon as a command is taken."""
     handoff = WriterQueue(1)
     handoff.put("first")
     putter = threading.Thread(target=handoff.put, args=("second",), kwargs={"timeout": timeout})
@@ -180,7 +180,7 @@ def test_heavy_commands_are_bounded_by_their_bytes():
 
 
 def test_a_command_above_the_bound_passes_alone():
-    """What is larger than the bound itself goes in when no other large one waits, or it never could."""
+    """A command larger than the bound goes in when no other large one waits, or it never could."""
     handoff = WriterQueue(max_bytes=HEAVY)
     alone = handoff.has_room(5 * HEAVY)
     put_heavy(handoff, heavy(5 * HEAVY))
@@ -190,7 +190,7 @@ def test_a_command_above_the_bound_passes_alone():
 
 
 def test_claimed_bytes_make_room():
-    """What its owner has claimed does not count any more, even before it is taken."""
+    """A claimed command no longer counts, even before it is taken."""
     handoff = WriterQueue(max_bytes=HEAVY)
     claim = heavy()
     put_heavy(handoff, claim)
@@ -202,7 +202,7 @@ def test_claimed_bytes_make_room():
 
 
 def test_taken_bytes_count_until_they_are_claimed():
-    """What was taken and not yet claimed is still held in memory, and still counts."""
+    """A command that was taken and not yet claimed is still in memory, and still counts."""
     handoff, taken = WriterQueue(max_bytes=HEAVY), deque()
     put_heavy(handoff)
     handoff.take_all(taken)
@@ -216,7 +216,7 @@ def test_taken_bytes_count_until_they_are_claimed():
 
 
 def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
-    """However seldom it looks by itself: it is told when something was taken."""
+    """The taker ends the wait, however long the pause between two checks is."""
     monkeypatch.setattr("rolloutlog._writing.queue.CHECK_INTERVAL", DEADLINE)
     handoff = WriterQueue(1)
     handoff.put("first")
@@ -232,7 +232,7 @@ def test_who_waits_for_room_is_woken_by_the_taker(monkeypatch):
 
 
 def test_who_waits_for_room_looks_by_itself_too():
-    """Room that nobody rang for is found soon: bytes that were claimed, or a limit that was raised."""
+    """Room that comes without a wake-up is found soon: bytes that were claimed, or a limit that was raised."""
     handoff, rooms = WriterQueue(max_bytes=HEAVY), []
     put_heavy(handoff)
 
@@ -485,7 +485,7 @@ def test_a_storm_inside_put_neither_jams_nor_loses(attack):
 
 
 def test_a_finalizer_may_put():
-    """What the garbage collector runs inside a put may put, too."""
+    """A finalizer that the garbage collector runs inside a put may put as well."""
     handoff = WriterQueue()
 
     class Cycle:

@@ -65,7 +65,7 @@ def recorder():
 
 @pytest.fixture
 def disk():
-    """A disk that goes on at the end, so that no writer of this test is left waiting."""
+    """A disk that continues at the end, so that no writer of this test is left waiting."""
     disk = Disk()
     yield disk
     disk.is_full = False
@@ -99,7 +99,7 @@ def test_the_file_lies_in_a_folder_of_its_day(recorder, home):
 
 
 def test_instructions_and_free_keys_stand_in_the_meta_line():
-    """The meta line keeps the system prompt, and behind it what the caller wants known about the session."""
+    """The meta line keeps the system prompt, and after it the caller's own keys."""
     with RolloutRecorder.create(instructions="Be brief.", meta={"cwd": "/srv", "git": {"branch": "main"}}) as recorder:
         meta = values_in(recorder.path)[0]
 
@@ -109,7 +109,7 @@ def test_instructions_and_free_keys_stand_in_the_meta_line():
 
 @pytest.mark.parametrize("meta", [{"when": dt.date(2025, 6, 15)}, {"id": ID}, {"type": "message"}])
 def test_a_meta_that_cannot_be_written_leaves_nothing_behind(meta, home):
-    """What is no JSON, or would take the place of the line's own keys, raises before a file is made."""
+    """A meta that is not JSON, or would replace the line's own keys, raises before a file is made."""
     with pytest.raises(InvalidItemError):
         RolloutRecorder.create(meta=meta)
 
@@ -219,7 +219,7 @@ def test_a_relative_home_stays_where_it_was(tmp_path, monkeypatch):
 
 
 def test_a_session_resumed_by_a_relative_path_stays_where_it_is(recorder, tmp_path, monkeypatch):
-    """The same holds for the path of a session that is taken up again."""
+    """The same holds for the path of a session that is resumed."""
     recorder.close()
     monkeypatch.chdir(recorder.path.parent)
     resumed, _ = RolloutRecorder.resume(recorder.path.name)
@@ -231,7 +231,7 @@ def test_a_session_resumed_by_a_relative_path_stays_where_it_is(recorder, tmp_pa
 
 
 def test_a_home_that_cannot_be_made_raises(tmp_path):
-    """The error of the system goes to the caller, who may go on without a record."""
+    """The caller gets the error of the system, and may continue without a record."""
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(NotADirectoryError):
@@ -261,14 +261,14 @@ def test_a_misspelt_option_is_named_and_nothing_is_made(call, home):
 
 
 class FromSdk:
-    """What an SDK returns: an object that knows its wire form."""
+    """An object of an SDK, which knows its wire form."""
 
     def to_dict(self) -> dict[str, object]:
         return {"type": "function_call", "name": "add", "arguments": "{}", "call_id": "c1", "status": "completed"}
 
 
 def test_an_item_is_taken_in_every_form(recorder):
-    """Our classes, wire dicts, the short form that everybody writes first, and objects of an SDK."""
+    """Our classes, wire dicts, the usual short form, and objects of an SDK."""
     wire = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "three"}]}
     recorder.record(Message.user("one"), HELLO, wire, FromSdk())
     recorder.flush()
@@ -328,7 +328,7 @@ def test_items_of_one_call_stay_together(recorder):
 
 
 def test_the_last_state_counts(recorder):
-    """A state is a line of its own, and when the session is resumed the last one stands."""
+    """A state is a line of its own, and when the session is resumed the last one counts."""
     recorder.record_state({"step": 1})
     recorder.record_state(SessionStateSnapshot({"step": 2}))
     recorder.close()
@@ -348,7 +348,7 @@ def test_a_state_may_be_empty(recorder):
 
 
 def test_a_log_entry_is_recorded_beside_the_items(recorder):
-    """It comes back as an entry of the log, and is no item."""
+    """It comes back as an entry of the log, and not as an item."""
     recorder.record_log(ENTRY)
     recorder.record(HELLO)
     recorder.close()
@@ -583,7 +583,7 @@ def test_a_full_queue_drops_when_asked_and_says_so_in_the_file(disk):
 
 
 def test_a_full_queue_lets_callers_wait(disk):
-    """By default the caller waits, and goes on as soon as there is room."""
+    """By default the caller waits, and continues as soon as there is room."""
     recorder = filled(disk)
     waiting = threading.Thread(target=recorder.record, args=(hello("fourth"),))
     waiting.start()
@@ -676,7 +676,7 @@ def test_a_closed_recorder_is_collected_without_a_word(recorder):
 
 
 def test_recorders_of_one_process_share_the_session(recorder):
-    """A cell that runs twice meets no ghost of itself: records of both stand in the order in which they came."""
+    """A cell that runs twice shares its session: the records of both are in the order in which they came."""
     recorder.record(hello(0))
     second, saved = RolloutRecorder.resume(recorder.path)
     for number in range(1, 7):
@@ -716,7 +716,7 @@ def test_other_options_for_the_same_file_raise(recorder):
 
 
 def test_each_recorder_redacts_for_itself(recorder):
-    """What one recorder hides, another of the same session may show: the hook is the recorder's, not the file's."""
+    """One recorder may hide a text that another of the same session shows: each has its own hook."""
     second, _ = RolloutRecorder.resume(recorder.path, redact=lambda record: None)
     second.record(HELLO)
     second.close()
@@ -727,7 +727,7 @@ def test_each_recorder_redacts_for_itself(recorder):
 
 
 def test_threads_that_resume_the_same_session_share_it(recorder):
-    """Of those who take it up at the same moment, none finds it locked by its own process."""
+    """Of threads that resume it at the same moment, none finds it locked by its own process."""
     recorder.close()
 
     def resume_and_record() -> None:
@@ -748,7 +748,7 @@ def test_threads_that_resume_the_same_session_share_it(recorder):
 
 
 def test_who_resumes_a_session_that_is_being_closed_waits_for_that():
-    """Between two recorders of one process, there is no moment at which the file is locked and nobody's."""
+    """Between two recorders of one process, there is no moment at which the file is locked and has no writer."""
     resumed = []
     other = threading.Thread(target=lambda: resumed.append(RolloutRecorder.resume(recorder.path)[0]))
     recorder = recorder_on(Slow("unlock", other)).create()
@@ -773,7 +773,7 @@ def test_who_resumes_a_session_that_is_being_closed_waits_for_that():
     ids=["path", "text", "id", "prefix"],
 )
 def test_a_session_is_resumed_by_what_names_it(recorder, name):
-    """Its path, its id, or the beginning of its id: what was recorded is there, and what comes is appended."""
+    """Its path, its id, or the beginning of its id: earlier records are read, and new ones are appended."""
     recorder.record(hello("before"))
     recorder.record_state({"step": 1})
     recorder.close()
@@ -850,7 +850,7 @@ def test_a_file_that_is_no_session_is_left_untouched(recorder, content, problem)
 
 
 def test_a_torn_line_stays_a_line_of_its_own(recorder):
-    """What a killed writer left behind is reported, is never removed, and is not glued to what comes."""
+    """A torn line of a killed writer is reported, is never removed, and does not run into the next line."""
     recorder.record(hello("whole"))
     recorder.close()
     with open(recorder.path, "ab") as file:
@@ -880,7 +880,7 @@ def test_a_link_is_not_followed(recorder, tmp_path):
 
 
 def test_a_pipe_is_no_session(tmp_path):
-    """What is not a regular file raises at once, and does not wait for somebody at the other end."""
+    """A path that is not a regular file raises at once, and does not wait for a process at the other end."""
     os.mkfifo(tmp_path / "pipe.jsonl")
 
     with pytest.raises(OSError, match="not a regular file"):
@@ -913,7 +913,7 @@ def test_another_process_is_refused_at_once(recorder):
 
 
 def test_who_has_time_waits_for_the_other_process(recorder):
-    """With a lock_timeout the session is taken up as soon as the other process lets go of it."""
+    """With a lock_timeout the session is resumed as soon as the other process releases it."""
     recorder.close()
     holder = start(hold, str(recorder.path))
     assert holder.stdout.readline() == "held\n"
@@ -965,7 +965,7 @@ def test_redaction_may_leave_a_record_out():
 
 
 def test_redaction_that_fails_fails_closed():
-    """When the hook raises, a line says what was withheld and why, and the secret is nowhere; nobody is raised at."""
+    """When the hook raises, a line says why a record was withheld, the secret is nowhere, and no call raises."""
 
     def redact(record):
         raise LookupError(SECRET)
@@ -996,7 +996,7 @@ def test_redaction_may_change_what_it_is_given():
 
 
 def test_redaction_that_records_does_not_redact_itself():
-    """What a hook records while it runs is withheld, for nobody has looked at it; what it looked at is recorded."""
+    """A record that a hook makes is withheld, because no hook has seen it; the record that it was given is recorded."""
 
     def redact(record):
         if recorder is not None:

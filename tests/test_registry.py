@@ -1,4 +1,4 @@
-"""What one process has open: a writer for each file, who shares it, and what a fork and an exit make of it."""
+"""The registry: one writer for each file, leases that share it, and what a fork and an exit do to them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def put(lease: Lease, *texts: object) -> None:
 
 
 def written(path: Path) -> list[str]:
-    """Return the lines in the file behind its header."""
+    """Return the lines in the file after its header."""
     header, *lines = lines_in(path)
     assert header + b"\n" == HEADER
     return [line.decode() for line in lines]
@@ -261,7 +261,7 @@ def test_leases_that_come_and_go_lose_nothing(path):
 
 
 def test_the_registry_keeps_no_closed_writer(path):
-    """What the registry knows does not grow with the number of files that were closed."""
+    """The registry does not grow with the number of files that were closed."""
     leases = [begun(path.with_name(str(number))) for number in range(20)]
     while_open = len(registry._workers.open)
     for lease in leases:
@@ -318,7 +318,7 @@ def test_a_child_is_refused(lease):
 
 
 def test_a_child_can_leave(lease):
-    """Closing what it inherited is no error in a child, and touches nothing of the parent's."""
+    """A child can release an inherited lease; this changes nothing in the parent."""
     said = in_fork(lambda: (lease.release().result(DEADLINE), lease.writer.state.name))
     put(lease, "a")
     lease.release().result(DEADLINE)
@@ -328,7 +328,7 @@ def test_a_child_can_leave(lease):
 
 
 def test_the_parent_notices_nothing_of_a_child(path):
-    """What waited in the parent's queue is written by the parent alone, once, and the parent goes on."""
+    """Records in the parent's queue are written by the parent alone, once, and the parent continues."""
     disk = Disk()
     lease = begun(path, disk)
     disk.hold()
@@ -431,7 +431,7 @@ def test_a_childs_child_goes_on_too(path):
 
 
 def test_many_threads_of_a_child_open_what_is_shared_once(path):
-    """The first record of a child opens the file anew, whichever thread it comes from."""
+    """The first record of a child opens the file again, whichever thread it comes from."""
     lease = begun(path, shared=True, lock_timeout=DEADLINE)
 
     def act() -> object:
@@ -451,7 +451,7 @@ def test_many_threads_of_a_child_open_what_is_shared_once(path):
 
 
 def test_a_child_of_an_ended_writer_is_refused(path):
-    """What was closed, or about to be, before the fork does not open again in a child."""
+    """A writer that was closing or closed before the fork does not open again in a child."""
     lease = begun(path, shared=True)
     lease.writer.shutdown().result(DEADLINE)
 
@@ -494,7 +494,7 @@ def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
 
 
 def test_a_child_may_begin_what_its_parent_has_not(lease, path):
-    """A child's own sessions are its own, and its parent's go on."""
+    """A child's own sessions work, and so do its parent's."""
     other = path.with_name("other")
 
     def act() -> object:
@@ -528,7 +528,7 @@ KEPT: list[Lease] = []
 
 
 def test_the_exit_brings_to_disk_what_was_left_open(tmp_path):
-    """Whoever forgets to close loses nothing."""
+    """A program that forgets to close loses nothing."""
     in_fresh_process(leave_open, str(tmp_path))
 
     assert [written(tmp_path / str(number)) for number in range(3)] == [list(map(str, range(200)))] * 3
@@ -585,7 +585,7 @@ def test_the_end_of_a_multiprocessing_child_is_an_exit_too(tmp_path, method):
 
 
 def record_late(path: str) -> None:
-    """Record in an exit hook that runs after ours, for it was registered first."""
+    """Record in an exit hook that runs after ours, because it was registered before."""
     lease = KEPT[0]
     put(lease, "late")
     assert written(Path(path))[-1] == "late"
@@ -593,7 +593,7 @@ def record_late(path: str) -> None:
 
 
 def test_what_is_recorded_after_our_exit_hook_is_on_disk_at_once(path):
-    """Nobody flushes any more then, so that put writes."""
+    """No flush comes after that, so put itself writes."""
     code = (
         "import atexit, sys; from pathlib import Path; hooks = []; atexit.register(lambda: hooks[0](sys.argv[1]));"
         "import test_registry as t; hooks.append(t.record_late);"

@@ -1,4 +1,4 @@
-"""The bell: it wakes whoever waits, and neither an early ring nor a late one is missed."""
+"""Waiters: one call wakes all, and neither an early wake-up nor a late one is missed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.system
 
 
 def test_nobody_waits_for_what_is_over():
-    """What is over when the lock has been brought is not waited for: a ring may have come in between."""
+    """No time is spent waiting for a thing that was over when the lock was in place: a wake-up may have come before."""
     bell, looks = Waiters(), []
 
     def over() -> bool:

@@ -28,7 +28,7 @@ class Job:
         self.served.put(threading.get_ident())
 
     def wait(self) -> int:
-        """Wait until it was served once more; return the number of the thread."""
+        """Wait until it was served again; return the number of the thread."""
         return self.served.get(timeout=DEADLINE)
 
 

@@ -1,4 +1,4 @@
-"""The writer: any number of callers, one thread; what was accepted is written, and what cannot be is said so."""
+"""The writer: any number of callers, one file; accepted records are written, others are refused with an error."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def put(writer: Writer, *texts: Any, timeout: float = DEADLINE) -> None:
 
 
 def flushed(writer: Writer) -> list[str]:
-    """Return the lines in the file behind its header, after a flush that went well."""
+    """Return the lines in the file after its header, after a flush without an error."""
     writer.request_flush().result(DEADLINE)
     return written(writer)
 
 
 def written(writer: Writer) -> list[str]:
-    """Return the lines in the file behind its header."""
+    """Return the lines in the file after its header."""
     header, *lines = lines_in(writer.journal.path)
     assert header + b"\n" == HEADER
     return [line.decode() for line in lines]
@@ -78,7 +78,7 @@ def system() -> FakeSystem:
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    """A disk that can be held up; at the end it goes on."""
+    """A disk that can be held up; at the end it continues."""
     disk = Disk()
     yield disk
     disk.is_full = False
@@ -146,7 +146,7 @@ def test_what_is_put_is_written_in_order(writer):
 def test_what_is_put_is_written_without_being_asked(writer, system):
     """No flush is needed for a record to come to disk."""
     reached = threading.Event()
-    system.before("lseek", reached.set, nth=1)  # behind the write
+    system.before("lseek", reached.set, nth=1)  # after the write
     put(writer, "a")
 
     assert reached.wait(DEADLINE)
@@ -163,7 +163,7 @@ def test_large_records_are_written_too(make):
 
 
 def test_what_is_too_long_to_be_read_again_is_refused(make):
-    """Nothing of it is written, nor of what was put together with it; what comes next is."""
+    """Nothing of it is written, nor of the records put together with it; the next record is written."""
     writer = make()
     long = b"y" * MAX_RECORDED + b"y\n"
 
@@ -198,7 +198,7 @@ def test_shutdown_writes_everything_and_ends(writer):
 
 
 def test_the_session_is_free_when_the_shutdown_is_acknowledged(writer):
-    """Whoever waited for the ack can open the file at once."""
+    """A caller that waited for the ack can open the file at once."""
     writer.shutdown().result(DEADLINE)
     other = Journal(writer.journal.path)
     other.open()
@@ -249,7 +249,7 @@ def test_shutdown_returns_at_once(held, disk):
 
 @pytest.mark.parametrize("act", [lambda writer: put(writer, "late"), lambda writer: writer.filtered(1)])
 def test_a_closed_writer_takes_nothing(writer, act):
-    """What comes later is refused, with the path."""
+    """Later records are refused, and the error has the path."""
     writer.shutdown().result(DEADLINE)
 
     with pytest.raises(RecorderClosedError) as caught:
@@ -268,7 +268,7 @@ def test_a_closing_writer_takes_nothing_more(held):
 
 
 def test_a_flush_of_a_closed_writer_is_answered(writer):
-    """Nobody waits for an answer that does not come."""
+    """No caller waits for an answer that does not come."""
     writer.shutdown().result(DEADLINE)
     ack = writer.request_flush()
 
@@ -312,7 +312,7 @@ def test_a_record_that_was_put_before_the_last_look_is_written(writer):
 
 
 def test_a_record_that_was_put_after_the_last_look_is_refused(writer):
-    """A caller who was held up between its looks hears that nobody will write its record."""
+    """A caller that was held up between its checks gets an error: its record will not be written."""
     really = writer._put
 
     def end_then_put(command: object) -> None:
@@ -333,7 +333,7 @@ def test_a_caller_who_was_held_up_is_written_or_refused(writer):
     really = writer.queue.count_unfinished
 
     def hold_then_put(commands: int, size: int) -> None:
-        """Come just behind what the writer does in a turn."""
+        """Put right after the end of a commit."""
         really(commands, size)
         if not writer._committer.closing:
             return
@@ -353,7 +353,7 @@ def test_a_caller_who_was_held_up_is_written_or_refused(writer):
 
 
 def test_records_that_race_with_a_shutdown_are_written_or_refused(tmp_path):
-    """Many rounds of six threads against a shutdown: what was accepted is in the file, and nothing else is."""
+    """Many rounds of six threads against a shutdown: the file holds the accepted records and nothing else."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -417,7 +417,7 @@ def test_a_full_queue_blocks_no_longer_than_it_may(held, disk):
 
 
 def test_a_full_queue_raises_at_once_if_told_so(held, disk):
-    """With on_full="raise" nobody waits."""
+    """With on_full="raise" no caller waits."""
     writer = held(queue_size=1, on_full="raise")
     put(writer, "a")
 
@@ -428,7 +428,7 @@ def test_a_full_queue_raises_at_once_if_told_so(held, disk):
 
 
 def test_what_a_full_queue_drops_leaves_a_gap(held, disk):
-    """With on_full="drop", a line stands where records are missing, one for all that are missing there."""
+    """With on_full="drop", a line is in the place of dropped records, one for all that are missing there."""
     writer = held(queue_size=2, on_full="drop")
     put(writer, "a", "b", "lost", "lost")
     writer.put_several(b"lost\nlost\n", 2, DEADLINE)
@@ -441,7 +441,7 @@ def test_what_a_full_queue_drops_leaves_a_gap(held, disk):
 
 
 def test_drops_at_two_places_are_two_gaps(held, disk):
-    """Between them stands what was recorded between them."""
+    """Records that came between the drops are between the two lines."""
     writer = held(queue_size=1, on_full="drop")
     put(writer, "a", "lost")
     disk.go_on()
@@ -466,7 +466,7 @@ def test_what_is_dropped_behind_a_record_is_missing_there(make, system):
     put(writer, "first")
     assert gates[0][0].wait(DEADLINE)
     put(writer, "a")
-    writer.request_flush()  # so that "a" is written before the gap behind it is claimed
+    writer.request_flush()  # so that "a" is written before the gap after it is claimed
     put(writer, "lost")
     gates[0][1].set()
     assert gates[1][0].wait(DEADLINE)
@@ -574,7 +574,7 @@ def test_a_failure_is_heard_everywhere_at_once(make, disk, caplog):
 
 
 def heard(caplog: pytest.LogCaptureFixture) -> str:
-    """Return what the logger is told first, waiting for it: the writer tells it after it has answered."""
+    """Return the first message to the logger, waiting for it: the writer logs after it has answered."""
     told = threading.Event()
     while not caplog.messages:
         told.wait(0.001)
@@ -582,10 +582,10 @@ def heard(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def test_what_is_kept_is_written_by_itself(writer, system):
-    """When the fault is gone nobody needs to do anything: the writer tries again after a pause."""
+    """When the fault is gone no call is needed: the writer tries again after a pause."""
     again = threading.Event()
     system.fail("write", errno.EIO, times=2)
-    system.before("fstat", again.set)  # the first look behind a write that went well
+    system.before("fstat", again.set)  # the first check after a write without an error
     put(writer, "a")
 
     assert again.wait(DEADLINE)
@@ -593,7 +593,7 @@ def test_what_is_kept_is_written_by_itself(writer, system):
 
 
 def test_after_the_fault_all_is_there_in_order(make, disk, caplog):
-    """What was recorded while nothing could be written stands before what came later; the logger hears of the end."""
+    """Records that had to wait are before later ones; the logger gets the end of the fault as well."""
     caplog.set_level(logging.WARNING, "rolloutlog")
     writer = make(disk)
     put(writer, *range(10))
@@ -615,7 +615,7 @@ def test_after_the_fault_all_is_there_in_order(make, disk, caplog):
 
 
 def test_a_full_queue_raises_at_once_while_nothing_can_be_written(make, disk):
-    """Nobody waits for room that does not come: the error names what keeps the writer from writing."""
+    """No caller waits for room that does not come: the error says why the writer cannot write."""
     writer = make(disk, queue_size=2)
     disk.is_full = True
     put(writer, "a")
@@ -683,7 +683,7 @@ def test_a_broken_handler_of_the_logger_harms_nobody(make, disk):
 
 
 def fail(writer: Writer, system: FakeSystem) -> None:
-    """Let *writer* fail for something that nobody expected."""
+    """Let *writer* fail because of an unexpected error."""
     system.fail("write", ZeroDivisionError("unexpected"))
     put(writer, "a")
 
@@ -706,7 +706,7 @@ def test_an_unexpected_exception_is_everybodys_answer(writer, system):
 
 
 def test_a_failed_writer_takes_nothing_more(writer, system, caplog):
-    """Records are refused with the reason, flushes too; the file is free, the logger was told, the loss is counted."""
+    """Records and flushes are refused with the reason; the file is free, the error is logged, the loss is counted."""
     fail(writer, system)
     writer.request_flush().wait(DEADLINE)
     join_threads(writer)
@@ -783,7 +783,7 @@ def test_without_a_thread_acks_are_answered_at_once(inline):
 
 
 def test_without_a_thread_a_failure_is_heard_and_mended(inline, system):
-    """What could not be written is kept, told, and written with the next record."""
+    """Records that could not be written are kept, reported, and written with the next record."""
     system.fail("write", errno.ENOSPC, times=3)  # at the record, at the barrier, at the end of that turn
     put(inline, "a")
     flush = inline.request_flush()
@@ -797,7 +797,7 @@ def test_without_a_thread_a_failure_is_heard_and_mended(inline, system):
 
 
 def test_without_a_thread_an_unexpected_exception_fails_the_writer(inline, system):
-    """It is every ack's answer there, too, and not thrown at whoever happened to record."""
+    """All acks carry it there as well, and the caller that happened to record does not get it."""
     fail(inline, system)
     flush = inline.request_flush()
 
@@ -838,7 +838,7 @@ def test_at_the_end_of_the_interpreter_callers_write_for_themselves(writer):
 
 
 def test_a_thread_that_is_stuck_delays_the_end_but_does_not_prevent_it(held, disk, monkeypatch):
-    """Whoever writes inline waits for the thread, though not for ever; when it goes on, all is there in order."""
+    """An inline caller waits for the thread, but not forever; when the thread continues, all is there in order."""
     monkeypatch.setattr("rolloutlog._writing.writer._LOCK_TIMEOUT", 0.01)
     writer = held()
     put(writer, "a")
@@ -945,11 +945,11 @@ def test_a_storm_within_records_and_flushes_jams_and_loses_nothing(attack, inlin
     in_fresh_process(attack, inline)
 
 
-# -- nobody left -------------------------------------------------------------------------------------------------------
+# -- garbage ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_closed_writer_is_collected(tmp_path):
-    """Neither its thread nor its acks keep a writer that nobody holds."""
+    """Neither threads nor acks keep a closed writer that is not referenced any more."""
     writer = begun(tmp_path / "file")
     writer.shutdown().result(DEADLINE)
     join_threads(writer)

@@ -21,7 +21,7 @@ class Ack(threading.Event):
             set as soon as a write fails, and `None` again once the records are written.
     """
 
-    # `_is_set` only goes from false to true. The base class keeps its state behind locks that can jam, so its
+    # `_is_set` only goes from false to true. The base class guards its state with locks that can jam, so its
     # constructor is not called, and each method that uses that state is overridden.
 
     def __init__(self, check: Callable[[], object] | None = None) -> None:

@@ -39,7 +39,7 @@ class CommitLock:
         return _thread.get_ident() in self._owing
 
     def owe_commit(self) -> None:
-        """Note that this thread must commit once more after it has released the lock."""
+        """Note that this thread must commit again after it has released the lock."""
         self._owing.add(_thread.get_ident())
 
     def attempt(self, action: Callable[[], object]) -> bool:

@@ -102,7 +102,7 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
         with _lock:
             lease = Lease(writer) if writer.state is State.OPEN else None
         if lease is None:
-            writer.shutdown().result(max(0.0, deadline - monotonic()))  # it is ending: wait, then open the file anew
+            writer.shutdown().result(max(0.0, deadline - monotonic()))  # it is ending: wait, then open the file again
             continue
         try:
             _refuse_other_options(writer, options)

@@ -36,7 +36,7 @@ _IDLE = 1.0
 
 
 class Served(Protocol):
-    """What the threads serve: a writer."""
+    """A writer, as the threads see it."""
 
     def serve(self) -> None:
         """Write what waits; must not raise."""
@@ -66,7 +66,7 @@ class Workers(Generic[_Writer]):
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew with no threads and no writers, as in a forked child."""
+        """Start with no threads and no writers, also in a forked child."""
         self.open: set[_Writer] = set()
         self._lock = threading.RLock()
         self._ready: queue.SimpleQueue[_Writer | None] = queue.SimpleQueue()

@@ -1,7 +1,7 @@
 """The writer of one file: takes what callers put and writes it, from its opening to its end. It knows bytes, not items.
 
 Callers put commands into a queue. A thread takes all that wait and commits them to the journal while it holds the
-writer's commit lock; when there can be no thread, the caller does so itself. No caller waits for a lock. The order of
+writer's commit lock; if no thread can be started, the caller does so itself. No caller waits for a lock. The order of
 the checks makes this safe:
 
 - A caller puts first and then checks whether the writer has closed, and whether a thread attends to the queue. If the
@@ -167,7 +167,7 @@ class Writer:
             unattended.clear()
 
     def _find_room(self, size: int, timeout: float) -> bool:
-        """Wait until there is room for *size* bytes; return false if they are to be dropped."""
+        """Wait until there is room for *size* bytes; return false if the record must be dropped."""
         deadline = monotonic() + timeout
         while not self.queue.has_room(size):
             if self.options.on_full == "drop":
@@ -268,7 +268,7 @@ class Writer:
             return  # the thread that holds the lock has the rest served
         self._log()
         if self._inline:
-            self._serve_inline()  # what came before the lock was released; from now on callers write for themselves
+            self._serve_inline()  # commands from before the lock was released; from now on callers write for themselves
         else:
             self._have_rest_served()
 
@@ -311,7 +311,7 @@ class Writer:
         if not self._committer.closing or not self._committer.is_empty:
             return
         self._reached = State.CLOSED
-        self._committer.commit()  # the second check, for what was put before its caller could see that we have closed
+        self._committer.commit()  # the second check: a caller may have put before it could see that we have closed
         if self._committer.is_empty:
             self.journal.close()
             self._workers.end(self)

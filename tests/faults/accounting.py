@@ -28,10 +28,9 @@ CALLS = ("write", "fsync", "fstat", "lstat", "lseek", "ftruncate", "pread", "loc
 
 
 def history(path: Path) -> list[tuple[int, int]]:
-    """Return what the file says happened: for each run of records its first number and the one behind its last.
+    """Return the history that the file tells: for each run of records the number expected and the number found.
 
-    A gap entry takes as many numbers out as it owns up to, so that a file which tells all says nothing but consecutive
-    numbers.
+    A gap entry stands for as many numbers as it says were dropped, so in a complete file both are always equal.
     """
     runs: list[tuple[int, int]] = []
     expected = 0
@@ -39,13 +38,13 @@ def history(path: Path) -> list[tuple[int, int]]:
         try:
             value = json.loads(each)
         except ValueError:
-            continue  # torn by somebody else
+            continue  # torn by another program
         if value["type"] == "log":
             expected += value.get("extra", {}).get("dropped", 0)
             continue
         producer, number = value["content"][0]["text"].split(" ")[:2]
         if producer != "main" or int(number) < expected:
-            continue  # somebody else's, or written twice because somebody else's line stands behind it
+            continue  # another program's, or written twice because another program's line is after it
         if not runs or int(number) != expected:
             runs.append((expected, int(number)))
         expected = int(number) + 1
@@ -109,7 +108,7 @@ class Accounts(RuleBasedStateMachine):
 
     @rule(at=st.integers(1, 2), how=st.sampled_from([SHORT, ZERO]), behind=st.sampled_from(CALLS[1:6]))
     def break_write(self, at: int, how: str, behind: str) -> None:
-        """Let a write end half-way, the next fail, and what would mend it fail as well."""
+        """Let a write end half-way, the next fail, and the repair of that fail as well."""
         self.system.arm(Fault("write", at, how), Fault("write", at + 1, ERRNOS[0], True), Fault(behind, 2, ERRNOS[0]))
         self.faulty = True
 
@@ -162,7 +161,7 @@ class Accounts(RuleBasedStateMachine):
         ours = len(set(found.numbers["main"]))
         assert stats.pending == 0, stats
         whose = found.tail.partition(b'"text":"')[2]
-        # What a failed sync covered cannot be cut off where somebody wrote behind it: twice is better than never.
+        # After a failed sync, lines with another program's after them cannot be cut off: twice is better than never.
         assert ours == len(found.numbers["main"]) or self.strange, f"twice: {found.numbers['main']}"
         assert not found.tail or whose.startswith(b"other "), "all is well, and the file ends in a torn line of ours"
         assert len(found.bad) <= self.torn, f"torn lines: {[checker.shown(each) for each in found.bad]}"
@@ -178,13 +177,13 @@ class Accounts(RuleBasedStateMachine):
     @precondition(lambda self: not self.faulty)
     @rule()
     def close_and_open(self) -> None:
-        """End the recorder, and go on with the next."""
+        """End the recorder, and open the next one."""
         self.flush()
         self.recorder.close(timeout=5)
         self.open()
 
     def teardown(self) -> None:
-        """Heal, flush and close; what a power cut would show of failed syncs is shown."""
+        """Heal, flush and close; then show the losses that a power cut would show after failed syncs."""
         if not hasattr(self, "recorder"):
             return
         try:
@@ -221,13 +220,13 @@ def machine(report: Report, size: int, dice: random.Random) -> None:
     hypothesis.seed(dice.randrange(10**9))(Seeded)
     try:
         run_state_machine_as_test(Seeded, settings=settings)
-    except Exception as error:  # the shortest story that leads to it stands at the end
+    except Exception as error:  # the shortest story that leads to it is at the end
         report.expect(False, "".join(traceback.format_exception(error)[-60:]))
 
 
 @row("accounting.shutdown", "shutdown amid records: taken means written", quick=100, full=5_000, long=50_000)
 def shutdown(report: Report, size: int, dice: random.Random) -> None:
-    """Six threads record and flush while the recorder is shut down: what was not refused is on disk, no more."""
+    """Six threads record and flush while the recorder is shut down: the disk holds all accepted records, no more."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -276,7 +275,7 @@ def _race(report: Report, home: Path, moment: float, where: str) -> None:
 
 @row("accounting.acks", "nothing is acknowledged while its write has not returned", quick=2, full=20, long=200)
 def acks(report: Report, size: int, dice: random.Random) -> None:
-    """The writer is held in two writes, so that the second has records and the flush behind them in one turn."""
+    """The writer is held in two writes, so that the second commit has records and the flush after them."""
     for trial in range(size):
         with scratch("/dev/shm") as home:
             count = dice.randrange(2, 40)
@@ -317,7 +316,7 @@ def _held_ack(home: Path, count: int) -> tuple[bool, checker.Found]:
 
 @row("accounting.looks", "a record put at any moment of a shutdown: taken means written", quick=4, full=40, long=400)
 def looks(report: Report, size: int, dice: random.Random) -> None:
-    """A caller is held just before its put, and let go behind a chosen turn of the writer that ends."""
+    """A caller is held just before its put, and continues after a chosen commit of the writer that ends."""
     for trial in range(size):
         moment = trial % 4 + 1
         with scratch("/dev/shm") as home:
@@ -329,7 +328,7 @@ def looks(report: Report, size: int, dice: random.Random) -> None:
 
 
 def _put_at(home: Path, moment: int) -> tuple[str, Path]:
-    """Let a caller go on with its put behind the *moment*-th turn since the end was asked for; return what it heard."""
+    """Let a caller put after the *moment*-th commit since the end was requested; return whether it got an error."""
     recorder = RolloutRecorder.create(home)
     writer = recorder._writer
     held, go, done = threading.Event(), threading.Event(), threading.Event()

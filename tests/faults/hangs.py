@@ -15,7 +15,7 @@ from . import checker
 from .harness import Report, python_path, row, scratch
 from .kill import rollout
 
-# What every storm begins with. A storm that works says how many events it saw.
+# The beginning of each storm. A storm that works says how many events it saw.
 _HEAD = """
 import faulthandler, gc, logging, multiprocessing, os, random, signal, sys, threading, time
 import rolloutlog
@@ -430,7 +430,7 @@ def finalizers(report: Report, size: int, dice: random.Random) -> None:
 
 @row("hangs.redact", "a redact hook that logs", quick=500, full=10_000, long=100_000)
 def redact(report: Report, size: int, dice: random.Random) -> None:
-    """What the hook logs goes to the handler that called it."""
+    """The hook logs to the handler that called it."""
     _storm(report, "redact", _REDACT, size, dice.randrange(10**9), seconds=60 + size / 100)
 
 

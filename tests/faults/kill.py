@@ -1,4 +1,4 @@
-"""Killed processes: what was acknowledged is on disk, whatever ends the process, and the next one goes on."""
+"""Killed processes: acknowledged records are on disk, however the process ends, and the next one continues."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def rollout(home: Path) -> Path:
 
 @row("kill.sigkill", "acknowledged records survive kill -9, in order, once", quick=40, full=1_000, long=10_000)
 def kills(report: Report, size: int, dice: random.Random) -> None:
-    """Kill a process with several producers at a random moment, four times a file, each going on where the last was."""
+    """Kill a process with several producers at a random moment, four times a file, each resuming after the last."""
     while report.trials < size:
         with scratch() as home:
             seed = dice.randrange(10**9)
@@ -189,7 +189,7 @@ def _endings(report: Report, size: int, dice: random.Random, ending: str, status
 
 @row("kill.sigterm", "acknowledged records survive SIGTERM", quick=1, full=20, long=200)
 def sigterm(report: Report, size: int, dice: random.Random) -> None:
-    """SIGTERM, with nobody who handles it."""
+    """SIGTERM, without a handler."""
     _endings(report, size, dice, "sigterm", -signal.SIGTERM)
 
 
@@ -201,7 +201,7 @@ def os_exit(report: Report, size: int, dice: random.Random) -> None:
 
 @row("kill.exception", "accepted records survive an uncaught exception", quick=1, full=10, long=100)
 def exception(report: Report, size: int, dice: random.Random) -> None:
-    """An exception that nobody catches, with records still in the queue and no close."""
+    """An uncaught exception, with records still in the queue and no close."""
     _endings(report, size, dice, "exception", 1)
 
 
@@ -213,11 +213,11 @@ def sys_exit(report: Report, size: int, dice: random.Random) -> None:
 
 @row("kill.from_thread", "accepted records of threads that outlive main survive", quick=1, full=10, long=100)
 def from_thread(report: Report, size: int, dice: random.Random) -> None:
-    """The main thread ends first; another, which is no daemon, goes on recording."""
+    """The main thread ends first; another one, not a daemon, continues to record."""
     _endings(report, size, dice, "from_thread", 0)
 
 
 @row("kill.ctrl_c", "Ctrl-C amid a batch loses none, but for the record it hit", quick=1, full=20, long=200)
 def ctrl_c(report: Report, size: int, dice: random.Random) -> None:
-    """SIGINT at a random moment amid records."""
+    """SIGINT at a random moment during records."""
     _endings(report, size, dice, "ctrl_c", -signal.SIGINT)

@@ -9,7 +9,7 @@ import sys
 
 from .harness import Report, python_path, row, scratch
 
-# What both programs begin with: `now` is what must not grow.
+# The beginning of both programs: `now` is what must not grow.
 _HEAD = """
 import gc, json, os, sys, threading
 import rolloutlog

@@ -48,7 +48,7 @@ def _worker(path: Path, process: int, count: int, pipe: int, *, every: int) -> N
 
 @row("many.shared", "16 processes by 8 threads, 3 of them killed: none lost", quick=6_400, full=128_000, long=1_000_000)
 def shared(report: Report, size: int, dice: random.Random) -> None:
-    """All append to one shared session, and some are killed meanwhile; the size counts records."""
+    """All append to one shared session, and some are killed; the size counts records."""
     count = -(-size // (PROCESSES * THREADS))
     doomed = dice.sample(range(PROCESSES), 3)
     with scratch() as home:
@@ -102,7 +102,7 @@ def exclusive(report: Report, size: int, dice: random.Random) -> None:
             def hold(path: Path = path, tell: int = tell, trial: int = trial) -> None:
                 recorder, _ = RolloutRecorder.resume(path)
                 recorder.record(checker.message("holder", 0))
-                if trial % 2:  # what a child does with what it inherited is no business of its parent's lock
+                if trial % 2:  # whatever a child does with its inheritance, the parent's lock stays
                     reap(fork(lambda: None), 20)
                 recorder.flush()
                 os.write(tell, b"!")
