@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from test_taken_back import texts
 
 from rolloutlog import Message, RolloutRecorder, load_session
+from rolloutlog._locks import named_lock
 from rolloutlog._reading import follow as following_module
 from rolloutlog.adapters import _conversation
 from rolloutlog.adapters._conversation import Conversation
@@ -282,7 +283,7 @@ def test_what_is_kept_goes_when_the_last_one_closes(conversation):
 def test_a_forked_child_takes_nothing_over(conversation):
     """What is open is the parent's. Closed there, the child can have it, whatever a thread did at the fork."""
     reading, writing = os.pipe()
-    with holding(_conversation._files_lock, _conversation._files[conversation.path].turn):
+    with holding(named_lock("conversations"), _conversation._files[conversation.path].turn):
         child = os.fork()
         if not child:
             os.close(writing)
