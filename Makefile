@@ -20,7 +20,7 @@ help:
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
-	@echo "make mutants   faults put into the code on purpose: which the table above notices"
+	@echo "make mutants   puts faults into the code that writes; its unit tests must notice them; about a quarter of an hour"
 	@echo "make coverage  what the suite does not reach"
 	@echo "make bench     rolloutlog side by side with its peers, in about a quarter of an hour; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
@@ -65,7 +65,7 @@ format: .venv/lint.stamp
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache
-	rm -rf .interop
+	rm -rf .interop mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.
@@ -108,8 +108,8 @@ faults: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
 faults-long: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults --size long $(ARGS)
 
-mutants: .venv/package.stamp .venv/test.stamp
-	$(BIN)/python -m tests.faults mutants $(ARGS)
+mutants: .venv/package.stamp .venv/mutants.stamp
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 # Side by side with the peers. They have an environment of their own, so that no test can depend on them.
 # make bench ARGS="writing --small" measures one table, in a size whose figures mean nothing, and leaves the page as it

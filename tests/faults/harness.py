@@ -30,7 +30,6 @@ MODULES = (
     "leak",
     "private",
     "accounting",
-    "mutants",
 )
 
 SIZES = ("quick", "full", "long")

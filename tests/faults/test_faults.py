@@ -30,8 +30,8 @@ def reports(module: str) -> dict[str, dict[str, Any]]:
 
 
 # In `make test` these run on one Python: what a file holds when calls fail, when it is moved or its power is cut, is
-# said by our calls, their order and their arguments. And whether the rows notice what is wrong depends on no Python.
-ONCE = {"power", "failing", "moved", "private", "mutants"}
+# said by our calls, their order and their arguments.
+ONCE = {"power", "failing", "moved", "private"}
 ROWS = [pytest.param(name, marks=[pytest.mark.once] * (row.module in ONCE)) for name, row in harness.load().items()]
 
 
