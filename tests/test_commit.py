@@ -224,6 +224,7 @@ def test_a_barrier_tells_of_a_failure(bench):
     assert ack.is_set()
     assert isinstance(ack.error, WriteError)
     assert (ack.error.path, ack.error.unwritten, ack.error.errno) == (bench.path, 2, errno.ENOSPC)
+    assert os.strerror(errno.ENOSPC) in ack.error.reason
     assert ack.error.__cause__ is not None
     assert ack.error.__cause__.errno == errno.ENOSPC
 
@@ -609,6 +610,18 @@ def test_four_megabytes_are_synced_without_being_asked(make):
 
     assert b"\0" not in bench.system.after_power_cut(bench.path)
     assert not bench.committer._unsynced
+
+
+def test_four_megabytes_of_several_commits_are_synced_without_being_asked(make):
+    """Lines of earlier commits count as well: the fourth commit reaches the bound."""
+    bench = make(fsync="flush")
+    unsynced = []
+    for _ in range(4):
+        bench.put("x" * 1024 * 1024)
+        bench.committer.commit()
+        unsynced.append(len(bench.committer._unsynced))
+
+    assert unsynced == [1, 2, 3, 0]
 
 
 # -- gaps --------------------------------------------------------------------------------------------------------------

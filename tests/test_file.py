@@ -600,10 +600,11 @@ def test_a_shared_file_that_is_locked_for_too_long_is_an_error(path):
     shared.create()
     exclusive = reopened(path)
 
-    with pytest.raises(TimeoutError, match=f"in use by process {os.getpid()}"):
+    with pytest.raises(TimeoutError, match=f"in use by process {os.getpid()}") as caught:
         shared.append([A])
     exclusive.close()
     shared.append([A])
+    assert caught.value.errno == errno.ETIMEDOUT
     assert path.read_bytes() == HEADER + A
 
 
