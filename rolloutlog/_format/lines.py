@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -54,22 +54,8 @@ def decode_line(line: bytes) -> Entry:
     Raises:
         InvalidLine: it holds none.
     """
-    is_wrapping = line.startswith(b'{"timestamp":')
-    if not is_wrapping and fast_dumps is not None:
-        # Nearly every line of a flat file, without a call that can be spared. Other lines are parsed once more below.
-        try:
-            value = parse(line)
-            kind = value["type"]
-            shape = SHAPES[kind]
-        except (ValueError, KeyError, TypeError):
-            pass
-        else:
-            data = line.strip()
-            is_shallow = len(data) <= SHALLOW or data.count(b"{") + data.count(b"[") <= MAX_DEPTH
-            if is_shallow and fits(value, shape) and fast_dumps(value) == data and "record_type" not in value:
-                return made(CLASSES[kind], data)
     try:
-        if is_wrapping and (item := _wrapped_item(line)) is not None:
+        if line.startswith(b'{"timestamp":') and (item := _wrapped_item(line)) is not None:
             return item
         try:
             value = parse(line)
@@ -78,6 +64,31 @@ def decode_line(line: bytes) -> Entry:
         return _entry(value, line)
     except (InvalidJson, InvalidItemError) as error:
         raise InvalidLine(str(error)) from None
+
+
+def read_items(lines: Iterator[bytes], append: Callable[[Item], object]) -> bytes | None:
+    """Append the items of *lines* up to the first line that is less plain, and return that one; `None` at the end.
+
+    This is `decode_line` for the lines that nearly all of a flat session is, without a call that can be spared.
+    """
+    if fast_dumps is None:
+        return next(lines, None)
+    for line in lines:
+        if line.startswith(b'{"timestamp":'):
+            return line
+        try:
+            value = parse(line)
+            kind = value["type"]
+            shape = SHAPES[kind]
+        except (ValueError, KeyError, TypeError):
+            return line
+        data = line[:-1]
+        if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+            return line
+        if not fits(value, shape) or fast_dumps(value) != data or "record_type" in value:
+            return line
+        append(made(CLASSES[kind], data))
+    return None
 
 
 def _wrapped_item(line: bytes) -> Item | None:

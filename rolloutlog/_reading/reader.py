@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._format.lines import InvalidLine, decode_line, is_envelope
+from .._format.lines import InvalidLine, decode_line, is_envelope, read_items
 from .._item import Item
 from .._json import MAX_LINE
 from .._responses.view import is_rewrite
@@ -103,7 +103,7 @@ def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession 
 def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedSession:
     """Add the entries on *lines*, the last ones of *block*, to the lists of *saved*; return it with its state."""
     state, append = saved.state, saved.items.append
-    for line in lines:
+    while (line := read_items(lines, append)) is not None:
         try:
             entry: Entry | None = decode_line(line)
         except InvalidLine:
