@@ -1,4 +1,4 @@
-"""A conversation on the OpenAI Agents SDK that goes on where it was: run it again with another question.
+"""A conversation on the OpenAI Agents SDK that resumes where it was: run it again with another question.
 
 Needs `pip install 'rolloutlog[agents]'` and OPENAI_API_KEY.
 """
@@ -19,7 +19,7 @@ HOURS = {"Pantheon": "09:00 to 19:00", "Colosseum": "08:30 to 16:30"}
 @function_tool
 def opening_hours(place: str) -> str:
     """Look up when a place is open."""
-    return HOURS.get(place, "nobody knows")
+    return HOURS.get(place, "unknown")
 
 
 async def main(*questions: str) -> None:

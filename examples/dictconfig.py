@@ -1,4 +1,4 @@
-"""Set the handler up with logging.config.dictConfig, beside the handlers that are there already."""
+"""Set up the handler with logging.config.dictConfig, next to other handlers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
 
 
 def main() -> None:
-    """Log to both; only the rollout is told everything, and only of the agent."""
+    """Log to both handlers; only the rollout gets all records of the agent, and no others."""
     logging.config.dictConfig(CONFIG)
     logging.getLogger("agent.tools").info(rolloutlog.Message.user("When do tomatoes go outside?"))
     logging.getLogger("agent.tools").warning("the frost table is from last year")

@@ -26,7 +26,7 @@ def main() -> None:
             session.record({"role": "user", "content": "When are the Pantheon and the Colosseum open?"})
         while not is_answered(session.items):
             for call in open_calls(session.items):
-                session.record(FunctionCallOutput.of(call, HOURS.get(call.args["place"], "nobody knows")))
+                session.record(FunctionCallOutput.of(call, HOURS.get(call.args["place"], "unknown")))
             # Reasoning comes encrypted, so that it can be sent back, and the API needs to keep nothing.
             response = client.responses.create(
                 model=MODEL,
@@ -46,7 +46,7 @@ def is_answered(items: list[rolloutlog.ResponseItem]) -> bool:
 
 
 def open_calls(items: list[rolloutlog.ResponseItem]) -> list[FunctionCall]:
-    """Return the calls that nobody has answered yet, be they from just now or from before a kill."""
+    """Return the calls without an output, from this run or from before a kill."""
     answered = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
     return [item for item in items if isinstance(item, FunctionCall) and item.call_id not in answered]
 

@@ -1,6 +1,6 @@
-"""Take a session up again by its id: python resume.py [path, id, or the beginning of an id]
+"""Resume a session by its id: python resume.py [path, id, or the beginning of an id]
 
-It also takes rollouts that the Codex CLI wrote. Without an argument it first makes a session to take up.
+Rollouts of the Codex CLI work as well. Without an argument it first makes a session to resume.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from rolloutlog import FunctionCall, Message, RolloutRecorder
 
 
 def main(wanted: str | None = None) -> None:
-    """Show what the session *wanted* holds, and go on in the same file."""
+    """Show the session *wanted*, and continue in the same file."""
     recorder, saved = RolloutRecorder.resume(wanted or made_earlier())
     with recorder:
         print(f"{saved} of {saved.session.timestamp[:10]}")
@@ -24,18 +24,18 @@ def main(wanted: str | None = None) -> None:
         for wire in saved.to_input():
             print("to the model:", wire)
 
-        recorder.record(Message.user("Go on, please"))
+        recorder.record(Message.user("Continue, please"))
         recorder.record_state({**saved.state, "resumed": saved.state.get("resumed", 0) + 1})
-    print("taken up again:", recorder.stats.written, "lines more")
+    print("resumed:", recorder.stats.written, "more lines")
 
 
 def made_earlier() -> str:
-    """Record a session that ends in the middle of a call, with a torn line behind it, and return part of its id."""
+    """Record a session that ends in the middle of a call, with a torn line after it, and return part of its id."""
     with RolloutRecorder.create(instructions="You are a librarian.", meta={"cwd": "/tmp"}) as recorder:
         recorder.record({"role": "user", "content": "Who wrote Stoner?"})
         recorder.record(FunctionCall(name="search", arguments='{"title": "Stoner"}', call_id="call_1"))
         recorder.record_state({"model": "small"})
-    with recorder.path.open("ab") as rollout:  # what a power cut or a full disk leaves of a line
+    with recorder.path.open("ab") as rollout:  # part of a line, as a power cut or a full disk leaves it
         rollout.write(b'{"type":"mess')
     return recorder.session.id[:8]
 

@@ -1,7 +1,7 @@
 """An agent loop with a tool, whose input list survives kill -9: run it, kill it anywhere, run it again.
 
-There is no code for going on after a crash. Each turn looks at the last item and does what comes next, and the items
-are those on disk. A call without its output is answered first, whether it was made just now or before the kill.
+There is no code to resume after a crash. Each turn looks at the last item and does the next step, and the items are
+those on disk. A call without its output is answered first, whether it was made just now or before the kill.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def opening_hours(place: str) -> str:
 
 
 def model(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stand in for ``client.responses.create(model=…, input=history).output``; it answers by what it is shown."""
+    """Return output like ``client.responses.create(model=…, input=history).output``, according to *history*."""
     time.sleep(0.1)
     answers = [item for item in history if item["type"] == "function_call_output"]
     if len(answers) == len(HOURS):
