@@ -243,6 +243,8 @@ def test_a_record_type_other_than_state_is_no_part_of_an_item():
         ("{}", "line: has no type, and is neither a session meta nor a state"),
         ('{"type":null}', "line: has no type, and is neither a session meta nor a state"),
         ('{"type":3}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"type":["message"]}', "line: has no type, and is neither a session meta nor a state"),
+        ('{"type":{},"timestamp":"t","payload":{}}', "line: has no type, and is neither a session meta nor a state"),
         ('{"record_type":"other"}', "line: has no type, and is neither a session meta nor a state"),
         ('{"id":"x"}', "line: has no type, and is neither a session meta nor a state"),
         ('{"id":3,"timestamp":"t"}', "session_meta.id: must be a string"),

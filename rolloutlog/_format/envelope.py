@@ -84,6 +84,12 @@ SURROUNDINGS = re.compile(
 )
 """The whole text of a part of a message in which Codex, in the name of the user, says something of its own accord."""
 
+
+def is_surroundings(text: str) -> bool:
+    """Whether *text*, all of a part of a message, is such a text."""
+    return text.lstrip()[:1] in ("<", "#", "W") and SURROUNDINGS.fullmatch(text) is not None
+
+
 _EVENTS = {"user": ("user_message", "input_text"), "assistant": ("agent_message", "output_text")}
 
 
@@ -98,7 +104,7 @@ def event_of(record: Wire) -> Wire | None:
     event, part_type = _EVENTS.get(record["role"], ("", ""))
     texts = [part["text"] for part in record["content"] if part.get("type") == part_type]
     text = "".join(texts)
-    return {"type": event, "message": text} if text and not any(map(SURROUNDINGS.fullmatch, texts)) else None
+    return {"type": event, "message": text} if text and not any(map(is_surroundings, texts)) else None
 
 
 class Numbering:

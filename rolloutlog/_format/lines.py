@@ -109,8 +109,6 @@ def _entry(value: Any, line: bytes) -> Entry:
     if type(value) is not dict:
         raise InvalidItemError("line", "must be a JSON object")
     kind = value.get("type")
-    if kind in SHAPES and "record_type" not in value:
-        return read_item(value, line.strip())  # most lines
     if value.get("record_type") != "state" and type(kind) is str and kind != "log" and not is_wrapped(value):
         return read_item(value, line.strip())
     return _other_entry(exactly(value, line))
@@ -155,7 +153,7 @@ def _log(value: Wire) -> LogEntry:
 
 def is_wrapped(value: Wire) -> bool:
     """Whether *value*, the object of a line, is of the envelope format, where an item is the payload of a line."""
-    return "payload" in value and "timestamp" in value and value.get("type") not in SHAPES
+    return "payload" in value and "timestamp" in value and str(value.get("type")) not in SHAPES
 
 
 def from_value(value: Any) -> Item:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from .._entries import OWN, LogEntry, OtherEntry
-from .._format.envelope import SURROUNDINGS
+from .._format.envelope import is_surroundings
 from .._format.lines import from_value
 from .._item import Item, Other
 from ..exceptions import InvalidItemError
@@ -141,7 +141,7 @@ def _is_surroundings(item: Item) -> bool:
     value = item._read()
     if value["role"] == "user":
         texts = [part.get("text") for part in value["content"]]
-        return any(SURROUNDINGS.fullmatch(text) for text in texts if isinstance(text, str))
+        return any(is_surroundings(text) for text in texts if isinstance(text, str))
     return bool(value["role"] == "developer")
 
 
