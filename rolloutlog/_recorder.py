@@ -1,4 +1,4 @@
-"""The recorder: items in, a rollout on disk; and a session taken up again where it was.
+"""The recorder: writes items to a rollout, and resumes a session where it ended.
 
 Adapted from the rollout recorder of the Codex CLI (`RolloutRecorder`, July 2025, Apache-2.0), whose parts keep their
 names here: `create`, `record_items`, `record_state`, `resume`, `shutdown`. Its faults are not kept; the README lists
@@ -17,10 +17,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+import attrs
+
 from . import _open
-from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from ._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
 from ._format.coerce import ItemLike
-from ._format.lines import LineEncoder
+from ._format.lines import LineEncoder, TakenBack, decode_first
 from ._options import RecorderOptions, checked
 from ._paths import find_session
 from ._reading.saved import SavedSession
@@ -30,8 +32,29 @@ from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
 from .exceptions import RecorderClosedError
 
-# Where records of this context go, if not to their handler's own recorder: see `RolloutRecorder.bound`.
+# The recorder for the log records of this context, instead of their handler's own: see `RolloutRecorder.bound`.
 bound_recorder: ContextVar[RolloutRecorder | None] = ContextVar("rolloutlog_bound_recorder", default=None)
+
+
+@attrs.frozen
+class Encoded:
+    """Lines that are ready for the writer.
+
+    Attributes:
+        lines: whole lines, one for each record.
+        filtered: how many items were filtered out.
+    """
+
+    lines: list[bytes]
+    filtered: int = 0
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The entries that a reader will read from the lines: redacted, completed, and shared with no caller."""
+        return list(map(decode_first, self.lines))
+
+    def __add__(self, other: Encoded) -> Encoded:
+        return Encoded(self.lines + other.lines, self.filtered + other.filtered)
 
 
 class RolloutRecorder:
@@ -44,7 +67,7 @@ class RolloutRecorder:
     # Set once at construction: path, session, _lease, _writer, _encoder. `_left` goes once from None to the ack of
     # `shutdown`.
 
-    # What its journal calls; a subclass in a test has another one, on which calls fail.
+    # The system calls of its journal; a subclass in a test has others, which fail.
     _system: System = REAL_SYSTEM
 
     def __init__(self, lease: Lease, encoder: LineEncoder, session: SessionMeta) -> None:
@@ -77,7 +100,7 @@ class RolloutRecorder:
         Raises:
             SessionExistsError: the home holds a session with this id.
             InvalidItemError: *meta* cannot be written as JSON, or is too long.
-            TypeError, ValueError: an option that does not exist, or a value that it does not take.
+            TypeError, ValueError: an unknown option, or a value that it does not accept.
             OSError: the file cannot be made; nothing is left behind. Or the home has a folder that cannot be read and
                 may hold a session with this id.
         """
@@ -94,23 +117,23 @@ class RolloutRecorder:
         home: str | os.PathLike[str] | None = None,
         **options: Unpack[RecorderOptions],
     ) -> tuple[Self, SavedSession]:
-        """Take up a session again: what is in it, and a recorder that goes on in the same file.
+        """Resume a session: read it, and return a recorder that continues in the same file.
 
         Args:
             session: the path of a rollout, a session's id, or the beginning of an id that only one session has.
             home: where to look for an id, as for `create`.
-            options: see `RecorderOptions`; where this process has the session open already, the same ones.
+            options: see `RecorderOptions`; if this process has the session open already, the same ones.
 
         Returns:
             The recorder, and everything that could be read, with a report of each line that could not.
 
         Raises:
-            SessionNotFoundError, AmbiguousSessionError: no session, or several, go by that name.
+            SessionNotFoundError, AmbiguousSessionError: no session, or more than one, has that id.
             InvalidRolloutError: the file is empty, does not begin with a session meta, or is compressed; it is left
                 untouched.
             SessionLockedError: another process has the session open.
             SessionOptionsError: this process has it open with other options.
-            TypeError, ValueError: an option that does not exist, or a value that it does not take.
+            TypeError, ValueError: an unknown option, or a value that it does not accept.
             OSError: the file cannot be read and appended to; or the session was not found, and a folder that may hold
                 it cannot be read.
         """
@@ -139,7 +162,7 @@ class RolloutRecorder:
     # -- recording ----------------------------------------------------------------------------------------------------
 
     def record(self, *items: ItemLike, timeout: float = 30.0) -> None:
-        """Record *items*, in order and with nothing of other threads between them.
+        """Record *items*, in order and with no record of another thread between them.
 
         Args:
             items: items, wire dicts, ``{"role": …, "content": …}``, or objects with a ``to_dict()``.
@@ -160,7 +183,7 @@ class RolloutRecorder:
         self.record_items(items, timeout=timeout)
 
     def record_items(self, items: Iterable[ItemLike], *, timeout: float = 30.0) -> None:
-        """Record *items* as `record` does; no items, nothing happens."""
+        """Record *items* as `record` does; without items nothing happens."""
         self._put(*self._encoder.items(items), timeout)
 
     def record_state(
@@ -171,37 +194,58 @@ class RolloutRecorder:
         Raises:
             InvalidItemError, RecorderClosedError, QueueFullError: as for `record`.
         """
-        self._put_one(self._encoder.state({} if state is None else state), timeout)
+        self.hand_over(self.encode_state({} if state is None else state), timeout=timeout)
 
     def record_log(self, entry: LogEntry, *, timeout: float = 30.0) -> None:
-        """Record a log entry, which is no part of the model's input.
+        """Record a log entry, which is not part of the model's input.
 
         Raises:
-            InvalidItemError: it makes a longer line than is read again.
+            InvalidItemError: its line would be longer than a reader reads.
             RecorderClosedError, QueueFullError: as for `record`.
         """
-        self._put_one(self._encoder.log(entry), timeout)
+        line = self._encoder.log(entry)
+        self._put([line], 0, timeout) if line else self._put([], 1, timeout)  # withheld by the `redact` hook
 
     def take_back(self, count: int | None = 1, *, timeout: float = 30.0) -> None:
-        """Record that the last *count* items are not to be shown to the model any more; `None` means all of them.
+        """Record that the model will no longer see the last *count* items; `None` means all of them.
 
-        They stay in the file, and in `SavedSession.items`; `SavedSession.context` and `to_input` are without them. Real
-        Codex does not know of this, and shows them.
+        They stay in the file, and in `SavedSession.items`; `SavedSession.context` and `to_input` leave them out. Real
+        Codex does not know this record, and shows them.
 
         Raises:
             ValueError: *count* is less than one.
             RecorderClosedError, QueueFullError: as for `record`.
         """
         if count is not None and count < 1:
-            raise ValueError(f"at least one item is taken back, not {count}")
-        self._put_one(self._encoder.taken_back("all" if count is None else count), timeout)
+            raise ValueError(f"count must be at least 1, or None for all items; got {count}")
+        self.hand_over(self.encode_taken_back("all" if count is None else count), timeout=timeout)
 
-    def _put_one(self, line: bytes, timeout: float) -> None:
-        """Hand over one line; an empty one was withheld by the `redact` hook."""
-        self._put([line], 0, timeout) if line else self._put([], 1, timeout)
+    # The classes of this package that keep a session in memory do this in two steps. Encoding runs code of the program,
+    # such as the `redact` hook, so they must not hold a lock while it runs; they hold one during the second step.
+
+    def encode(self, items: Iterable[ItemLike]) -> Encoded:
+        """Return *items*, ready for `hand_over`; raise as `record` does for an invalid item."""
+        return Encoded(*self._encoder.items(items))
+
+    def encode_state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> Encoded:
+        """Return a state, ready for `hand_over`; raise as `record_state` does for an invalid one."""
+        line = self._encoder.state(state)
+        return Encoded([line]) if line else Encoded([], 1)  # withheld by the `redact` hook
+
+    def encode_taken_back(self, what: TakenBack) -> Encoded:
+        """Return the line that takes back *what*, ready for `hand_over`."""
+        return Encoded([self._encoder.taken_back(what)])
+
+    def hand_over(self, encoded: Encoded, *, timeout: float = 30.0) -> None:
+        """Record lines that were encoded, in one piece.
+
+        Raises:
+            RecorderClosedError, QueueFullError: as for `record`.
+        """
+        self._put(encoded.lines, encoded.filtered, timeout)
 
     def _put(self, lines: list[bytes], filtered: int, timeout: float) -> None:
-        """Hand over *lines*, and say that *filtered* records were left out."""
+        """Hand over *lines*, and count *filtered* records as filtered out."""
         if self._left is not None:
             raise RecorderClosedError(self.path)
         if len(lines) == 1:
@@ -213,7 +257,7 @@ class RolloutRecorder:
         try:
             self._writer.filtered(filtered)
         except RecorderClosedError:
-            if not lines:  # others were taken, just before the writer ended, and this error would say that none was
+            if not lines:  # the lines were accepted just before the writer ended, so the call must not raise
                 raise
 
     # -- flushing and ending ------------------------------------------------------------------------------------------
@@ -225,33 +269,33 @@ class RolloutRecorder:
             timeout: seconds.
 
         Raises:
-            WriteError: it is not, and what keeps it from being so; the records are kept and tried again.
+            WriteError: it is not, and why; the records are kept and tried again.
             TimeoutError: the writer did not answer in time.
             RecorderClosedError: the writer failed, or belongs to another process.
         """
         self.request_flush().result(timeout)
 
     def request_flush(self) -> Ack:
-        """Ask for what `flush` waits for, and return at once; on a closed recorder, the ack of its end."""
+        """Request a flush and return its ack at once; for a closed recorder, the ack of its end."""
         if self._left is not None:
             return self._left
         return self._writer.request_flush()
 
     def shutdown(self) -> Ack:
-        """Take nothing more, ask for everything to be written and the file to be closed, and return at once.
+        """Accept no more records, request that everything is written and the file is closed, and return at once.
 
-        Called again it returns the same ack. The writer goes on for as long as other recorders of this process have
-        the session open; the ack tells that everything recorded through this one is on disk.
+        Called again it returns the same ack. The file stays open as long as other recorders of this process have the
+        session open; the ack then means that everything recorded through this one is on disk.
         """
         if self._left is None:
             self._left = self._lease.release()
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:
-        """Shut down and wait for it; closing again does nothing more.
+        """Shut down and wait for it; closing again does nothing.
 
         Args:
-            timeout: seconds; while something cannot be written, it is tried again and again until then.
+            timeout: seconds; records that cannot be written are tried again until then.
 
         Raises:
             WriteError: how many records are not on disk, and why.
@@ -270,7 +314,7 @@ class RolloutRecorder:
         if getattr(self, "_left", True) is not None or _is_finalizing():
             return
         try:
-            if self.state is State.OPEN:
+            if self.lifecycle is State.OPEN:
                 warnings.warn(f"unclosed rollout recorder {self.path}", ResourceWarning, source=self, stacklevel=2)
         finally:  # where warnings are errors; and a warning that is kept would keep the lease
             self.shutdown()
@@ -281,8 +325,8 @@ class RolloutRecorder:
     def bound(self) -> Iterator[Self]:
         """Let every `RolloutHandler` write the log records of this context to this recorder.
 
-        A context is a thread, an asyncio task, or what `contextvars` makes one; so each conversation of a program can
-        have its own file behind one logger. Threads that are started inside begin without it.
+        A context is a thread, an asyncio task, or another context of `contextvars`. So each conversation of a program
+        can have its own file with one logger. A thread that is started inside is not bound.
         """
         token = bound_recorder.set(self)
         try:
@@ -292,15 +336,15 @@ class RolloutRecorder:
 
     @property
     def stats(self) -> RecorderStats:
-        """What became of the records; shared by all recorders that this process has on the session."""
+        """The counts of records; shared by all recorders that this process has on the session."""
         return self._writer.stats
 
     @property
-    def state(self) -> State:
-        """Where the recorder is in its life."""
+    def lifecycle(self) -> State:
+        """Whether the recorder is open, closing, closed or failed."""
         if self._left is None:
             return self._writer.state
         return max(State.CLOSED if self._left.is_set() else State.CLOSING, min(self._writer.state, State.CLOSED))
 
     def __repr__(self) -> str:
-        return f"<RolloutRecorder {self.session.id} {self.state.name} {self.path}>"
+        return f"<RolloutRecorder {self.session.id} {self.lifecycle.name} {self.path}>"

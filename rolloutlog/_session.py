@@ -13,11 +13,10 @@ from typing import Any, Self, Unpack
 from ._checks import shortened, sized
 from ._entries import LogEntry, SessionStateSnapshot
 from ._format.coerce import ItemLike
-from ._format.lines import decode_first
 from ._locks import fork_safe_lock
 from ._options import RecorderOptions
 from ._reading.saved import SavedSession
-from ._recorder import RolloutRecorder
+from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, orphan_calls, to_input
 from ._responses.view import context
 from .exceptions import InvalidItemError
@@ -26,9 +25,6 @@ from .items import Reasoning, ResponseItem, is_item
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
 # changed: every named session would be lost from sight.
 NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
-
-# How long setting the state waits for room in the queue, in seconds.
-_TIMEOUT = 30.0
 
 
 class Session:
@@ -74,15 +70,17 @@ class Session:
             RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
         """
         deadline = monotonic() + timeout
-        lines, filtered = self.recorder._encoder.items(items)
-        # What is written, as it will be read: redacted, completed, and never changed by whoever passed it.
-        entries = list(filter(is_item, map(decode_first, lines)))
+        encoded = self.recorder.encode(items)
+        recorded = list(filter(is_item, encoded.entries))
         with self._order:
-            # Reasoning that a kill tore from what it led to must not seem to lead to what is said now.
-            first = [self.recorder._encoder.taken_back("reasoning")] if self._is_torn and lines else []
-            self.recorder._put([*first, *lines], filtered, timeout)
-            self._note_rewrites(first)
-            self.items += entries
+            if self._is_torn and encoded.lines:
+                # Reasoning that a kill cut off from its result must not seem to lead to these items.
+                cut = self.recorder.encode_taken_back("reasoning")
+                self.recorder.hand_over(cut + encoded, timeout=timeout)
+                self._note_rewrites(cut)
+            else:
+                self.recorder.hand_over(encoded, timeout=timeout)
+            self.items += recorded
         if wait:
             self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
 
@@ -92,16 +90,16 @@ class Session:
         They stay in `items`, and in the file; see `RolloutRecorder.take_back`, also for the errors.
         """
         if count is not None and count < 1:
-            raise ValueError(f"at least one item is taken back, not {count}")
-        line = self.recorder._encoder.taken_back("all" if count is None else count)
+            raise ValueError(f"count must be at least 1, or None for all items; got {count}")
+        encoded = self.recorder.encode_taken_back("all" if count is None else count)
         with self._order:
-            self.recorder._put_one(line, _TIMEOUT)
-            self._note_rewrites([line])
+            self.recorder.hand_over(encoded)
+            self._note_rewrites(encoded)
         self.recorder.flush()
 
-    def _note_rewrites(self, lines: list[bytes]) -> None:
-        """Keep what *lines*, which were handed over, say of the items so far."""
-        for entry in map(decode_first, lines):
+    def _note_rewrites(self, encoded: Encoded) -> None:
+        """Keep the lines that were handed over and take back items."""
+        for entry in encoded.entries:
             if isinstance(entry, LogEntry):
                 self._rewrites.append((len(self.items), entry))
                 self._is_torn = False
@@ -127,12 +125,12 @@ class Session:
 
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
-        line = self.recorder._encoder.state(state)
-        entry = decode_first(line) if line else None
+        encoded = self.recorder.encode_state(state)
         with self._order:
-            self.recorder._put_one(line, _TIMEOUT)
-            if isinstance(entry, SessionStateSnapshot):  # and no line that says that redaction withheld it
-                self._state = entry
+            self.recorder.hand_over(encoded)
+            for entry in encoded.entries:
+                if isinstance(entry, SessionStateSnapshot):  # and not a line that says that redaction withheld it
+                    self._state = entry
         self.recorder.flush()
 
     @property
@@ -161,7 +159,7 @@ class Session:
 
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
-        return f"<Session {what}, {self.recorder.state.name}, {self.path}>"
+        return f"<Session {what}, {self.recorder.lifecycle.name}, {self.path}>"
 
 
 def session(

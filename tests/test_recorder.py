@@ -430,7 +430,7 @@ def test_shutdown_returns_an_event_and_always_the_same(recorder):
     assert recorder.shutdown() is ack
     assert ack.wait(DEADLINE)
     assert ack.error is None
-    assert recorder.state is State.CLOSED
+    assert recorder.lifecycle is State.CLOSED
     assert texts_in(recorder.path) == ["hello"]
 
 
@@ -440,7 +440,7 @@ def test_closing_again_does_nothing(recorder):
     recorder.close()
     recorder.flush()
 
-    assert recorder.state is State.CLOSED
+    assert recorder.lifecycle is State.CLOSED
 
 
 def test_a_with_block_closes_the_recorder(recorder):
@@ -454,7 +454,7 @@ def test_a_with_block_closes_the_recorder(recorder):
     with pytest.raises(ZeroDivisionError):
         fail()
 
-    assert recorder.state is State.CLOSED
+    assert recorder.lifecycle is State.CLOSED
     assert texts_in(recorder.path) == ["hello"]
 
 
@@ -697,7 +697,7 @@ def test_the_session_stays_open_until_the_last_recorder_leaves(recorder):
     recorder.record(hello("first"))
     recorder.close()
 
-    assert second.state is State.CLOSED
+    assert second.lifecycle is State.CLOSED
     assert after_second == ["second"]
     assert texts_in(recorder.path) == ["second", "first"]
     with pytest.raises(RecorderClosedError):
@@ -1038,14 +1038,14 @@ def test_stats_account_for_every_record(disk):
 def test_the_state_goes_from_open_to_closed(disk):
     """OPEN at first, CLOSING while there is something to write, then CLOSED."""
     recorder = recorder_on(disk).create()
-    states = [recorder.state]
+    states = [recorder.lifecycle]
     disk.hold()
     recorder.record(HELLO)
     ack = recorder.shutdown()
-    states.append(recorder.state)
+    states.append(recorder.lifecycle)
     disk.go_on()
     assert ack.wait(DEADLINE)
-    states.append(recorder.state)
+    states.append(recorder.lifecycle)
 
     assert states == [State.OPEN, State.CLOSING, State.CLOSED]
 

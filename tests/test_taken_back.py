@@ -74,9 +74,9 @@ def test_the_line_is_a_log_entry_for_people(home):
 @pytest.mark.parametrize("count", [0, -1])
 def test_taking_back_less_than_one_item_is_a_mistake(recorder, home, count):
     """It is told at once, by the recorder and by the session."""
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="count must be at least 1"):
         recorder.take_back(count)
-    with rolloutlog.session("x") as session, pytest.raises(ValueError, match="at least one"):
+    with rolloutlog.session("x") as session, pytest.raises(ValueError, match="count must be at least 1"):
         session.take_back(count)
 
 

@@ -31,9 +31,6 @@ _UNTYPED = "untyped"  # there was no type
 _NULL = "null:"  # and the name of a key that held null, where the file has no such key
 _NULL_ACTION = "null:action."  # the same of a local shell call's action
 
-# How long a pop or a clear waits for room in the queue, in seconds.
-_TIMEOUT = 30.0
-
 
 class Conversation:
     """The items of a named session that count; its file is read once, and after that only what is appended to it.
@@ -167,7 +164,7 @@ class _Kept:
 
 
 def _take_back(recorder: RolloutRecorder, what: TakenBack) -> None:
-    recorder._put_one(recorder._encoder.taken_back(what), _TIMEOUT)
+    recorder.hand_over(recorder.encode_taken_back(what))
     recorder.flush()
 
 
