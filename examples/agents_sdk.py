@@ -23,7 +23,7 @@ def opening_hours(place: str) -> str:
 
 
 async def main(*questions: str) -> None:
-    """Ask *questions* one after the other, each with all that was said before."""
+    """Ask *questions* in order, each with the conversation so far."""
     guide = Agent(
         name="Guide",
         instructions="You are a guide in Rome. You are brief.",

@@ -11,7 +11,7 @@ import rolloutlog
 CONFIG: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"agents": {"name": "agent"}},  # what the logger "agent" and its children say
+    "filters": {"agents": {"name": "agent"}},  # records of the logger "agent" and its children
     "handlers": {
         "console": {"class": "logging.StreamHandler", "level": "WARNING", "stream": "ext://sys.stdout"},
         "rollout": {
@@ -35,7 +35,7 @@ def main() -> None:
     logging.getLogger("agent.tools").info(rolloutlog.Message.user("When do tomatoes go outside?"))
     logging.getLogger("agent.tools").warning("the frost table is from last year")
     logging.getLogger("http.client").info("not of the agent")
-    logging.shutdown()  # what happens at exit anyway: everything is written, and the session closed
+    logging.shutdown()  # happens at exit anyway: everything is written, and the session is closed
 
     saved = rolloutlog.load_session(next(rolloutlog.find_sessions()))
     print(saved.session.instructions, dict(saved.session.extra))

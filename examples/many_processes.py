@@ -20,7 +20,7 @@ def work(path: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Start the workers, wait for them, and see that every record is there, in the order of its worker."""
+    """Start the workers, wait for them, and check that all records are there, in the order of each worker."""
     with RolloutRecorder.create(shared=True) as recorder:
         recorder.record(Message.user("Count, all of you"))
         spawn = multiprocessing.get_context("spawn")  # fork works as well, but not while threads fork at the same time

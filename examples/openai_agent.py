@@ -20,7 +20,7 @@ TOOLS: Any = [{"type": "function", "name": "opening_hours", "parameters": PLACE,
 
 
 def main() -> None:
-    """Take the session as far as it goes, from wherever it is."""
+    """Continue the session to its end, from any point."""
     with openai.OpenAI() as client, rolloutlog.session("openai-trip") as session:
         if not session.items:
             session.record({"role": "user", "content": "When are the Pantheon and the Colosseum open?"})
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def is_answered(items: list[rolloutlog.ResponseItem]) -> bool:
-    """Whether the model has said its last word."""
+    """Return whether the model has given its final answer."""
     return isinstance(items[-1], Message) and items[-1].role == "assistant"
 
 

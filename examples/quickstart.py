@@ -26,7 +26,7 @@ def main() -> None:
 
         log.info(Message.assistant("Yes, until noon."))
         handler.flush()  # on disk from here on; leaving the block does it too
-        assert handler.recorder is not None  # it has one since the first record
+        assert handler.recorder is not None  # written to the file now; leaving the block flushes, too
 
     saved = rolloutlog.load_session(handler.recorder.path)
     print(saved)

@@ -1,6 +1,6 @@
 """Resume a session by its id: python resume.py [path, id, or the beginning of an id]
 
-Rollouts of the Codex CLI work as well. Without an argument it first makes a session to resume.
+Rollouts of the Codex CLI work as well. Without an argument it first creates a session to resume.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from rolloutlog import FunctionCall, Message, RolloutRecorder
 
 
 def main(wanted: str | None = None) -> None:
-    """Show the session *wanted*, and continue in the same file."""
+    """Show the session *wanted*, and continue it in the same file."""
     recorder, saved = RolloutRecorder.resume(wanted or made_earlier())
     with recorder:
         print(f"{saved} of {saved.session.timestamp[:10]}")
@@ -30,7 +30,7 @@ def main(wanted: str | None = None) -> None:
 
 
 def made_earlier() -> str:
-    """Record a session that ends in the middle of a call, with a torn line after it, and return part of its id."""
+    """Record a session that ends in the middle of a call, append an incomplete line, and return part of the id."""
     with RolloutRecorder.create(instructions="You are a librarian.", meta={"cwd": "/tmp"}) as recorder:
         recorder.record({"role": "user", "content": "Who wrote Stoner?"})
         recorder.record(FunctionCall(name="search", arguments='{"title": "Stoner"}', call_id="call_1"))

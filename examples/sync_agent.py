@@ -17,7 +17,7 @@ HOURS = {"Pantheon": "09:00 to 19:00", "Colosseum": "08:30 to 16:30", "Trevi Fou
 
 
 def main() -> None:
-    """Take the session as far as it goes, from wherever it is."""
+    """Continue the session to its end, from any point."""
     with rolloutlog.session("trip-to-rome") as session:
         if not session.items:
             session.record({"role": "user", "content": "Plan a day in Rome"})
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def opening_hours(place: str) -> str:
-    """Look up when *place* is open. This is the tool; it takes its time."""
+    """Look up when *place* is open. This is the tool, and it is slow."""
     time.sleep(0.5)
     return HOURS[place]
 
@@ -50,7 +50,7 @@ def model(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def described(item: rolloutlog.ResponseItem) -> str:
-    """Return what happened, in a line."""
+    """Return a line that says what happened."""
     return f"call: {item.name}({item.arguments})" if isinstance(item, FunctionCall) else f"said: {item.text}"
 
 

@@ -1,7 +1,7 @@
-"""The kinds of items beside the five that the original recorder knew: the whole object, its keys by name.
+"""The kinds of items besides the five that the original recorder knew: whole objects, with names for their keys.
 
-Each class names the keys that the API documents for its kind; a key that is absent reads as `None`. None of them is
-required, so that whatever an API adds or leaves out tomorrow is kept and comes back as it was.
+Each class names the keys that the API documents for its kind; a key that is absent reads as `None`. No key is required,
+so an item is kept unchanged even if an API adds or drops keys later.
 
 Public in `rolloutlog.items`.
 """
@@ -26,56 +26,56 @@ class CustomToolCall(Other, kind="custom_tool_call"):
 
 
 class CustomToolCallOutput(Other, kind="custom_tool_call_output"):
-    """What such a tool gave: text, or parts."""
+    """The output of such a tool: text, or parts."""
 
     __slots__ = ()
     output = _Any()
 
 
 class ComputerCall(Other, kind="computer_call"):
-    """The model asks for something to be done on a screen."""
+    """The model requests actions on a screen, such as a click."""
 
     __slots__ = ()
     action, actions, pending_safety_checks = _Any(), _Any(), _Any()
 
 
 class ComputerCallOutput(Other, kind="computer_call_output"):
-    """What the screen shows then."""
+    """The screen after these actions."""
 
     __slots__ = ()
     output, acknowledged_safety_checks = _Any(), _Any()
 
 
 class LocalShellCallOutput(Other, kind="local_shell_call_output"):
-    """What a command gave that a `LocalShellCall` asked for; answers that by its id."""
+    """The output of the command of a `LocalShellCall`, which it answers by its id."""
 
     __slots__ = ()
     output = _Any()
 
 
 class ShellCall(Other, kind="shell_call"):
-    """The model asks for commands to be run, here or in a container of the API's."""
+    """The model requests commands, run by the caller or in a container of the API."""
 
     __slots__ = ()
     action, environment = _Any(), _Any()
 
 
 class ShellCallOutput(Other, kind="shell_call_output"):
-    """What these commands gave, one by one."""
+    """The output of each of these commands."""
 
     __slots__ = ()
     output, max_output_length = _Any(), _Any()
 
 
 class ApplyPatchCall(Other, kind="apply_patch_call"):
-    """The model asks for a file to be changed."""
+    """The model requests a change of a file."""
 
     __slots__ = ()
     operation = _Any()
 
 
 class ApplyPatchCallOutput(Other, kind="apply_patch_call_output"):
-    """What came of it."""
+    """The result of that change."""
 
     __slots__ = ()
     output = _Any()
@@ -99,7 +99,7 @@ class FileSearchCall(Other, kind="file_search_call"):
 
 
 class CodeInterpreterCall(Other, kind="code_interpreter_call"):
-    """The API ran code in a container of its own."""
+    """The API ran code in one of its containers."""
 
     __slots__ = ()
     code, container_id, outputs = _Any(), _Any(), _Any()
@@ -114,7 +114,7 @@ class ImageGenerationCall(Other, kind="image_generation_call"):
 
 
 class ToolSearchCall(Other, kind="tool_search_call"):
-    """The model looks for tools that it was not told of yet."""
+    """The model searches for tools that are not in its list yet."""
 
     __slots__ = ()
     arguments, execution = _Any(), _Any()
@@ -128,7 +128,7 @@ class ToolSearchOutput(Other, kind="tool_search_output"):
 
 
 class AdditionalTools(Other, kind="additional_tools"):
-    """Tools that are given to the model in the middle of a session."""
+    """Tools that the model gets in the middle of a session."""
 
     __slots__ = ()
     role, tools = _Any(), _Any()
@@ -160,7 +160,7 @@ class McpApprovalRequest(Other, kind="mcp_approval_request"):
 
 
 class McpApprovalResponse(Other, kind="mcp_approval_response"):
-    """Whether it may."""
+    """The answer to such a request."""
 
     __slots__ = ()
     approval_request_id, approve, reason = _Any(), _Any(), _Any()
@@ -170,27 +170,27 @@ class McpApprovalResponse(Other, kind="mcp_approval_response"):
 
 
 class Compaction(Other, kind="compaction"):
-    """What stands for the items before it, as only the API can read it."""
+    """A replacement of the items before it, encrypted so that only the API can read it."""
 
     __slots__ = ()
     encrypted_content = _Any()
 
 
 class CompactionTrigger(Other, kind="compaction_trigger"):
-    """The API is asked to compact what stands before it."""
+    """A request to the API to compact the items before it."""
 
     __slots__ = ()
 
 
 class ConfigurationUpdate(Other, kind="configuration_update"):
-    """How the model is to think and to answer from here on."""
+    """Settings of the model that apply from here on, such as its reasoning effort."""
 
     __slots__ = ()
     reasoning = _Any()
 
 
 class ItemReference(Other, kind="item_reference"):
-    """An item that the API keeps, by its id."""
+    """The id of an item that the API has stored."""
 
     __slots__ = ()
 
@@ -203,7 +203,7 @@ class Program(Other, kind="program"):
 
 
 class ProgramOutput(Other, kind="program_output"):
-    """What came of the program."""
+    """The result of such a program."""
 
     __slots__ = ()
     result = _Any()

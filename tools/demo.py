@@ -28,7 +28,7 @@ def main() -> int:
             return complain(f"it ended with {first.exit_code} before step {KILLED_AT}, so nothing could be killed")
         rollout = next(Path(home).rglob("*.jsonl"), None)
         if rollout is None:
-            return complain("it left no rollout behind")
+            return complain("it left no rollout")
         say(f"kill -9 at step {KILLED_AT}. On disk: {rollout.relative_to(home)}, {count_lines(rollout)} lines.")
 
         second = run(home)
@@ -36,7 +36,7 @@ def main() -> int:
             return complain(f"the second run ended with {second.exit_code}")
         if not second.steps or second.steps[0] not in (KILLED_AT, KILLED_AT + 1):
             return complain(
-                f"the second run went through the steps {second.steps}, but should resume at step {KILLED_AT}"
+                f"the second run went through the steps {second.steps}, but it should resume at step {KILLED_AT}"
             )
         say(f"The same command resumed at step {second.steps[0]} and finished: {count_lines(rollout)} lines, one file.")
     return 0

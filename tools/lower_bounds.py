@@ -29,7 +29,7 @@ def _pin(requirement: Requirement) -> str:
 
 
 def main() -> int:
-    """Print the pins; with ``--install``, hand them to the pip of this Python and return its exit code."""
+    """Print the pins; with ``--install``, pass them to the pip of this Python and return its exit code."""
     pins = lower_bounds(importlib.metadata.requires("rolloutlog") or [])
     print(*pins)
     if "--install" not in sys.argv[1:]:

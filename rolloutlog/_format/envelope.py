@@ -1,7 +1,7 @@
-"""The envelope format: the line around a record, and the events and numbers that its readers need besides.
+"""The envelope format: the line around a record, and the events and line numbers that its readers need.
 
-An item becomes the payload of a ``response_item``, the meta that of a ``session_meta``, and a state or a log entry that
-of a type of our own, which real readers skip. The bytes of the payload are those that the flat format would write.
+An item is the payload of a ``response_item``, the meta of a ``session_meta``. A state or a log entry is the payload of
+our own type, which real readers skip. The payload has the same bytes as the line in the flat format.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ from .._item import Item
 from .._json import MAX_DEPTH, dumps, plain
 from .._version import __version__
 
-# What stands before the type on a line of ours: 24 characters of time between two quotes.
+# The offset of the type in a line of ours: before it are the 24 characters of the time, between quotes.
 _TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
 _OURS = f'"type":"{OWN}"'.encode()
 _UNNUMBERED = b'"type":"'
 
 
 def required_meta() -> Wire:
-    """Return the keys without which a real reader gives up the whole file, with what we say there."""
+    """Return the keys of the meta that real readers require to read a file, with our values."""
     try:
         folder = os.getcwd()
-    except FileNotFoundError:  # the program's folder was removed under it
+    except FileNotFoundError:  # the program's working directory was removed
         folder = "/"
     return {"cwd": folder, "originator": OWN, "cli_version": __version__}
 
 
 class Envelope:
-    """Writes records as lines of the envelope format. Immutable, and safe from any thread.
+    """Writes records as lines of the envelope format. Immutable and thread-safe.
 
     Args:
-        clock: gives the time of each line, in seconds since the epoch.
+        clock: returns the time of a line, in seconds since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
     def item(self, item: Item) -> bytes:
-        """Return the line that wraps *item*; after a message that people see, also the event that shows it.
+        """Return the line that wraps *item*; for a message that Codex shows to people, also its event.
 
         Raises:
-            InvalidItemError: wrapped, it would be nested too deep.
+            InvalidItemError: the wrapped item would be nested too deep.
         """
         data = item.json
         if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") >= MAX_DEPTH:
-            plain(item.to_dict(), item.type, 1)  # raises if these are inside each other
+            plain(item.to_dict(), item.type, 1)  # raises if they are nested too deep
         event = None
         if item.type == "reasoning" and (value := item._read()).get("id", "") is None:
-            # Codex from 0.34 to 0.135 writes no id there, and skips a line where it is null.
+            # Codex from 0.34 to 0.135 writes no id for reasoning, and skips a line with a null id.
             data = dumps({key: held for key, held in value.items() if key != "id"})
         elif item.type == "message":
             event = event_of(item._read())
@@ -61,7 +61,7 @@ class Envelope:
         return line if event is None else line + _LINE % (timestamp, b"event_msg", dumps(event))
 
     def record(self, record: Wire, data: bytes) -> bytes:
-        """Return the line that wraps another *record*, whose JSON is *data*."""
+        """Return the line that wraps *record*, which is not an item and whose JSON is *data*."""
         kind = OWN if "record_type" in record or record.get("type") == "log" else "session_meta"
         return _LINE % (utc_timestamp(self._clock()).encode(), kind.encode(), data)
 
@@ -82,7 +82,7 @@ SURROUNDINGS = re.compile(
     )\s*""",
     re.DOTALL | re.VERBOSE,
 )
-"""The whole text of a part of a message in which Codex, in the name of the user, says something of its own accord."""
+"""Matches the whole text of a message's part that Codex wrote by itself in the user's name."""
 
 
 def is_surroundings(text: str) -> bool:
@@ -94,10 +94,10 @@ _EVENTS = {"user": ("user_message", "input_text"), "assistant": ("agent_message"
 
 
 def event_of(record: Wire) -> Wire | None:
-    """Return the event by which Codex shows *record*; `None` for what it does not show.
+    """Return the event with which Codex shows *record* to people; `None` if it does not show it.
 
-    Without them it neither lists a session nor shows what was said, though its model sees all of it. What it says of
-    its surroundings it does not show: that would be the title of the session.
+    Without events Codex neither lists a session nor shows its messages, although its model sees all of them. Codex
+    writes no event for its own messages about the environment, because such an event would become the session's title.
     """
     if record.get("type") != "message" or "record_type" in record:
         return None
@@ -108,22 +108,22 @@ def event_of(record: Wire) -> Wire | None:
 
 
 class Numbering:
-    """Numbers lines on their way into a file of the real one's whose lines are numbered.
+    """Numbers the lines that are appended to a file of Codex whose lines are numbered.
 
-    Its readers take the file only if the last line that they know has a number, and some show a session only as far as
-    no number is missing or stands twice. Lines of our own type they do not know: these have none.
+    Codex refuses such a file if the last line of a type that it knows has no number, and some releases show a session
+    only up to a number that is missing or repeated. Lines of our own type get no number, because Codex ignores them.
 
     Args:
         following: the number of the next line.
     """
 
-    # Owned by whoever has the writer's turn.
+    # Owned by the thread that holds the commit lock.
 
     def __init__(self, following: int) -> None:
         self.following = following
 
     def __call__(self, lines: bytes) -> bytes:
-        """Return *lines*, whole ones, with a number in each that wants one; themselves, if none does any more."""
+        """Return *lines*, which are whole, with a number in each that needs one; unchanged if none does."""
         numbered = b"\n".join([self._numbered(line) for line in lines.split(b"\n")])
         return lines if len(numbered) == len(lines) else numbered
 
