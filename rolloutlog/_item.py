@@ -93,6 +93,7 @@ class Item:
             TypeError: the item has no such attribute to replace.
             InvalidItemError: a value is not valid there.
 
+        >>> from rolloutlog import FunctionCall
         >>> call = FunctionCall("search", "{}", "call_1")
         >>> call.replace(name="find").name
         'find'

@@ -39,6 +39,7 @@ def to_input(items: Iterable[ItemLike], *, orphans: OrphanPolicy = "close", ids:
         OrphanCallError: there are such items, with ``orphans="raise"``.
         InvalidItemError: one of *items* is not an item.
 
+    >>> from rolloutlog import Message
     >>> to_input([Message.user("hi")])
     [{'type': 'message', 'role': 'user', 'content': [{'type': 'input_text', 'text': 'hi'}]}]
     """
