@@ -8,7 +8,7 @@ The whole idea::
         session.record(*response.output)
 
 Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`,
-`iter_entries`, `find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in
+`iter_entries`, `iter_lines`, `find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in
 `rolloutlog.exceptions`.
 """
 
@@ -18,8 +18,8 @@ from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
 from ._format.coerce import ItemLike
 from ._handler import RolloutHandler
 from ._paths import find_sessions
-from ._reading.forks import load_session
-from ._reading.reader import iter_entries
+from ._reading.lines import RolloutLine, iter_entries, iter_lines
+from ._reading.reader import load_session
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
 from ._responses.input import to_input
@@ -41,6 +41,7 @@ __all__ = [
     "Reasoning",
     "ResponseItem",
     "RolloutHandler",
+    "RolloutLine",
     "RolloutRecorder",
     "SavedSession",
     "Session",
@@ -50,6 +51,7 @@ __all__ = [
     "convert",
     "find_sessions",
     "iter_entries",
+    "iter_lines",
     "load_session",
     "session",
     "to_input",

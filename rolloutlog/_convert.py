@@ -19,8 +19,9 @@ from ._format.lines import Format, LineEncoder
 from ._json import MAX_LINE
 from ._paths import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import StrPath
-from ._reading.forks import INHERITED, NO_BASE, iter_history, load_session
-from ._reading.reader import load_head
+from ._reading.forks import NO_BASE, iter_history
+from ._reading.lines import INHERITED, read_head
+from ._reading.reader import load_session
 from ._writing.file import Journal
 from ._writing.lines import longest
 from .exceptions import InvalidItemError, InvalidRolloutError, SessionExistsError
@@ -61,7 +62,7 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
         SessionExistsError: another call creates the same file at the same time.
         OSError: the old file cannot be read, or the new one cannot be written; then nothing of it is left.
     """
-    head = load_head(path)
+    head = read_head(path)
     clock = _Clock(head.session)
     encoder = LineEncoder(format=format, clock=clock)
     if format == head.format:

@@ -16,7 +16,7 @@ from ._format.lines import LineEncoder
 from ._locks import fork_safe_lock, named_lock
 from ._paths import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import is_compressed
-from ._reading.forks import load_session
+from ._reading.reader import load_session
 from ._reading.saved import SavedSession
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions
@@ -137,9 +137,9 @@ def _opened(
     with _closed_on_error(journal):
         journal.open()
         saved = load_session(path)
-        journal.header = saved.header
+        journal.header = saved._header
         encoder = _encoder_for(saved, encoding)
-        numbering = None if saved.next_number is None else Numbering(saved.next_number)
+        numbering = None if saved._next_number is None else Numbering(saved._next_number)
         return start_writer(journal, writing, encoder, numbering), encoder, saved
 
 

@@ -18,7 +18,7 @@ from ._options import RecorderOptions
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, orphan_calls, to_input
-from ._responses.view import context
+from ._responses.view import Rewrite, context
 from .exceptions import InvalidItemError
 from .items import Reasoning, ResponseItem, is_item
 
@@ -52,7 +52,7 @@ class Session:
         self.saved = saved
         self.items: list[ResponseItem] = list(saved.items)
         self._state = saved.state
-        self._rewrites = list(saved.rewrites)
+        self._rewrites = list(saved._rewrites)
         self._is_torn = bool(saved.context) and isinstance(saved.context[-1], Reasoning)  # never a model's last word
         self._order = fork_safe_lock()
 
@@ -101,7 +101,7 @@ class Session:
         """Keep the lines that were handed over and take back items."""
         for entry in encoded.entries:
             if isinstance(entry, LogEntry):
-                self._rewrites.append((len(self.items), entry))
+                self._rewrites.append(Rewrite(len(self.items), entry))
                 self._is_torn = False
 
     @property

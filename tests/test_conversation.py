@@ -18,7 +18,7 @@ from test_taken_back import texts
 
 from rolloutlog import Message, RolloutRecorder, load_session
 from rolloutlog._locks import named_lock
-from rolloutlog._reading import follow as following_module
+from rolloutlog._reading import follow
 from rolloutlog.adapters import _conversation
 from rolloutlog.adapters._conversation import Conversation
 from rolloutlog.exceptions import ForkedRecorderError, InvalidItemError, RecorderClosedError
@@ -193,7 +193,7 @@ def test_no_call_reads_the_file_again(conversation, monkeypatch):
     """What a conversation costs is what is added to it, not what it holds: the file is read once, when it is opened."""
     conversation.items()
     read = []
-    monkeypatch.setattr(following_module, "load_until", lambda *_: pytest.fail("all is read again"))
+    monkeypatch.setattr(follow, "load_session", lambda *_: pytest.fail("all is read again"))
     monkeypatch.setattr(_conversation, "_as_given", lambda item: read.append(item) or {"text": item.text})
     conversation.add([Message.user("two"), Message.user("three")])
     popped = conversation.pop()

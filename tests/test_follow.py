@@ -13,8 +13,8 @@ from test_taken_back import texts
 
 from rolloutlog import Message, Reasoning, RolloutRecorder, SessionMeta, load_session
 from rolloutlog._format.lines import LineEncoder
-from rolloutlog._reading import follow as following_module
-from rolloutlog._reading.follow import Following
+from rolloutlog._reading import follow
+from rolloutlog._reading.follow import Follower
 from rolloutlog.exceptions import SessionNotFoundError
 
 
@@ -65,14 +65,14 @@ def test_whatever_befalls_the_file_it_shows_what_reading_all_of_it_shows(tmp_pat
     """After each step what is seen is what `load_session` sees, and so once more without a step."""
     path = tmp_path_factory.mktemp("followed") / "rollout.jsonl"
     path.write_bytes(HEADERS[format])
-    following = Following(path)
-    following.seen()
+    follower = Follower(path)
+    follower.look()
     for step, argument in steps:
         befall(path, format, step, argument)
         expected = load_session(path).context
 
-        assert following.seen().items == expected
-        assert following.seen().items == expected
+        assert follower.look().view.items == expected
+        assert follower.look().view.items == expected
 
 
 def befall(path: Path, format: str, step: str, argument: object) -> None:
@@ -111,71 +111,71 @@ def path(tmp_path):
 
 def test_what_was_read_is_not_read_again(path, monkeypatch):
     """A look at a file that has grown, or not, reads no more than what was appended."""
-    following = Following(path)
-    following.seen()
-    monkeypatch.setattr(following_module, "load_until", lambda *_: pytest.fail("all is read again"))
+    follower = Follower(path)
+    follower.look()
+    monkeypatch.setattr(follow, "load_session", lambda *_: pytest.fail("all is read again"))
     append(path, LINES["flat"][1])
 
-    assert texts(following.seen().items) == texts(following.seen().items) == ["one", "zwei ☀"]
+    assert texts(follower.look().view.items) == texts(follower.look().view.items) == ["one", "zwei ☀"]
 
 
 def test_a_line_that_comes_in_two_pieces_is_read_once(path, monkeypatch):
     """Half of a line, seen while it is being written, is waited for."""
-    following = Following(path)
-    following.seen()
-    monkeypatch.setattr(following_module, "load_until", lambda *_: pytest.fail("all is read again"))
+    follower = Follower(path)
+    follower.look()
+    monkeypatch.setattr(follow, "load_session", lambda *_: pytest.fail("all is read again"))
     line = LINES["flat"][1]
     append(path, line[:60])
-    before = texts(following.seen().items)
+    before = texts(follower.look().view.items)
     append(path, line[60:])
 
     assert before == ["one"]
-    assert texts(following.seen().items) == ["one", "zwei ☀"]
+    assert texts(follower.look().view.items) == ["one", "zwei ☀"]
 
 
 def test_another_file_in_its_place_is_read(path):
     """A file that is put in its place is another one, also where it looks as if the old one had grown."""
-    following = Following(path)
+    follower = Follower(path)
     append(path, LINES["flat"][0] * 2)
-    following.seen()
+    follower.look()
     other = path.with_suffix(".other")
     other.write_bytes(path.read_bytes().replace(b"one", b"two", 1) + LINES["flat"][0])
     other.replace(path)
 
-    assert texts(following.seen().items) == ["two", "one", "one", "one"]
+    assert texts(follower.look().view.items) == ["two", "one", "one", "one"]
 
 
 def test_an_edit_of_what_was_read_is_seen(path):
     """An editor that writes into the file, without making it longer, is noticed by the time of its writing."""
-    following = Following(path)
-    following.seen()
+    follower = Follower(path)
+    follower.look()
     path.write_bytes(path.read_bytes().replace(b"one", b"two"))
     os.utime(path, ns=(0, 0))  # the clock of files may stand still between two writes
 
-    assert texts(following.seen().items) == ["two"]
+    assert texts(follower.look().view.items) == ["two"]
 
 
 def test_an_edit_that_an_append_follows_is_seen_where_the_file_ended(path):
     """A file that was cut and is longer again by the next look is read from its beginning."""
-    following = Following(path)
-    following.seen()
+    follower = Follower(path)
+    follower.look()
     path.write_bytes(HEADERS["flat"] + LINES["flat"][1] * 2)
 
-    assert texts(following.seen().items) == ["zwei ☀", "zwei ☀"]
+    assert texts(follower.look().view.items) == ["zwei ☀", "zwei ☀"]
 
 
 def test_the_next_look_after_one_that_failed_is_whole(path, monkeypatch):
     """A look that fails half-way through what was appended does not show that half twice."""
-    following = Following(path)
-    following.seen()
+    follower = Follower(path)
+    follower.look()
     append(path, LINES["flat"][1] * 2)
     with monkeypatch.context() as patched:
-        patched.setattr(following_module, "is_rewrite", None)
-        patched.setattr(following_module, "is_item", fails_at_the_second())
+        patched.setattr(follow, "is_rewrite", None)
+        patched.setattr(follow, "is_item", fails_at_the_second())
         with pytest.raises(MemoryError):
-            following.seen()
+            follower.look()
 
-    assert texts(following.seen().items) == ["one", "zwei ☀", "zwei ☀"]
+    assert texts(follower.look().view.items) == ["one", "zwei ☀", "zwei ☀"]
 
 
 def fails_at_the_second():
@@ -192,25 +192,25 @@ def fails_at_the_second():
 
 def test_a_file_that_was_removed_is_not_there(path):
     """It is no reason to show what it held; and when it is back, it is read."""
-    following = Following(path)
-    following.seen()
+    follower = Follower(path)
+    follower.look()
     was = path.read_bytes()
     path.unlink()
     with pytest.raises(SessionNotFoundError):
-        following.seen()
+        follower.look()
     path.write_bytes(was)
 
-    assert texts(following.seen().items) == ["one"]
+    assert texts(follower.look().view.items) == ["one"]
 
 
 def test_a_line_that_is_too_long_is_skipped_as_by_a_reader(path, monkeypatch):
     """What the reader of the whole file leaves out is left out here."""
-    monkeypatch.setattr(following_module, "MAX_LINE", len(LINES["flat"][0]))
-    following = Following(path)
-    following.seen()
+    monkeypatch.setattr(follow, "MAX_LINE", len(LINES["flat"][0]))
+    follower = Follower(path)
+    follower.look()
     append(path, LINES["flat"][1] * 2 + LINES["flat"][0])
 
-    assert texts(following.seen().items) == ["one", "one"]
+    assert texts(follower.look().view.items) == ["one", "one"]
 
 
 def test_the_items_of_a_fork_are_those_of_its_base_and_its_own(home):
@@ -220,12 +220,12 @@ def test_the_items_of_a_fork_are_those_of_its_base_and_its_own(home):
     size = base.path.stat().st_size
     reference = {"thread_id": base.session.id, "end_byte_offset": size}
     with RolloutRecorder.create(home, format="envelope", meta={"history_base": reference}) as fork:
-        following = Following(fork.path)
+        follower = Follower(fork.path)
         fork.record(Message.user("after"))
         fork.flush()
-        first = texts(following.seen().items)
+        first = texts(follower.look().view.items)
         fork.record(Message.user("later"))
         fork.flush()
 
         assert first == ["before", "after"]
-        assert texts(following.seen().items) == ["before", "after", "later"]
+        assert texts(follower.look().view.items) == ["before", "after", "later"]

@@ -106,7 +106,7 @@ def test_a_real_file_reads_to_what_is_in_it(path):
     assert len(saved.skipped) == bad
     assert saved.session_id == meta.get("payload", meta)["id"]
     assert saved.session.timestamp == meta.get("payload", meta)["timestamp"]
-    assert saved.header == path.read_bytes().split(b"\n")[0] + b"\n"
+    assert saved._header == path.read_bytes().split(b"\n")[0] + b"\n"
     assert saved.path == path
     assert saved.format == ("envelope" if "payload" in meta else "flat")
 
@@ -295,7 +295,7 @@ def test_a_meta_without_its_newline_is_a_session(rollout):
     saved = load_session(rollout(HEADER[:-1]))
 
     assert saved.session == META
-    assert saved.header == HEADER
+    assert saved._header == HEADER
 
 
 def test_a_tail_torn_within_a_character_is_an_incomplete_line(rollout):
@@ -359,7 +359,7 @@ def test_in_the_newer_format_blank_lines_may_come_first(rollout):
 
     assert saved.items == [HELLO]
     assert saved.format == "envelope"
-    assert saved.header == WRAPPED_META + b"\n"
+    assert saved._header == WRAPPED_META + b"\n"
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import rolloutlog
 from rolloutlog import Message, Reasoning, RolloutRecorder
 from rolloutlog._entries import OtherEntry
 from rolloutlog._format.lines import LineEncoder, decode_line
-from rolloutlog._responses.view import context
+from rolloutlog._responses.view import Rewrite, context
 
 ONE, TWO, THREE = map(Message.user, ["one", "two", "three"])
 THOUGHT = Reasoning("rs_1")
@@ -85,7 +85,7 @@ def test_a_line_that_takes_back_nothing_sensible_takes_back_nothing(count):
     """Somebody else's line with a strange count shortens nothing, and harms nothing."""
     line = LineEncoder().taken_back(1).replace(b'"taken_back":1', b'"taken_back":' + json.dumps(count).encode())
 
-    assert context([ONE, TWO], [(2, decode_line(line))]) == [ONE, TWO]
+    assert context([ONE, TWO], [Rewrite(2, decode_line(line))]) == [ONE, TWO]
 
 
 def test_a_hook_cannot_withhold_it(home):
@@ -110,7 +110,7 @@ def test_any_steps_leave_what_a_list_has_left(steps):
             items.append(step)
             left.append(step)
         else:
-            rewrites.append((len(items), decode_line(encoder.taken_back(step))))
+            rewrites.append(Rewrite(len(items), decode_line(encoder.taken_back(step))))
             del left[0 if step == "all" else -step :]
 
     assert context(items, rewrites) == left
@@ -122,8 +122,8 @@ def test_a_turn_that_was_taken_back_is_not_rolled_back_to():
     take_back = decode_line(LineEncoder().taken_back(3))
     items = [ONE, ANSWER, TWO, ANSWER, THREE]
 
-    assert context(items, [(5, roll_back), (5, take_back)]) == [ONE]
-    assert context(items, [(5, roll_back), (5, take_back), (5, roll_back)]) == []
+    assert context(items, [Rewrite(5, roll_back), Rewrite(5, take_back)]) == [ONE]
+    assert context(items, [Rewrite(5, roll_back), Rewrite(5, take_back), Rewrite(5, roll_back)]) == []
 
 
 # --- a session --------------------------------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ StrPath: TypeAlias = str | os.PathLike[str]
 BLANK = b" \t\r\n"
 COMPRESSED = ".zst"
 
-# How much of what was decompressed a compressed file may refer back to, as a power of two: 128 MiB, which is what the
-# zstd program itself agrees to. Memory is bounded by it.
+# How far back a compressed file may refer to its own decompressed bytes, as a power of two: 128 MiB, as much as the
+# zstd program itself allows. Memory is bounded by it.
 _WINDOW = 27
 
 # How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
-# long: so a line that nobody will see takes no memory, however long it is, and one that is read is never in pieces.
+# long. So a line that will be skipped takes no memory, however long it is, and a line that is read is never in pieces.
 _HELD = 4 * 1024 * 1024
 
 
@@ -33,17 +33,17 @@ class Source:
 
     Args:
         path: the file.
-        end: how many bytes there are to be, if not all.
+        end: how many bytes to read, if not all.
 
     Attributes:
-        read: returns the next bytes, at most as many as it is told; none at the end.
-        problem: why there are no more bytes, where that is not for the end of the file.
-        can_reread: whether `reread` can be called; what was decompressed would have to be decompressed from the start.
+        read: returns the next bytes, at most as many as its argument says; none at the end.
+        problem: why there are no more bytes, unless the file ends.
+        can_reread: whether `reread` can be called; a compressed file would have to be decompressed from its start.
 
     Raises:
         SessionNotFoundError: there is no such file.
-        InvalidRolloutError: it is no regular file.
-        MissingExtraError: it is compressed, and what decompresses it is not installed.
+        InvalidRolloutError: it is not a regular file.
+        MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
     """
 
@@ -88,11 +88,15 @@ class Source:
         self.read = read_before
 
     def reread(self, offset: int, size: int) -> bytes:
-        """Return once more the *size* bytes at *offset*; fewer if somebody cut the file meanwhile."""
+        """Return the *size* bytes at *offset* again; fewer if the file was cut in the meantime."""
         got = b""
         while len(got) < size and (more := os.pread(self._file.fileno(), size - len(got), offset + len(got))):
-            got = got + more if got else more  # the system returns nearly 2 GiB at once: one piece, nearly always
+            got = got + more if got else more  # the system returns up to 2 GiB at once: one piece, nearly always
         return got
+
+    def status(self) -> os.stat_result:
+        """Return the status of the file."""
+        return os.fstat(self._file.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -137,24 +141,23 @@ def _descriptor(path: str, flags: int) -> int:
 
 @attrs.frozen
 class Block:
-    """Some lines that follow each other, with their newlines, and where they stand in the file."""
+    """Some lines that follow each other, with their newlines, and their place in the file."""
 
     number: int  # of the first of them, from 1
     offset: int  # of the first of them, in bytes
     lines: list[bytes]
     problem: str | None = None  # with the block's only line: too long to be held, or the last one and without newline
 
-    def place(self, after: int) -> tuple[int, int]:
-        """Return number and offset of the line that *after* lines of the block come after."""
-        index = len(self.lines) - after - 1
+    def place(self, index: int) -> tuple[int, int]:
+        """Return number and offset of the line at *index* of the block."""
         return self.number + index, self.offset + sum(map(len, self.lines[:index]))
 
 
 def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
     """Yield the lines of *source*, about *at_once* bytes at a time, and none of more than *max_line* bytes.
 
-    A whole chunk is split at once, and the place of a line is worked out only when somebody wants to know it: that is
-    as fast as iterating over the file, which knows no limit.
+    A whole chunk is split at once, and the place of a line is worked out only when it is asked for. So this is as fast
+    as iterating over the file, which has no limit.
     """
     number, offset, position = 1, 0, 0
     most = max_line + 1  # with its newline
@@ -163,8 +166,8 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
     length = 0  # of the same line, with its newline once that has come
     while chunk := source.read(at_once):
         position += len(chunk)
-        # `chunk.split(b"\n")` looks at each byte by itself, in Python 3.11 to 3.13: this takes between a third and a
-        # tenth of its time, which for lines of 2 kB was an eighth of all that reading takes.
+        # `chunk.split(b"\n")` looks at each byte by itself, in Python 3.11 to 3.13. This takes between a third and a
+        # tenth of its time, which was an eighth of the whole time of reading lines of 2 kB.
         lines = BytesIO(chunk).readlines()
         if chunk.endswith(b"\n"):
             lines.append(b"")
@@ -192,7 +195,7 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
 
 
 def _singly(number: int, offset: int, lines: list[bytes], lengths: list[int], most: int) -> Iterator[Block]:
-    """Yield a block for each line, where one of them is too long; what is counted here has its newline."""
+    """Yield a block for each line, where one of them is too long; *lengths* and *most* count the newline."""
     for line, length in zip(lines, lengths, strict=True):
         yield _too_long(number, offset, length - 1) if length > most else Block(number, offset, [line])
         number += 1

@@ -1,117 +1,137 @@
-"""What the model sees of a session whose file grows: read once, and after that only what was appended.
+"""A session whose file grows: read once, and after that only what was appended.
 
-Nothing is fed in from the side: the file alone says what is seen, whoever wrote it. So what is recorded here, what
-others of this process record, and what a program appends that takes no lock are all the same.
+The file alone says what the session holds, whichever thread, process or program wrote it. So the records of this
+process, and those of a program that takes no lock, are seen in the same way.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Self
 
 import attrs
 
-from .._entries import Entry, LogEntry, OtherEntry
+from .._entries import Entry, LogEntry, OtherEntry, SessionStateSnapshot
 from .._format.lines import InvalidLine, decode_line
 from .._json import MAX_LINE
-from .._responses.view import Seen, is_rewrite, seen_of
-from ..items import is_item
+from .._responses.view import ModelView, Rewrite, is_rewrite, view_of
+from ..exceptions import SessionNotFoundError
+from ..items import ResponseItem, is_item
 from .blocks import BLANK, Source, StrPath
-from .forks import load_until
-
-# How much of what was read is compared before what follows it is taken for what was appended to it, in bytes.
-_COMPARED = 128
+from .reader import load_session
+from .saved import Mark, SavedSession
 
 
-class Following:
-    """One rollout that is looked at again and again; whoever has it sees to it that threads take turns.
+class Follower:
+    """One rollout that is looked at again and again. The caller lets one thread at a time look.
 
-    What stands in a rollout is not changed but by accident or force. It is all read again when the file is another one,
-    shorter, as long as before and yet written to, or when what stood at its end does not stand there any more. A change
-    further up that comes together with an append is not noticed; nor would it be by a recorder.
+    A look costs a call of `os.stat`, and the reading of what was appended since the last one.
+
+    The lines of a rollout change only by accident or force. The whole file is read again when it is another file,
+    shorter, as long as before and yet written to, or when the bytes at its end have changed. A change further up that
+    comes together with an append is not noticed; a recorder would not notice it either.
 
     Args:
         path: the rollout.
+        saved: its contents as they were read just now, so that they are not read again.
     """
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, saved: SavedSession | None = None) -> None:
         self._path = path
-        self._known: _Known | None = None
+        self._live = None if saved is None else Live.of(saved, [])
 
-    def seen(self) -> Seen:
-        """Return what is seen now: the same object as before, unless all had to be read again.
+    def look(self) -> Live:
+        """Return what the session holds now: the same object as before, unless the whole file was read again.
 
         Raises:
             SessionNotFoundError, InvalidRolloutError, OSError: as for `load_session`.
         """
-        known, self._known = self._known, None  # whatever goes wrong on the way, the next look begins anew
-        with Source(self._path) as source:
-            status = os.stat(self._path)
-            if known is None or not known.goes_on(source, status):
-                known = _Known.read(self._path, source, status)
-        self._known = known
-        return known.seen
+        live, self._live = self._live, None  # after any failure, the next look reads the whole file
+        if live is None or not live.catch_up(self._path):
+            saved = load_session(self._path)
+            rewrites = [rewrite.entry for rewrite in saved._rewrites]
+            live = Live.of(saved, [*saved.items, *rewrites, saved.state])
+        self._live = live
+        return live
 
 
-@attrs.define
-class _Known:
-    """What was read of a file.
+@attrs.define(eq=False)
+class Live:
+    """The contents of a session, as far as its file was read.
 
     Attributes:
-        seen: what is seen of it.
-        status: what the file was like.
-        end: how many bytes of it were read.
-        last: the last of these.
+        items: the items.
+        state: its last state.
+        view: what the model sees of the items.
+        latest: the entries that the last look read.
     """
 
-    seen: Seen
-    status: os.stat_result
-    end: int
-    last: bytes
+    items: list[ResponseItem]
+    state: SessionStateSnapshot
+    view: ModelView
+    latest: list[Entry]
+    _mark: Mark | None
 
     @classmethod
-    def read(cls, path: StrPath, source: Source, status: os.stat_result) -> Self:
-        """Read the file from its beginning, as far as it reached when it had *status*."""
-        saved = load_until(path, status.st_size)
-        begin = max(0, status.st_size - _COMPARED)
-        last = source.reread(begin, status.st_size - begin)
-        return cls(seen_of(saved.items, saved.rewrites), status, status.st_size, last)
+    def of(cls, saved: SavedSession, latest: list[Entry]) -> Self:
+        """Return the contents of *saved*, of which the entries *latest* are new to the caller."""
+        return cls(saved.items[:], saved.state, view_of(saved.items, saved._rewrites), latest, saved._mark)
 
-    def goes_on(self, source: Source, status: os.stat_result) -> bool:
-        """Read what was appended; return false where the file is not what was read with something behind it."""
-        before, self.status = self.status, status
-        if (status.st_dev, status.st_ino) != (before.st_dev, before.st_ino):
+    def catch_up(self, path: StrPath) -> bool:
+        """Read what was appended to the file; return false where it is not the file that was read, grown longer."""
+        self.latest = []
+        mark = self._mark
+        if mark is None:
             return False
-        if status.st_size == before.st_size:
-            return status.st_mtime_ns == before.st_mtime_ns
-        begin = self.end - len(self.last)
+        try:
+            status = os.stat(path)
+        except FileNotFoundError as error:
+            raise SessionNotFoundError(os.fspath(path), Path(path).parent) from error
+        if _identity(status) == _identity(mark.status):
+            return True
+        with Source(path) as source:
+            return self._read_on(source, mark)
+
+    def _read_on(self, source: Source, mark: Mark) -> bool:
+        status, before = source.status(), mark.status
+        if (status.st_dev, status.st_ino) != (before.st_dev, before.st_ino) or status.st_size == before.st_size:
+            return False
+        begin = mark.end - len(mark.last)
         read = source.reread(begin, status.st_size - begin)  # of a file that was cut: less than `last`, or nothing
-        lines = read[len(self.last) :].split(b"\n")
-        if not read.startswith(self.last) or (lines[0] and not self.last.endswith(b"\n")):
+        lines = read[len(mark.last) :].split(b"\n")
+        if not read.startswith(mark.last) or (lines[0] and not mark.last.endswith(b"\n")):
             return False
         rest = lines.pop()
         for line in lines:
             self._take(line)
-        # An end without a newline may be half of a line that is being written now, or all of one that a kill cut there.
+        # An end without a newline may be half of a line that is being written now, or a whole line that a kill cut.
         left = 0 if self._take(rest) else len(rest)
-        self.end = begin + len(read) - left
-        self.last = read[: len(read) - left][-_COMPARED:]
+        self._mark = Mark.of(status, read[: len(read) - left], begin)
         return True
 
     def _take(self, line: bytes) -> bool:
-        """Add what is seen of *line*; return whether it holds an entry."""
+        """Add the entry of *line*; return whether it holds one."""
         entry = _entry(line)
         if entry is None:
             return False
+        self.latest.append(entry)
         if is_item(entry):
-            self.seen.say([entry])
+            self.items.append(entry)
+            self.view.append([entry])
+        elif isinstance(entry, SessionStateSnapshot):
+            self.state = entry
         elif isinstance(entry, LogEntry | OtherEntry) and is_rewrite(entry):
-            self.seen.rewrite(entry)
+            self.view.apply(Rewrite(len(self.items), entry))
         return True
 
 
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _entry(line: bytes) -> Entry | None:
-    """Return what *line* holds; `None` for what readers skip."""
+    """Return the entry of *line*; `None` for a line that readers skip."""
     if len(line) > MAX_LINE or not line.strip(BLANK):
         return None
     try:

@@ -1,9 +1,8 @@
-"""One file to entries, or to a `SavedSession`: streaming, each line on its own, what could not be read and why."""
+"""`load_session`: the lines of a session's files, read into one `SavedSession`."""
 
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import length_hint
@@ -12,102 +11,88 @@ from pathlib import Path
 import attrs
 
 from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._format.lines import InvalidLine, decode_line, is_envelope, read_items
+from .._format.lines import InvalidLine, decode_line, read_items
 from .._item import Item
 from .._json import MAX_LINE
-from .._responses.view import is_rewrite
+from .._responses.view import Rewrite, is_rewrite
 from ..exceptions import InvalidRolloutError
-from .blocks import BLANK, Block, Source, StrPath, blocks
-from .saved import SavedSession
-
-# How many bytes are read at once: so few that what is made of them stays in the processor's caches and seldom calls the
-# garbage collector, so many that a call of the system is nothing. Half and twice as many are a few percent slower.
-AT_ONCE = 64 * 1024
-_NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
+from ..items import is_item
+from .blocks import Block, Source, StrPath, blocks
+from .forks import NO_BASE, history_of
+from .lines import AT_ONCE, INHERITED, Head, begin, ordinal_of, skipped_line, stream_lines
+from .saved import Mark, SavedSession
 
 
-def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
-    """Yield what stands on each line of *path*, in order and in constant memory.
+def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
+    """Return the session that *path* holds. Takes no lock and changes nothing.
 
-    Nothing in the file makes it raise: a line that cannot be read is yielded as a `SkippedLine`, the first line like
-    any other. Blank lines are no entries. What is appended meanwhile may be yielded or not.
+    A session that Codex forked may refer to the history in the file of another one, in the same home; that is read too.
+    So is the rest of the earlier file, where Codex took turns back and continued in a new one.
 
     Args:
         path: the file.
-        max_line: how many bytes a line may have, its newline not counted; a longer one is skipped without being held.
+        max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
 
     Raises:
         SessionNotFoundError: there is no such file.
-        InvalidRolloutError: it is no regular file.
+        InvalidRolloutError: it is not a regular file, it is empty, or its first line is not a session meta.
+        MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
     """
-    return streamed(path, max_line)
+    saved = _load_file(path, None, max_line)
+    if saved.parents:
+        return attrs.evolve(saved, inherited=_count_copies(saved, max_line))
+    if type(inherited := saved.session.extra.get(INHERITED)) is int:
+        return attrs.evolve(saved, inherited=max(0, min(inherited, len(saved.items))))
+    return saved if "history_base" not in saved.session.extra else _with_history(saved, max_line)
 
 
-def streamed(path: StrPath, max_line: int, end: int | None = None) -> Iterator[Entry]:
-    with Source(path, end) as source:
-        for block in blocks(source, max_line, AT_ONCE):
-            lines = iter(block.lines)
-            for _ in lines:
-                # Each is yielded as it is made: a list of them would call the garbage collector, time and again.
-                if (entry := decoded(block, length_hint(lines))) is not None:
-                    yield entry
-
-
-def load_head(path: StrPath, end: int | None = None) -> SavedSession:
-    """Return the session that *path* holds as far as its first line, which may end at *end*; errors: `load_session`."""
-    with Source(path, end) as source:
-        for block in blocks(source, MAX_LINE, AT_ONCE):
-            if (saved := _begun(path, block, iter(block.lines))) is not None:
-                return saved
-    raise InvalidRolloutError(path, "empty session file")
-
-
-def load_file(path: StrPath, end: int | None, max_line: int) -> SavedSession:
-    """Return what stands in the file at *path* itself, as far as *end*."""
+def _load_file(path: StrPath, end: int | None, max_line: int) -> SavedSession:
+    """Return the contents of the file at *path* itself, as far as *end*."""
     saved: SavedSession | None = None
+    start = 0
     with Source(path, end) as source:
+        status = source.status()
         for block in blocks(source, max_line, AT_ONCE):
-            lines = iter(block.lines)
-            saved = saved or _begun(path, block, lines)
             if saved is None:
-                continue
+                begun = begin(path, block)
+                if begun is None:
+                    continue
+                saved, start = _empty(begun[0], path, max_line), begun[1]
             with _gc_paused():
-                saved = _filled(saved, block, lines)
+                saved = _filled(saved, block, start)
+            start = 0
             if saved.session.extra.get("history_mode") == "paginated":
-                saved = attrs.evolve(saved, next_number=_next_number(block.lines, saved.next_number))
-    if saved is None:
-        raise InvalidRolloutError(path, "empty session file")
-    return saved
+                saved = attrs.evolve(saved, next_number=_next_number(block.lines, saved._next_number))
+        if saved is None:
+            raise InvalidRolloutError(path, "empty session file")
+        if not source.can_reread:
+            return saved
+        return attrs.evolve(saved, mark=Mark.at(source, status, _read_until(saved, block)))
 
 
-def _begun(path: StrPath, block: Block, lines: Iterator[bytes]) -> SavedSession | None:
-    """Take the session meta from *lines* and return a session without items; `None` if there are only blank lines."""
-    for line in lines:
-        entry = decoded(block, length_hint(lines))
-        if entry is None:
-            continue
-        if not isinstance(entry, SessionMeta):
-            reason = entry.reason if isinstance(entry, SkippedLine) else "it is an entry of another kind"
-            raise InvalidRolloutError(path, f"no session meta in the first line: {reason}")
-        wrapped = is_envelope(line)
-        if not wrapped and block.place(length_hint(lines))[0] > 1:
-            # Real readers of the flat format give up the whole file for that; those of the other one do not.
-            raise InvalidRolloutError(path, "no session meta in the first line: it is blank")
-        header = line.rstrip(b"\n") + b"\n"
-        no_state = SessionStateSnapshot()
-        return SavedSession(entry, [], no_state, [], [], [], Path(path), header, "envelope" if wrapped else "flat")
-    return None
+def _empty(head: Head, path: StrPath, max_line: int) -> SavedSession:
+    state = SessionStateSnapshot()
+    return SavedSession(
+        head.session, [], state, [], [], [], Path(path), head.format, header=head.header, max_line=max_line
+    )
 
 
-def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedSession:
-    """Add the entries on *lines*, the last ones of *block*, to the lists of *saved*; return it with its state."""
+def _read_until(saved: SavedSession, last: Block) -> int:
+    """Return where the last line that was read ends: *last* is half a line where it is reported as incomplete."""
+    is_half = last.problem is not None and saved.skipped and saved.skipped[-1].offset == last.offset
+    return last.offset if is_half else last.offset + sum(map(len, last.lines))
+
+
+def _filled(saved: SavedSession, block: Block, start: int) -> SavedSession:
+    """Add the entries of *block*, from the line at *start* on, to the lists of *saved*; return it with its state."""
     state, append = saved.state, saved.items.append
+    lines = iter(block.lines[start:] if start else block.lines)
     while (line := read_items(lines, append)) is not None:
         try:
             entry: Entry | None = decode_line(line)
-        except InvalidLine:
-            entry = decoded(block, length_hint(lines))
+        except InvalidLine as error:
+            entry = skipped_line(block, _index(block, lines), error)
         if isinstance(entry, Item):
             append(entry)
         elif isinstance(entry, SessionStateSnapshot):
@@ -115,42 +100,82 @@ def _filled(saved: SavedSession, block: Block, lines: Iterator[bytes]) -> SavedS
         elif isinstance(entry, LogEntry):
             saved.logs.append(entry)
             if is_rewrite(entry):
-                saved.rewrites.append((len(saved.items), entry))
+                saved._rewrites.append(Rewrite(len(saved.items), entry))
         elif isinstance(entry, OtherEntry):
             saved.others.append(entry)
             if is_rewrite(entry):
-                saved.rewrites.append((len(saved.items), entry))
+                saved._rewrites.append(Rewrite(len(saved.items), entry))
         elif isinstance(entry, SkippedLine):
             saved.skipped.append(entry)
         elif isinstance(entry, SessionMeta) and saved.format == "envelope":
             saved.parents.append(entry)
         elif isinstance(entry, SessionMeta):
-            saved.skipped.append(SkippedLine(*block.place(length_hint(lines)), "a second session meta"))
+            saved.skipped.append(SkippedLine(*block.place(_index(block, lines)), "a second session meta"))
     return saved if state is saved.state else attrs.evolve(saved, state=state)
 
 
+def _index(block: Block, rest: Iterator[bytes]) -> int:
+    """Return the index of the line of *block* that comes before *rest*."""
+    return len(block.lines) - length_hint(rest) - 1
+
+
 def _next_number(lines: list[bytes], known: int | None) -> int:
-    """Return the number that comes after the last numbered one of *lines*; *known* if none of them is."""
+    """Return the number that comes after the last numbered one of *lines*; *known* if none of them is numbered."""
     for line in reversed(lines):
-        if (number := number_of(line)) is not None:
+        if (number := ordinal_of(line)) is not None:
             return number + 1
     return known or 0
 
 
-def number_of(line: bytes) -> int | None:
-    """Return the number of *line*, if it has one."""
-    match = _NUMBERED.match(line)
-    return None if match is None else int(match[1])
+def _count_copies(saved: SavedSession, max_line: int, end: int | None = None) -> int:
+    """Return how many items of *saved*, the first ones, were copied into its file when it was forked."""
+    count = 0
+    for line in stream_lines(saved.path, None, max_line, end):
+        if not line.inherited and not isinstance(line.entry, SessionMeta):
+            break
+        count += is_item(line.entry)
+    return min(count, len(saved.items))
+
+
+def _with_history(saved: SavedSession, max_line: int) -> SavedSession:
+    """Return *saved* with the history that it refers to, which ends at an offset in another session's file."""
+    parts, is_whole = history_of(saved.path, saved.session)
+    if not is_whole:
+        saved.skipped.insert(0, SkippedLine(1, 0, NO_BASE))
+    whole: SavedSession | None = None
+    for part in parts[:-1]:
+        older = _load_file(part.path, part.end, max_line)
+        if older.parents:
+            older = attrs.evolve(older, inherited=_count_copies(older, max_line, part.end))
+        whole = older if whole is None else _joined(whole, older)
+    return saved if whole is None else _joined(whole, saved)
+
+
+def _joined(before: SavedSession, saved: SavedSession) -> SavedSession:
+    """Return *saved* with the history in *before*, to which it refers."""
+    count = len(before.items)
+    joined = attrs.evolve(
+        saved,
+        items=before.items + saved.items,
+        rewrites=before._rewrites + [Rewrite(each.place + count, each.entry) for each in saved._rewrites],
+        state=saved.state or before.state,
+        inherited=count,
+    )
+    if before.session_id != saved.session_id:
+        return joined
+    # This is not a fork. Codex took turns back, and continues in a new file.
+    logs, others = before.logs + saved.logs, before.others + saved.others
+    return attrs.evolve(joined, inherited=before.inherited, logs=logs, others=others)
 
 
 @contextmanager
 def _gc_paused() -> Iterator[None]:
     """Keep the garbage collector from looking through values that are all kept, again and again: a quarter of the time.
 
-    The switch is the whole process's, so it is thrown for one block at a time, some milliseconds. A collector that was
-    off stays off.
+    The switch belongs to the whole process, so it is off for one block at a time, some milliseconds. A collector that
+    was off stays off.
     """
-    if not gc.isenabled():  # nor does one that another thread pauses now: it may be on again before we would be through
+    if not gc.isenabled():  # so is one that another thread pauses now: it may be on again before this thread is through
         yield
         return
     try:
@@ -158,14 +183,3 @@ def _gc_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def decoded(block: Block, after: int) -> Entry | None:
-    """Return what the line holds that *after* lines of *block* come after, or what is wrong; `None` for a blank one."""
-    line = block.lines[-after - 1]
-    if block.problem is None and not line.strip(BLANK):
-        return None  # first of all: to find that it is no JSON takes 14 µs, and a file can hold millions of them
-    try:
-        return decode_line(line)
-    except InvalidLine as error:
-        return SkippedLine(*block.place(after), block.problem or str(error))

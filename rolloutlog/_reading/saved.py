@@ -1,38 +1,70 @@
-"""`SavedSession`: what a session holds, as it was said and as the model sees it."""
+"""`SavedSession`: the contents of a session, as it was said and as the model sees it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._format.lines import Format
+from .._json import MAX_LINE
 from .._responses.input import OrphanPolicy, orphan_calls, to_input
 from .._responses.view import Rewrite, context
 from ..items import ResponseItem
+from .blocks import Source
+from .forks import stream_history
+from .lines import RolloutLine, checked_kinds, stream_lines
+
+# How many of the last bytes that were read are compared before the bytes after them are read as appended ones.
+_COMPARED = 128
+
+
+@attrs.frozen
+class Mark:
+    """How far a file was read.
+
+    Attributes:
+        status: the file's status then.
+        end: how many of its bytes were read.
+        last: the last of these.
+    """
+
+    status: os.stat_result
+    end: int
+    last: bytes
+
+    @classmethod
+    def at(cls, source: Source, status: os.stat_result, end: int) -> Self:
+        """Return the mark at *end* of *source*."""
+        begin = max(0, end - _COMPARED)
+        return cls(status, end, source.reread(begin, end - begin))
+
+    @classmethod
+    def of(cls, status: os.stat_result, data: bytes, offset: int) -> Self:
+        """Return the mark at the end of *data*, which begins at *offset* in the file."""
+        return cls(status, offset + len(data), data[-_COMPARED:])
 
 
 @attrs.frozen(repr=False, eq=False)
 class SavedSession:
-    """What a rollout holds.
+    """The contents of a rollout.
 
     Attributes:
         session: the first line, the session's meta.
-        items: the items, in the order in which they were recorded: what was said.
+        items: the items, in the order in which they were recorded.
         state: the last state; empty when there is none.
         logs: log entries.
-        others: whole lines that are no item, no state and no log entry (newer rollouts hold events, ...).
+        others: whole lines that are not an item, a state or a log entry (newer rollouts hold events, ...).
         skipped: the lines that could not be read, and why.
         path: the file.
-        header: the first line as it stands, with its newline.
         format: which of the two formats the file has.
         inherited: how many of the items, the first ones, were said in the session that this was forked from, and are
             counted there.
         parents: the metas of the sessions whose history was copied into this file.
-        rewrites: lines that change what the model sees of the items before them, and how many these are.
-        next_number: the number of the next line, where lines are numbered (those of newer Codex are).
     """
 
     session: SessionMeta
@@ -42,12 +74,17 @@ class SavedSession:
     others: list[OtherEntry]
     skipped: list[SkippedLine]
     path: Path
-    header: bytes
     format: Format = "flat"
     inherited: int = 0
     parents: list[SessionMeta] = attrs.field(factory=list)
-    rewrites: list[Rewrite] = attrs.field(factory=list)
-    next_number: int | None = None
+
+    # The first line of the file, with its newline; the lines that change the model's view of the items before them; the
+    # ordinal of the next line, where lines are numbered (those of newer Codex are); and how far the file was read.
+    _header: bytes = b""
+    _rewrites: list[Rewrite] = attrs.field(factory=list)
+    _next_number: int | None = None
+    _mark: Mark | None = None
+    _max_line: int = MAX_LINE
 
     @property
     def session_id(self) -> str:
@@ -56,8 +93,8 @@ class SavedSession:
 
     @property
     def context(self) -> list[ResponseItem]:
-        """What the model sees: the items, unless some were compacted or taken back; a new list each time."""
-        return context(self.items, self.rewrites)
+        """The items as the model sees them, without those that were compacted or taken back; a new list each time."""
+        return context(self.items, self._rewrites)
 
     @property
     def orphan_calls(self) -> list[ResponseItem]:
@@ -67,6 +104,24 @@ class SavedSession:
     def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
         return to_input(self.context, orphans=orphans, ids=ids)
+
+    def lines(self, *, kinds: Collection[str] | None = None) -> Iterator[RolloutLine]:
+        """Yield the session's lines, each with its place and its time, from all files that hold its history.
+
+        The files are read again, as `iter_lines` does, instead of keeping the place and the time of each line: few
+        callers need them, and they would make each load slower and larger. The lines of the kind ``"item"`` are those
+        of `items`, in the same order, and after them those that were appended since.
+
+        Args:
+            kinds: as for `iter_lines`.
+
+        Raises:
+            ValueError, SessionNotFoundError, InvalidRolloutError, OSError: as for `iter_lines`.
+        """
+        wanted = checked_kinds(kinds)
+        if self.parents:
+            return stream_lines(self.path, wanted, self._max_line)
+        return stream_history(self.path, self.session, wanted, self._max_line)
 
     def __repr__(self) -> str:
         counts = [f"{len(self.items):,} item{'' if len(self.items) == 1 else 's'}"]

@@ -1,13 +1,15 @@
-"""What the model sees, where that is no longer what was said: compacted history, turns and items that were taken back.
+"""The model's view of a session, where it is not the recorded items: compacted history, turns and items taken back.
 
 The rules are those that the newest Codex was seen to follow when it resumes a session. Items that were taken back are
-an addition of ours; Codex does not know of them.
+an addition of this package; Codex does not know them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
+
+import attrs
 
 from .._entries import OWN, LogEntry, OtherEntry
 from .._format.envelope import is_surroundings
@@ -16,19 +18,16 @@ from .._item import Item, Other
 from ..exceptions import InvalidItemError
 from ..items import Message, Reasoning
 
-# After how many items a line stands that rewrites what the model has seen so far, and that line.
-Rewrite: TypeAlias = tuple[int, OtherEntry | LogEntry]
-
-# With this begins, in a file of 0.60 or later, the summary of a compaction; one that was made before is not seen again.
+# The summary of a compaction begins with this in a file of 0.60 or later. At the next compaction it is left out.
 _SUMMARY = "Another language model started to solve this problem and produced a summary of its thinking process."
 _NO_SUMMARY = "(no summary available)"
 
-# The type of the line with which older versions said what one agent told another; today that is an item.
+# The type of the line by which older versions recorded a message between agents, which today is an item.
 _BETWEEN_AGENTS = "inter_agent_communication"
 
 
 def is_rewrite(entry: OtherEntry | LogEntry) -> bool:
-    """Whether the line *entry* changes what the model sees of what was said before."""
+    """Whether the line *entry* changes what the model sees of the items before it."""
     if isinstance(entry, LogEntry):
         return entry.logger == OWN and "taken_back" in entry.extra
     if entry.type in ("compacted", _BETWEEN_AGENTS):
@@ -36,51 +35,87 @@ def is_rewrite(entry: OtherEntry | LogEntry) -> bool:
     return entry.type == "event_msg" and _payload(entry).get("type") == "thread_rolled_back"
 
 
-class Seen:
-    """What the model sees of a session, as its items and the lines that rewrite them come in, one after the other.
+@attrs.define(eq=False)
+class Rewrite:
+    """A line that changes what the model sees of the items before it.
 
     Attributes:
-        items: what is seen; for reading only.
-        settled: how many of them, the first ones, are still those that they were when somebody last set this.
+        place: how many items are before it.
+        entry: the line.
+    """
+
+    place: int
+    entry: OtherEntry | LogEntry
+    # The items that a compaction puts in place of those before it: parsed once, at the first look.
+    _instead: list[Item] | None = attrs.field(default=None, init=False)
+    _is_parsed: bool = attrs.field(default=False, init=False)
+
+    def replacement(self) -> list[Item] | None:
+        """Return the list that a compaction puts in place of the items; `None` if there is no valid one."""
+        if not self._is_parsed:
+            self._instead = _items_of(_payload(self.entry).get("replacement_history"))
+            self._is_parsed = True
+        return self._instead
+
+
+class ModelView:
+    """The items that the model sees, as the items of a session and the lines that rewrite them are added in order.
+
+    Attributes:
+        items: the items that it sees; for reading only.
+        unchanged_prefix: how many of them, the first ones, are still the same as when the caller last set this.
     """
 
     def __init__(self) -> None:
         self.items: list[Item] = []
-        self.settled = 0
-        # For each turn of the user's: in which list it began, and after how many items. It is another list than `items`
-        # for what was said before a compaction.
+        self.unchanged_prefix = 0
+        # For each turn of the user: the list in which it began, and after how many items. That is another list than
+        # `items` for turns before a compaction. Turns in `items` are the last ones, and in the order of their places.
         self._turns: list[tuple[list[Item], int]] = []
 
-    def say(self, items: Iterable[Item]) -> None:
-        """Append *items* to what is seen, and remember where each turn of the user's begins."""
+    def copy(self) -> ModelView:
+        """Return a view of the same items that can be changed without changing this one."""
+        lists: dict[int, list[Item]] = {}
+
+        def copied(items: list[Item]) -> list[Item]:
+            return lists.setdefault(id(items), items[:])
+
+        view = ModelView()
+        view.items = copied(self.items)
+        view._turns = [(copied(began), length) for began, length in self._turns]
+        return view
+
+    def append(self, items: Iterable[Item]) -> None:
+        """Append *items*, and note where each turn of the user begins."""
         seen = self.items
         for item in items:
             if _begins_turn(item):
                 length = len(seen)
                 while self._turns and length and _is_surroundings(seen[length - 1]):
-                    length -= 1  # what Codex said of its own accord before a turn goes with it, but for the first
+                    length -= 1  # what Codex adds by itself before a turn belongs to the turn, except before the first
                 self._turns.append((seen, length))
             seen.append(item)
 
-    def rewrite(self, entry: OtherEntry | LogEntry) -> None:
-        """Change what is seen so far, as the line *entry* says."""
+    def apply(self, rewrite: Rewrite) -> None:
+        """Change the items so far as the line of *rewrite* says."""
+        entry = rewrite.entry
         if isinstance(entry, LogEntry):
             self._take_back(entry.extra["taken_back"])
             return
         payload = _payload(entry)
         count = payload.get("num_turns")
         if entry.type == _BETWEEN_AGENTS:
-            self.say(_between_agents(payload))
+            self.append(_between_agents(payload))
         elif entry.type == "compacted":
-            self._begin_anew(_compacted(self.items, payload))
+            self._replace(_compacted(self.items, payload, rewrite))
         elif isinstance(count, int) and count > 0 and self._turns:
             earlier, length = self._turns[-min(count, len(self._turns))]
             del self._turns[-count:]
-            self._begin_anew(earlier)
+            self._replace(earlier)
             self._shorten(length)
 
     def _take_back(self, what: object) -> None:
-        """Forget so many of the last items, or all, or the reasoning at the end; and each turn that began in them."""
+        """Remove so many of the last items, or all, or the reasoning at the end; and each turn that began in them."""
         seen = self.items
         left = len(seen)
         if what == "all":
@@ -90,52 +125,53 @@ class Seen:
                 left -= 1
         elif type(what) is int and what > 0:
             left = max(0, left - what)
-        self._turns[:] = [(began, length) for began, length in self._turns if began is not seen or length < left]
+        while self._turns and self._turns[-1][0] is seen and self._turns[-1][1] >= left:
+            self._turns.pop()
         self._shorten(left)
 
-    def _begin_anew(self, items: list[Item]) -> None:
+    def _replace(self, items: list[Item]) -> None:
         if items is not self.items:
             self.items = items
-            self.settled = 0
+            self.unchanged_prefix = 0
 
     def _shorten(self, length: int) -> None:
         del self.items[length:]
-        self.settled = min(self.settled, length)
+        self.unchanged_prefix = min(self.unchanged_prefix, length)
 
 
 def context(items: Sequence[Item], rewrites: Sequence[Rewrite]) -> list[Item]:
     """Return what the model sees of *items*, in order; a new list."""
-    if not rewrites:
-        return list(items)
-    return seen_of(items, rewrites).items
+    return view_of(items, rewrites).items if rewrites else list(items)
 
 
-def seen_of(items: Sequence[Item], rewrites: Sequence[Rewrite]) -> Seen:
+def view_of(items: Sequence[Item], rewrites: Sequence[Rewrite]) -> ModelView:
     """Return what the model sees of *items*, so that more can be added."""
-    seen = Seen()
+    view = ModelView()
     done = 0
-    for place, entry in rewrites:
-        seen.say(items[done:place])
-        seen.rewrite(entry)
-        done = place
-    seen.say(items[done:])
-    return seen
+    for rewrite in rewrites:
+        view.append(items[done : rewrite.place])
+        view.apply(rewrite)
+        done = rewrite.place
+    view.append(items[done:])
+    return view
 
 
-def _payload(entry: OtherEntry) -> dict[str, Any]:
-    payload = entry.raw.get("payload")
+def _payload(entry: OtherEntry | LogEntry) -> dict[str, Any]:
+    payload = entry.raw.get("payload") if isinstance(entry, OtherEntry) else None
     return payload if isinstance(payload, dict) else {}
 
 
 def _begins_turn(item: Item) -> bool:
-    """Whether *item* is what a user said, or another agent."""
+    """Whether *item* is a message of a user, or of another agent."""
     if not isinstance(item, Message):
         return item.type == "agent_message"
+    if b'"user"' not in item.json and b"\\u" not in item.json:
+        return False  # proven without a parse, which a long answer would make slow
     return item._read()["role"] == "user" and not _is_surroundings(item)
 
 
 def _is_surroundings(item: Item) -> bool:
-    """Whether Codex said *item* of its own accord; one part of that kind is enough."""
+    """Whether Codex added *item* by itself; one part of that kind is enough."""
     if not isinstance(item, Message):
         return False
     value = item._read()
@@ -146,7 +182,7 @@ def _is_surroundings(item: Item) -> bool:
 
 
 def _between_agents(payload: dict[str, Any]) -> list[Item]:
-    """Return the item as which the model sees what one agent told another, where a line of its own says so."""
+    """Return the item that the model sees for a message between agents, where that is a line of its own."""
     author, recipient, text = (payload.get(key) for key in ("author", "recipient", "content"))
     if not (isinstance(author, str) and isinstance(recipient, str) and isinstance(text, str)):
         return []
@@ -154,16 +190,14 @@ def _between_agents(payload: dict[str, Any]) -> list[Item]:
     return [Other({**said, "content": [{"type": "input_text", "text": text}]})]
 
 
-def _compacted(seen: list[Item], payload: dict[str, Any]) -> list[Item]:
-    """Return what is seen after a compaction: the list in it; in older files, what the user said and a summary."""
-    summary, instead = payload.get("message"), payload.get("replacement_history")
+def _compacted(seen: list[Item], payload: dict[str, Any], rewrite: Rewrite) -> list[Item]:
+    """Return what is seen after a compaction: its list; in older files, what the user said and a summary."""
+    summary = payload.get("message")
     if not isinstance(summary, str):
         return seen
-    if isinstance(instead, list):
-        try:
-            return [from_value(item) for item in instead]
-        except InvalidItemError:
-            return seen  # Codex skips such a line as a whole
+    if isinstance(payload.get("replacement_history"), list):
+        instead = rewrite.replacement()
+        return seen if instead is None else instead[:]  # Codex skips a line with a bad item as a whole
     asked = [
         Message.user(item.text)
         for item in seen
@@ -171,3 +205,11 @@ def _compacted(seen: list[Item], payload: dict[str, Any]) -> list[Item]:
     ]
     asked = [message for message in asked if not message.text.startswith(_SUMMARY)]
     return [*asked, Message.user(summary or _NO_SUMMARY)]
+
+
+def _items_of(values: object) -> list[Item] | None:
+    """Return the items that *values* are; `None` where that is not a list of items."""
+    try:
+        return [from_value(value) for value in values] if isinstance(values, list) else None
+    except InvalidItemError:
+        return None

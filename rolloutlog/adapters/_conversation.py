@@ -16,7 +16,7 @@ from .._format.coerce import ItemLike, to_item
 from .._format.lines import TakenBack
 from .._locks import fork_safe_lock, named_lock
 from .._paths import resolve_home
-from .._reading.follow import Following
+from .._reading.follow import Follower
 from .._recorder import RolloutRecorder
 from .._responses.rules import GIVEN
 from .._session import session
@@ -132,13 +132,13 @@ class _Kept:
         turn: the lock for whoever changes the list, or reads it to say what is in it.
     """
 
-    # `_following`, `_given` and `_begun` belong to whoever has the turn. An interrupt or a fork between any two steps
+    # `_follower`, `_given` and `_begun` belong to whoever has the turn. An interrupt or a fork between any two steps
     # costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled: what
     # callers get is theirs to change, and this copies it four times as fast as `deepcopy`.
 
     def __init__(self, path: Path) -> None:
         self.turn = fork_safe_lock()
-        self._following = Following(path)
+        self._follower = Follower(path)
         self._given: list[bytes] = []
         self._begun = False
 
@@ -148,7 +148,7 @@ class _Kept:
             if self._begun:
                 return
             recorder.flush()
-            items = self._following.seen().items
+            items = self._follower.look().view.items
             if items and isinstance(items[-1], Reasoning):
                 _take_back(recorder, "reasoning")
             self._begun = True
@@ -156,10 +156,10 @@ class _Kept:
     def given(self, recorder: RolloutRecorder) -> list[bytes]:
         """Return the items that are in the file when what was recorded so far is."""
         recorder.flush()
-        seen = self._following.seen()
-        del self._given[seen.settled :]
-        self._given += [marshal.dumps(_as_given(item)) for item in seen.items[seen.settled :]]
-        seen.settled = len(self._given)
+        seen = self._follower.look().view
+        del self._given[seen.unchanged_prefix :]
+        self._given += [marshal.dumps(_as_given(item)) for item in seen.items[seen.unchanged_prefix :]]
+        seen.unchanged_prefix = len(self._given)
         return self._given
 
 

@@ -49,7 +49,7 @@ def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> N
 
     ours = seen(newest, rollout)
 
-    assert [entry.type for _, entry in saved.rewrites] == ["compacted"]
+    assert [rewrite.entry.type for rewrite in saved._rewrites] == ["compacted"]
     assert said([item.to_dict() for item in saved.items]) == ["hi", "ho", "in short: ho", "more", "after"]
     assert ours == sent(newest, rollout)
     assert saved.skipped == []
@@ -67,7 +67,7 @@ def test_what_the_vendors_own_api_compacts_we_see_as_it_is_sent(newest: Codex) -
 
     outcome = newest.run([*own, *resume], PROMPT, [[says("Resumed.")]])
 
-    assert (saved.skipped, [entry.type for _, entry in saved.rewrites]) == ([], ["compacted"])
+    assert (saved.skipped, [rewrite.entry.type for rewrite in saved._rewrites]) == ([], ["compacted"])
     assert "configuration_update" in [item.type for item in saved.items]
     assert sealed in ours
     assert ours == list(map(as_input, history(newest.release, outcome.requests[0], PROMPT)))

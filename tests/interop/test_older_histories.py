@@ -66,7 +66,7 @@ def test_of_a_session_that_it_compacted_we_see_what_it_sends(rewriting: Codex) -
 
     ours = seen(rollout)
 
-    assert [entry.type for _, entry in saved.rewrites] == ["compacted"]
+    assert [rewrite.entry.type for rewrite in saved._rewrites] == ["compacted"]
     assert saved.skipped == []
     assert any(text.endswith("in short: ho") for text in ours)
     assert ours == sent(rewriting, rollout)

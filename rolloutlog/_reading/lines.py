@@ -1,0 +1,327 @@
+"""The lines of one file, streamed: each with its place, its time and the entry that it holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import attrs
+
+from .._checks import shortened
+from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SkippedLine
+from .._format.lines import Format, InvalidLine, decode_line, is_envelope, is_wrapped, written_when
+from .._item import CLASSES, Item
+from .._json import MAX_LINE, InvalidJson, loads
+from ..exceptions import InvalidRolloutError
+from .blocks import BLANK, Block, Source, StrPath, blocks
+
+# How many bytes are read at once: few enough that the values made of them stay in the processor's caches and seldom
+# start the garbage collector, and enough that a system call costs nothing. Half and twice as many are a few percent
+# slower.
+AT_ONCE = 64 * 1024
+
+# How long after the meta a fork's copies may be written, in seconds.
+_COPYING = 2.0
+# In the meta of a session that was converted: how many of its items are counted in the one that it was forked from.
+INHERITED = "rolloutlog_inherited"
+
+# The kinds of lines that callers name, besides the types of items. Those of `_LINES` are the types of wrapped lines.
+_GROUPS = ("meta", "item", "state", "log", "event", "turn_context", "compacted", "other", "skipped")
+_LINES = {"event_msg": "event", "turn_context": "turn_context", "compacted": "compacted"}
+
+_NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
+_STAMPED = re.compile(rb'\s*\{"timestamp":"([^"\\]*)",(?:"ordinal":(\d{1,18}),)?"type":"[^"\\]*","payload":')
+
+
+@attrs.frozen
+class RolloutLine:
+    """One line of a rollout, and the entry that it holds.
+
+    Attributes:
+        number: which line of the file it is, from 1.
+        offset: where it begins, in bytes.
+        timestamp: when it was written, aware; `None` where the line does not say. Items of the flat format have no
+            time, and log entries have one in both formats.
+        ordinal: the number that newer Codex gives a line, which not every line has.
+        inherited: whether it was copied from the session that this one was forked from.
+        entry: what the line holds: a `SessionMeta`, an `Item`, a `SessionStateSnapshot`, a `LogEntry`, an
+            ``OtherEntry`` for lines of other kinds, or a ``SkippedLine`` where it cannot be read.
+    """
+
+    number: int
+    offset: int
+    timestamp: dt.datetime | None
+    ordinal: int | None
+    inherited: bool
+    entry: Entry
+
+
+@attrs.frozen
+class Head:
+    """The first entry of a file: the session's meta, its bytes with the newline, and the format that it shows."""
+
+    session: SessionMeta
+    header: bytes
+    format: Format
+
+
+def iter_lines(
+    path: StrPath, *, kinds: Collection[str] | None = None, max_line: int = MAX_LINE
+) -> Iterator[RolloutLine]:
+    """Yield the lines of *path* that hold an entry, in order and in constant memory.
+
+    Nothing in the file makes it raise: a line that cannot be read has a ``SkippedLine`` as its entry. Blank lines are
+    left out. A line that is appended during the iteration may be yielded or not.
+
+    Args:
+        path: the file.
+        kinds: yield lines of these kinds only: types of items such as ``"message"`` or ``"function_call"``, or
+            ``"item"`` (of any type), ``"meta"``, ``"state"``, ``"log"``, ``"event"`` (what Codex shows people),
+            ``"turn_context"``, ``"compacted"``, ``"other"`` (every other line that can be read) and ``"skipped"``. A
+            line whose first bytes prove that it is of another kind is not parsed, so it is not checked either. With
+            ``"skipped"``, every line is parsed.
+        max_line: how many bytes a line may have, its newline not counted; a longer one is skipped without being held.
+
+    Raises:
+        ValueError: there is no such kind.
+        SessionNotFoundError: there is no such file.
+        InvalidRolloutError: it is not a regular file.
+        MissingExtraError: it is compressed, and the extra "zstd" is not installed.
+        OSError: it cannot be read.
+    """
+    return stream_lines(path, checked_kinds(kinds), max_line)
+
+
+def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
+    """Yield the entry of each line of *path*, in order and in constant memory.
+
+    Nothing in the file makes it raise: a line that cannot be read is yielded as a ``SkippedLine``, the first line like
+    any other. Blank lines are left out. A line that is appended during the iteration may be yielded or not.
+
+    Args:
+        path: the file.
+        max_line: how many bytes a line may have, its newline not counted; a longer one is skipped without being held.
+
+    Raises:
+        SessionNotFoundError, InvalidRolloutError, MissingExtraError, OSError: as for `iter_lines`.
+    """
+    return stream_entries(path, max_line)
+
+
+def stream_entries(path: StrPath, max_line: int, end: int | None = None) -> Iterator[Entry]:
+    """Yield the entries of *path* as far as *end*."""
+    with Source(path, end) as source:
+        for block in blocks(source, max_line, AT_ONCE):
+            for index, line in enumerate(block.lines):
+                # Each is yielded as it is made: a list of them would start the garbage collector again and again.
+                try:
+                    yield decode_line(line)
+                except InvalidLine as error:
+                    if (skipped := skipped_line(block, index, error)) is not None:
+                        yield skipped
+
+
+def stream_lines(
+    path: StrPath, kinds: frozenset[str] | None, max_line: int, end: int | None = None
+) -> Iterator[RolloutLine]:
+    """Yield the lines of *path* as far as *end*; otherwise as `iter_lines`, with *kinds* that were checked."""
+    is_unwanted = None if kinds is None or "skipped" in kinds else _proof(kinds)
+    session: SessionMeta | None = None
+    own: int | None = None  # the number of the first line that was not copied, once that is known
+    counted = 0  # how many of the next items are inherited, in a session that was converted
+    is_settled = False  # all that follows is the session's own, so lines need not be parsed
+    with Source(path, end) as source:
+        for block in blocks(source, max_line, AT_ONCE):
+            offset, length = block.offset, 0
+            for number, line in enumerate(block.lines, block.number):
+                offset, length = offset + length, len(line)
+                if is_settled and is_unwanted is not None and is_unwanted(line):
+                    continue
+                try:
+                    entry = decode_line(line)
+                except InvalidLine as error:
+                    skipped = skipped_line(block, number - block.number, error)
+                    if skipped is None:
+                        continue
+                    entry = skipped
+                is_inherited = False
+                if session is not None and not is_settled:
+                    own = own_begins(path, session, line, end) if own is None else own
+                    is_inherited = counted > 0 or number < own
+                    counted -= counted > 0 and isinstance(entry, Item)
+                    is_settled = not is_inherited
+                elif not is_settled and isinstance(entry, SessionMeta):
+                    session, own = entry, None if is_envelope(line) else 0
+                    counted = inherited if type(inherited := entry.extra.get(INHERITED)) is int else 0
+                elif session is None:
+                    is_settled = True  # this file is not a session
+                if kinds is None or kind_of(entry) in kinds or ("item" in kinds and isinstance(entry, Item)):
+                    timestamp, ordinal = _stamp(line, entry)
+                    yield RolloutLine(number, offset, timestamp, ordinal, is_inherited, entry)
+
+
+def skipped_line(block: Block, index: int, error: InvalidLine) -> SkippedLine | None:
+    """Return the report of the line at *index* of *block*, which could not be decoded; `None` for a blank one."""
+    line = block.lines[index]
+    if block.problem is None and not line.strip(BLANK):
+        return None
+    return SkippedLine(*block.place(index), block.problem or str(error))
+
+
+def read_head(path: StrPath, end: int | None = None) -> Head:
+    """Return the head of the file at *path*, whose first line may end at *end*; errors as for `load_session`."""
+    with Source(path, end) as source:
+        for block in blocks(source, MAX_LINE, AT_ONCE):
+            if (begun := begin(path, block)) is not None:
+                return begun[0]
+    raise InvalidRolloutError(path, "empty session file")
+
+
+def begin(path: StrPath, block: Block) -> tuple[Head, int] | None:
+    """Return the head that *block* begins with, and the index of the line after it; `None` if all lines are blank."""
+    for index, line in enumerate(block.lines):
+        try:
+            entry: Entry | None = decode_line(line)
+        except InvalidLine as error:
+            entry = skipped_line(block, index, error)
+        if entry is None:
+            continue
+        if not isinstance(entry, SessionMeta):
+            reason = entry.reason if isinstance(entry, SkippedLine) else "it is an entry of another kind"
+            raise InvalidRolloutError(path, f"no session meta in the first line: {reason}")
+        wrapped = is_envelope(line)
+        if not wrapped and block.place(index)[0] > 1:
+            # Real readers of the flat format give up the whole file for that; those of the other one do not.
+            raise InvalidRolloutError(path, "no session meta in the first line: it is blank")
+        return Head(entry, line.rstrip(b"\n") + b"\n", "envelope" if wrapped else "flat"), index + 1
+    return None
+
+
+# --- the line around an entry -----------------------------------------------------------------------------------------
+
+
+def _stamp(line: bytes, entry: Entry) -> tuple[dt.datetime | None, int | None]:
+    """Return the time of *line*, which holds *entry*, and its ordinal."""
+    if (match := _STAMPED.match(line)) is not None:
+        stamp, ordinal = match.groups()
+        return _time(stamp.decode()), None if ordinal is None else int(ordinal)
+    if isinstance(entry, SkippedLine):
+        return None, None
+    if b'"payload"' in line:  # a wrapped line with other spaces, or its keys in another order
+        value = _object(line)
+        if "type" in value and is_wrapped(value):
+            ordinal = value.get("ordinal")
+            return _time(value["timestamp"]), ordinal if type(ordinal) is int else None
+    return (_time(entry.timestamp) if isinstance(entry, LogEntry | SessionMeta) else None), None
+
+
+def _time(text: Any) -> dt.datetime | None:
+    """Return the time that *text* says, aware, in UTC if it names no zone; `None` for anything else."""
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=dt.UTC)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = loads(line)
+    except InvalidJson:
+        return {}
+    return value if type(value) is dict else {}
+
+
+def ordinal_of(line: bytes) -> int | None:
+    """Return the ordinal of *line*, if it has one."""
+    match = _NUMBERED.match(line)
+    return None if match is None else int(match[1])
+
+
+# --- copies of another session's lines --------------------------------------------------------------------------------
+
+
+def own_begins(path: StrPath, session: SessionMeta, second: bytes, end: int | None = None) -> int:
+    """Return the number of the first line of *path* that was not copied when the session was forked.
+
+    The copies were written at once with the meta, and the meta of the other session is among them. They end where the
+    meta of a sub-agent says so, by the ordinal of the line; else at the first line that names the session itself, as
+    newer Codex does, or that was written later.
+
+    Args:
+        path: the file.
+        session: its meta.
+        second: the line after the meta. Old forks are known by it alone: it is the meta of the other session.
+        end: how far the file is read.
+    """
+    if session.parent_id is None and b'"session_meta"' not in second:
+        return 0
+    first = session.extra.get("subagent_history_start_ordinal")
+    began: float | None = None
+    metas = number = 0
+    with Source(path, end) as source:
+        for block in blocks(source, MAX_LINE, AT_ONCE):
+            for number, line in enumerate(block.lines, block.number):
+                if type(first) is int:
+                    is_own = (ordinal := ordinal_of(line)) is not None and ordinal >= first
+                else:
+                    seconds, names_itself = written_when(line, session.id)
+                    began = seconds if began is None else began
+                    late = seconds is not None and began is not None and seconds - began > _COPYING
+                    is_own = names_itself or late
+                if is_own:
+                    return number if metas > 1 else 0
+                metas += b'"session_meta"' in line
+    return number + 1 if metas > 1 else 0
+
+
+# --- kinds of lines ---------------------------------------------------------------------------------------------------
+
+
+def checked_kinds(kinds: Collection[str] | None) -> frozenset[str] | None:
+    """Return *kinds* as a set; raise `ValueError` for one that does not exist."""
+    if kinds is None:
+        return None
+    if isinstance(kinds, str):
+        raise ValueError(f"kinds must be a set of names; got the string {shortened(kinds)}")
+    for kind in kinds:
+        if kind not in _GROUPS and kind not in CLASSES:
+            known = ", ".join(_GROUPS)
+            raise ValueError(f"there is no kind {kind!r} of lines; there are {known}, and the types of items")
+    return frozenset(kinds)
+
+
+def kind_of(entry: Entry) -> str:
+    """Return the kind of the line that holds *entry*; for an item, its type."""
+    if isinstance(entry, OtherEntry):
+        return _LINES.get(entry.type, "other")
+    return "meta" if isinstance(entry, SessionMeta) else entry.type
+
+
+def _proof(wanted: frozenset[str]) -> Callable[[bytes], object]:
+    """Return a function that is true of a line whose first bytes prove that it is of none of the *wanted* kinds.
+
+    They do where it is written as Codex or this package writes it.
+    """
+    items = sorted(CLASSES) if "item" in wanted else sorted(set(CLASSES) & wanted)
+    after_type, flat = [], []
+    if not items:
+        after_type.append(r'response_item","payload":\{')
+    elif "item" not in wanted:
+        after_type.append(rf'response_item","payload":\{{"type":"(?!(?:{"|".join(items)})")[^"\\]*"')
+    if passed := sorted(set(CLASSES) - set(items)):
+        flat.append(rf'\{{"type":"(?:{"|".join(passed)})"')
+    after_type += [f'{name}"' for name, kind in _LINES.items() if kind not in wanted]
+    if "other" not in wanted:
+        named = "|".join([*_LINES, "response_item", "session_meta", OWN])
+        after_type.append(rf'(?!(?:{named})")[^"\\]*"')
+    if "log" not in wanted:
+        after_type.append(rf'{OWN}","payload":\{{"type":"log"')
+        flat.append(r'\{"type":"log","timestamp":')
+    if "state" not in wanted:
+        after_type.append(rf'{OWN}","payload":\{{"record_type":"state"')
+        flat.append(r'\{"record_type":"state"[,}]')
+    wrapped = rf'\{{"timestamp":"[^"\\]*",(?:"ordinal":\d+,)?"type":"(?:{"|".join(after_type) or "(?!)"})'
+    return re.compile("|".join([wrapped, *flat]).encode()).match
