@@ -1,4 +1,4 @@
-"""The other values: meta, state, log entry, and the lines that are none."""
+"""The other values: meta, state, log entry, and the lines that are not values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
     ],
 )
 def test_a_timestamp_is_utc_and_cut_to_milliseconds(seconds, text):
-    """A record is never dated later than it was made."""
+    """A record is never dated later than its creation."""
     assert utc_timestamp(seconds) == text
 
 
@@ -30,7 +30,7 @@ def test_a_timestamp_is_utc_and_cut_to_milliseconds(seconds, text):
     "text", ["2025-07-23T15:03:26.123Z", "2025-07-23T17:03:26.123+02:00", "2025-07-23T15:03:26.123"]
 )
 def test_started_is_aware_and_in_utc(text):
-    """Whatever way a meta writes its time, `started` can be compared."""
+    """`started` can be compared, in whichever form a meta writes its time."""
     started = SessionMeta(ID, text).started
 
     assert started == dt.datetime(2025, 7, 23, 15, 3, 26, 123_000, tzinfo=dt.UTC)
@@ -38,7 +38,7 @@ def test_started_is_aware_and_in_utc(text):
 
 
 def test_a_time_that_is_none_is_an_error_without_its_text():
-    """A foreign meta may hold any string as its timestamp; that is told when somebody asks for the time."""
+    """The meta of another program may hold any string as its timestamp; `started` raises, not reading."""
     with pytest.raises(ValueError, match="timestamp: is not an ISO 8601 time") as caught:
         _ = SessionMeta(ID, "yesterday").started
 
@@ -53,7 +53,7 @@ def test_a_meta_refuses_extras_that_would_change_what_the_line_is(key):
 
 
 def test_a_state_is_read_like_a_dict():
-    """Free keys, with everything that a mapping has."""
+    """It is a mapping with free keys."""
     state = SessionStateSnapshot({"step": 3, "values": [1]})
 
     assert state["step"] == 3
@@ -64,12 +64,12 @@ def test_a_state_is_read_like_a_dict():
 
 
 def test_an_empty_state_is_false():
-    """`if saved.state` asks whether there is any."""
+    """`if saved.state` is true if it has a key."""
     assert not SessionStateSnapshot()
 
 
 def test_a_state_refuses_the_key_that_marks_it():
-    """`record_type` says that the line is a state."""
+    """`record_type` marks the line as a state."""
     with pytest.raises(InvalidItemError, match="record_type"):
         SessionStateSnapshot({"record_type": "x"})
 
@@ -93,7 +93,7 @@ def test_a_state_is_a_mapping_with_string_keys(values):
     ],
 )
 def test_fields_are_checked(make, place):
-    """A value that exists can be written."""
+    """Every value that exists can be written."""
     with pytest.raises(InvalidItemError, match=f"^{place}: "):
         make()
 
@@ -108,7 +108,7 @@ def test_fields_are_checked(make, place):
     ],
 )
 def test_reprs_hold_no_text(value):
-    """As with items."""
+    """Like those of items."""
     assert "xyzzy" not in repr(value) + str(value)
 
 
@@ -123,7 +123,7 @@ def test_reprs_hold_no_text(value):
     ],
 )
 def test_values_pickle(value):
-    """They travel to other processes."""
+    """They can be sent to other processes."""
     assert pickle.loads(pickle.dumps(value)) == value
 
 
@@ -138,5 +138,5 @@ def test_values_pickle(value):
     ],
 )
 def test_every_entry_knows_its_type(value, name):
-    """So that a loop over entries can ask each the same question."""
+    """A loop over entries can read ``type`` of each."""
     assert value.type == name

@@ -1,4 +1,4 @@
-"""The envelope format as we write it: lines that wrap records, what real readers require, and numbers."""
+"""The envelope format as we write it: lines that wrap records, the keys that real readers require, and numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REQUIRED = {"cwd", "originator", "cli_version"}
 
 
 def values(lines):
-    """Return what each of the lines in *lines* holds, read by nothing of ours."""
+    """Return the values of the lines in *lines*, parsed without our code."""
     return list(map(json.loads, lines.splitlines()))
 
 
@@ -32,7 +32,7 @@ def values(lines):
 
 
 def test_an_item_is_the_payload_of_a_line_with_its_time():
-    """Time, type and payload, in the order in which the real one writes them."""
+    """A line holds time, type and payload, in the order of the real Codex."""
     item = {"type": "function_call_output", "call_id": "c", "output": "x"}
 
     (lines,), _ = ENCODER.items([item])
@@ -42,7 +42,7 @@ def test_an_item_is_the_payload_of_a_line_with_its_time():
 
 
 def test_reasoning_without_an_id_has_no_key_for_it():
-    """Codex from 0.34 to 0.135 writes none, and skips reasoning whose id is null; other kinds may have one of null."""
+    """Codex from 0.34 to 0.135 skips reasoning with a null id; other kinds may have one."""
     thought = {"type": "reasoning", "summary": [], "encrypted_content": "c2Vh"}
     given = [thought, {**thought, "id": None}, {**thought, "id": "rs_1"}, Message.developer("hi")]
 
@@ -60,11 +60,11 @@ def test_reasoning_without_an_id_has_no_key_for_it():
         (Message.assistant("ho"), {"type": "agent_message", "message": "ho"}),
         (Message.system("be brief"), None),
         (Message.user(""), None),
-        (Message.user("<environment_context>\n  <cwd>/</cwd>\n</environment_context>"), None),  # no title
+        (Message.user("<environment_context>\n  <cwd>/</cwd>\n</environment_context>"), None),  # not a title
     ],
 )
 def test_a_message_that_people_see_is_followed_by_its_event(message, event):
-    """By these events Codex lists a session and shows what was said."""
+    """Codex needs these events to list a session and to show its messages."""
     (lines,), _ = ENCODER.items([message])
 
     item, *events = values(lines)
@@ -88,7 +88,7 @@ def test_an_entry_comes_back_out_of_its_envelope(entry):
 
 @given(items)
 def test_the_payload_is_the_line_of_the_flat_format(item):
-    """Nothing but the envelope is between the two formats, and a null where reasoning has no id."""
+    """The formats differ only in the envelope, and in the null id of reasoning."""
     (flat,), _ = LineEncoder().items([item])
     expected = json.loads(flat)
     if expected["type"] == "reasoning" and expected["id"] is None:
@@ -100,14 +100,14 @@ def test_the_payload_is_the_line_of_the_flat_format(item):
 
 
 def test_states_and_log_entries_are_of_a_type_of_our_own():
-    """A real reader knows none of that name, now or later, and skips the line."""
+    """No real reader knows or will know that type, so it skips the line."""
     lines = ENCODER.state({"step": 1, "type": "message"}) + ENCODER.log(LogEntry("t", "INFO", "agent", "hm"))
 
     assert [line["type"] for line in values(lines)] == ["rolloutlog", "rolloutlog"]
 
 
 def test_gaps_and_withheld_records_are_wrapped_too():
-    """Every line of the file is an envelope, also those that nobody asked for."""
+    """Every line of the file is an envelope, also those that the recorder adds."""
 
     def fails(record):
         raise RuntimeError
@@ -121,7 +121,7 @@ def test_gaps_and_withheld_records_are_wrapped_too():
 
 
 def test_redaction_sees_the_record_and_not_its_envelope():
-    """The hook is the same for both formats, and the event shows what it left."""
+    """The hook gets the same dict in both formats, and the event shows the result."""
     seen = []
 
     def redact(record):
@@ -136,7 +136,7 @@ def test_redaction_sees_the_record_and_not_its_envelope():
 
 
 def test_an_item_that_is_too_deep_in_its_envelope_is_refused():
-    """Real readers skip a line of more than 127 levels: the envelope is one of them, and the item another."""
+    """Real readers skip a line of more than 127 levels. The envelope is one level, and the item another."""
     deep = json.loads("[" * 125 + "]" * 125)
     item = Other({"type": "web_search_call", "results": deep})
 
@@ -151,7 +151,7 @@ def test_an_item_that_is_too_deep_in_its_envelope_is_refused():
 
 
 def test_the_meta_holds_what_every_real_reader_requires(tmp_path, monkeypatch):
-    """Folder, originator and version are there unless the caller says something else; the recorder tells them too."""
+    """Folder, originator and version have defaults, which `recorder.session` has too."""
     monkeypatch.chdir(tmp_path)
     with RolloutRecorder.create(tmp_path, format="envelope", instructions="be kind", meta={"x": 1}) as recorder:
         pass
@@ -165,7 +165,7 @@ def test_the_meta_holds_what_every_real_reader_requires(tmp_path, monkeypatch):
 
 
 def test_a_callers_own_folder_and_originator_stay(tmp_path):
-    """What is said by ``meta=`` wins."""
+    """Values in ``meta=`` win."""
     with RolloutRecorder.create(tmp_path, format="envelope", meta={"cwd": "/x", "originator": "mine"}) as recorder:
         pass
 
@@ -175,7 +175,7 @@ def test_a_callers_own_folder_and_originator_stay(tmp_path):
 
 @pytest.mark.parametrize("key", sorted(REQUIRED))
 def test_a_required_key_that_is_no_string_is_refused(tmp_path, key):
-    """A real reader would give up the whole file; nothing is left behind."""
+    """A real reader could not read the file. No file is created."""
     with pytest.raises(InvalidItemError, match=f"session_meta.{key}"):
         RolloutRecorder.create(tmp_path, format="envelope", meta={key: None})
 
@@ -184,7 +184,7 @@ def test_a_required_key_that_is_no_string_is_refused(tmp_path, key):
 
 @pytest.mark.parametrize("redacted", [{}, {"cwd": None}, {"cwd": 3, "instructions": "x"}, None])
 def test_redaction_cannot_take_the_required_keys_away(redacted):
-    """Whatever the hook returns for the meta, a real reader takes the line."""
+    """A real reader accepts the line, whatever the hook returns for the meta."""
     line = LineEncoder(format="envelope", redact=lambda record: redacted).meta(SessionMeta(ID, WHEN))
 
     payload = json.loads(line)["payload"]
@@ -193,7 +193,7 @@ def test_redaction_cannot_take_the_required_keys_away(redacted):
 
 
 def test_the_version_is_the_one_of_the_package():
-    """setup.cfg says the same in another place."""
+    """It equals the version in setup.cfg."""
     assert rolloutlog.__version__ in LineEncoder(format="envelope").meta(SessionMeta(ID, WHEN)).decode()
 
 
@@ -201,7 +201,7 @@ def test_the_version_is_the_one_of_the_package():
 
 
 def test_a_session_goes_on_in_its_own_format(tmp_path):
-    """Resuming asks for no format, and one that is asked for makes no difference."""
+    """Resuming needs no ``format``, and ignores one that is passed."""
     with rolloutlog.session("trip", home=tmp_path, format="envelope") as session:
         session.record(Message.user("one"))
         session.state = {"step": 1}
@@ -218,7 +218,7 @@ def test_a_session_goes_on_in_its_own_format(tmp_path):
 
 
 def test_a_record_counts_once_with_its_event(tmp_path):
-    """The accounts are of records, not of lines."""
+    """The counters count records, not lines."""
     with RolloutRecorder.create(tmp_path, format="envelope") as recorder:
         recorder.record(Message.user("one"))
         recorder.record(Message.user("two"), Message.assistant("three"))
@@ -231,7 +231,7 @@ def test_a_record_counts_once_with_its_event(tmp_path):
 
 
 def paginated(folder, *lines):
-    """Write a rollout like those of the newest Codex, whose lines are numbered, and return it."""
+    """Write a rollout like those of the newest Codex, whose lines are numbered, and return its path."""
     payload = {"id": ID, "timestamp": WHEN, "cwd": "/x", "originator": "codex", "cli_version": "1"}
     payload["history_mode"] = "paginated"
     meta = {"timestamp": WHEN, "ordinal": 0, "type": "session_meta", "payload": payload}
@@ -241,12 +241,12 @@ def paginated(folder, *lines):
 
 
 def numbers(path):
-    """Return the number of each line that real readers know."""
+    """Return the number of each line of a type that real readers know."""
     return [value.get("ordinal") for value in values_in(path) if value["type"] != "rolloutlog"]
 
 
 def test_lines_behind_numbered_ones_have_the_next_numbers(tmp_path):
-    """In the order in which they stand in the file, whoever recorded them; those of our own type have none."""
+    """In the order of the file, whichever recorder wrote them; lines of our own type have none."""
     path = paginated(tmp_path, {"timestamp": WHEN, "ordinal": 1, "type": "event_msg", "payload": {"type": "x"}})
     recorder, _ = RolloutRecorder.resume(path)
     with recorder:
@@ -262,7 +262,7 @@ def test_lines_behind_numbered_ones_have_the_next_numbers(tmp_path):
 
 
 def test_lines_behind_lines_without_numbers_have_none(tmp_path):
-    """Also when some line further up has one: it is the meta that says what the file is."""
+    """Also if some other line has a number, because the meta decides."""
     with RolloutRecorder.create(tmp_path, format="envelope") as recorder:
         recorder.record(Message.user("hi"))
     recorder, _ = RolloutRecorder.resume(recorder.path)
@@ -273,7 +273,7 @@ def test_lines_behind_lines_without_numbers_have_none(tmp_path):
 
 
 def test_what_has_its_number_keeps_it():
-    """Lines that could not be written come by again."""
+    """Lines that could not be written are numbered again."""
     numbering = Numbering(7)
     lines = ENCODER.items([Message.user("hi")])[0][0] + ENCODER.state({})
 
@@ -285,7 +285,7 @@ def test_what_has_its_number_keeps_it():
 
 
 def test_numbers_are_given_in_the_order_of_the_lines():
-    """A number follows another whatever the pieces in which the lines come."""
+    """The numbers are consecutive, however the lines are split into pieces."""
     lines = [ENCODER.items([Message.user(str(number))])[0][0] for number in range(4)]
     pieces = [lines[0], b"".join(lines[1:3]), lines[3]]
 

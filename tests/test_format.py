@@ -1,4 +1,4 @@
-"""One value, one line: byte for byte what real Codex writes, strict and lossless when read; and redaction."""
+"""One value, one line: byte for byte as real Codex writes it, strict and lossless when read; and redaction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 
 
 def encoded(entry, encoder=ENCODER):
-    """Return the line for any entry that can be written."""
+    """Return the line of any entry that can be written."""
     if isinstance(entry, SessionMeta):
         return encoder.meta(entry)
     if isinstance(entry, SessionStateSnapshot):
@@ -57,7 +57,7 @@ def encoded(entry, encoder=ENCODER):
 
 
 def whole_lines(path):
-    """Return the lines of a file that can be read by any program: not torn, not blank."""
+    """Return the lines of a file that any program can read: not torn, not blank."""
     found = []
     for line in path.read_bytes().split(b"\n"):
         try:
@@ -78,7 +78,7 @@ def strictly(value):
 
 @pytest.mark.parametrize("path", FLAT, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_line_of_a_real_file_is_written_again_byte_for_byte(path):
-    """Whatever version wrote it, with or without the keys that versions differ in."""
+    """For every version of Codex, with or without the keys in which versions differ."""
     lines = whole_lines(path)
 
     again = [encoded(decode_line(line)) for line in lines]
@@ -88,7 +88,7 @@ def test_every_line_of_a_real_file_is_written_again_byte_for_byte(path):
 
 @pytest.mark.parametrize("path", FLAT, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_checker_of_its_own_finds_the_same_in_a_real_file(path):
-    """Plain json sees in each item's line just what the wire dict of the item holds."""
+    """The json module reads the same value from each item's line as `to_dict` returns."""
     for line in whole_lines(path):
         entry = decode_line(line)
         if is_item(entry):
@@ -106,7 +106,7 @@ def test_an_item_in_an_envelope_is_the_payload():
 
 
 def test_lines_of_an_envelope_that_are_no_items_are_kept_whole():
-    """Events, turn contexts and what is yet to come are entries with the whole line, large integers too."""
+    """Events, turn contexts and unknown types are entries with the whole line, including large integers."""
     lines = [
         line for line in whole_lines(ENVELOPE) if json.loads(line)["type"] not in ("response_item", "session_meta")
     ]
@@ -145,7 +145,7 @@ def test_an_item_comes_back_as_it_went_in(kind, data):
 
 @given(st.one_of(states, log_entries, metas))
 def test_the_other_values_come_back_too(value):
-    """The same law for states, log entries and metas."""
+    """The same property for states, log entries and metas."""
     line = encoded(value)
 
     back = decode_line(line)
@@ -156,7 +156,7 @@ def test_the_other_values_come_back_too(value):
 
 @given(items)
 def test_a_line_is_what_plain_json_makes_of_the_wire_dict(item):
-    """One compact object with its type first, one newline; numbers apart, whose spelling differs."""
+    """One compact object with its type first, and one newline; numbers may be spelled differently."""
     line = encoded(item)
 
     assert json.loads(line.decode()) == item.to_dict()
@@ -182,7 +182,7 @@ def test_a_wire_dict_makes_the_item(item):
 
 @given(items, json_values)
 def test_a_wire_dict_shares_nothing_with_its_item(item, value):
-    """Who changes the dict, such as a redact hook, does not change the item."""
+    """Changing the dict, as a redact hook does, does not change the item."""
     before = strictly(item.to_dict())
 
     raw = item.to_dict()
@@ -196,7 +196,7 @@ def test_a_wire_dict_shares_nothing_with_its_item(item, value):
 
 
 def test_absent_keys_stay_absent_and_nulls_null():
-    """Versions differ in what they leave out; an item is written as it was read."""
+    """Versions leave out different keys; an item is written as it was read."""
     lines = [
         b'{"type":"message","role":"user","content":[]}\n',
         b'{"type":"message","id":null,"role":"user","content":[]}\n',
@@ -210,7 +210,7 @@ def test_absent_keys_stay_absent_and_nulls_null():
 
 
 def test_a_key_that_was_absent_is_written_once_it_has_a_value():
-    """The memory of a line's keys is about keys; it never costs a value."""
+    """Replacing a key that was absent adds it."""
     item = decode_line(b'{"type":"message","role":"user","content":[],"phase":"x"}')
 
     changed = item.replace(id="msg_1", extra={})
@@ -219,12 +219,12 @@ def test_a_key_that_was_absent_is_written_once_it_has_a_value():
 
 
 def test_items_that_differ_in_absent_keys_only_are_equal():
-    """A missing id and a null id are the same id."""
+    """A missing id equals a null id."""
     assert decode_line(b'{"type":"message","role":"user","content":[]}') == Message("user", ())
 
 
 def test_a_record_type_other_than_state_is_no_part_of_an_item():
-    """Real readers keep such an item, and so do we, without the mark."""
+    """Real readers keep such an item, and so do we, without that key."""
     item = decode_line(b'{"type":"message","id":null,"role":"user","content":[],"record_type":"x"}')
 
     assert item == Message("user", ())
@@ -329,7 +329,7 @@ def test_a_record_type_other_than_state_is_no_part_of_an_item():
     ],
 )
 def test_a_line_that_stands_for_nothing_says_why(line, reason):
-    """Strict: no value is turned into another; the reason names the place and holds no text of the line."""
+    """No value is converted into another. The reason names the place and holds no text of the line."""
     with pytest.raises(InvalidLine) as caught:
         decode_line(line.encode())
 
@@ -337,7 +337,7 @@ def test_a_line_that_stands_for_nothing_says_why(line, reason):
 
 
 def test_a_line_is_read_as_deep_as_it_could_be_written():
-    """One level more, and real readers skip it: so do we."""
+    """With one more level, real readers skip the line, and so do we."""
     deep = MAX_DEPTH - 1  # the line itself is a level
 
     kept = decode_line(b'{"type":"x","a":' + b"[" * deep + b"]" * deep + b"}")
@@ -375,7 +375,7 @@ def test_no_integer_is_widened_wherever_it_is(number):
 
 
 def test_integers_that_orjson_would_widen_on_a_wrapped_line_are_kept():
-    """The same in the newer format."""
+    """The same property in the envelope format."""
     big = 2**70
     line = json.dumps({"timestamp": "t", "type": "response_item", "payload": {"type": "x", "n": big}}).encode()
 
@@ -386,7 +386,7 @@ def test_integers_that_orjson_would_widen_on_a_wrapped_line_are_kept():
 
 
 class FromSdk:
-    """Stands for an object of an SDK: it knows its wire form, and has a dump that invents nulls."""
+    """An object like those of an SDK: it has `to_dict`, and a `model_dump` that adds nulls."""
 
     def __init__(self, raw):
         self._raw = raw
@@ -431,12 +431,12 @@ class FromSdk:
     ],
 )
 def test_what_callers_pass_becomes_an_item(value, item):
-    """Our classes, wire dicts, the short message, mappings of other classes, and objects of SDKs."""
+    """Our classes, wire dicts, the short message, other mappings, and objects of SDKs."""
     assert to_item(value) == item
 
 
 def test_a_callers_dict_is_written_with_the_keys_that_codex_writes():
-    """Type first, keys in order, null for what is absent, extras last."""
+    """Type first, keys in order, null for absent ones, extras last."""
     raw = {"status": "x", "content": [{"text": "hi", "type": "output_text"}], "role": "assistant", "type": "message"}
 
     line = encoded(to_item(raw))
@@ -447,7 +447,7 @@ def test_a_callers_dict_is_written_with_the_keys_that_codex_writes():
 
 
 def test_an_action_of_a_callers_dict_too():
-    """With its nulls."""
+    """The action has the same keys, with nulls."""
     raw = {"type": "local_shell_call", "status": "completed", "action": {"type": "exec", "command": ["ls"]}}
 
     assert encoded(to_item(raw)) == (
@@ -491,7 +491,7 @@ class Raises:
     ],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_with_its_place(value, message):
-    """On the caller's line, and without the text of the record."""
+    """The error names the place and does not hold the text of the record."""
     with pytest.raises(InvalidItemError) as caught:
         ENCODER.items([value])
 
@@ -500,7 +500,7 @@ def test_what_cannot_be_recorded_is_refused_with_its_place(value, message):
 
 
 def test_what_to_dict_raised_is_the_cause():
-    """Whoever wrote it wants to see it."""
+    """The caller needs the original error."""
     with pytest.raises(InvalidItemError) as caught:
         to_item(Raises())
 
@@ -508,13 +508,13 @@ def test_what_to_dict_raised_is_the_cause():
 
 
 def test_nothing_is_encoded_when_one_of_several_is_wrong():
-    """All of them or none."""
+    """A call encodes all of its items or none."""
     with pytest.raises(InvalidItemError):
         ENCODER.items([Message.user("hi"), {"role": "user"}])
 
 
 def test_a_later_change_inside_an_extra_changes_nothing():
-    """An item is made of bytes: it shares no list with its maker."""
+    """An item is made of bytes, so it shares no list with the caller."""
     inner = [1]
     item = Message("user", (), extra={"list": inner})
     inner.append(2)
@@ -533,7 +533,7 @@ def test_a_later_change_to_a_callers_dict_changes_nothing():
 
 
 def test_an_item_that_real_readers_would_skip_for_its_depth_is_refused():
-    """The deepest that is written is the deepest that they read."""
+    """The deepest item that is written is the deepest that they read."""
     deep = []
     for _ in range(MAX_DEPTH - 2):
         deep = [deep]
@@ -555,13 +555,13 @@ def test_an_item_that_real_readers_would_skip_for_its_depth_is_refused():
     ],
 )
 def test_half_a_surrogate_pair_is_refused(text, make):
-    """JSON readers refuse it, so it would not come back. The error says how to replace it."""
+    """JSON readers refuse it, so it could not be read back. The error says how to replace it."""
     with pytest.raises(InvalidItemError, match=r"holds half of a surrogate pair.*replace"):
         make(text)
 
 
 def test_two_halves_of_a_surrogate_pair_are_their_character():
-    """Text that came through UTF-16 in two pieces is whole."""
+    """Text that was split in UTF-16 is joined."""
     assert Message.user("\ud83d\ude00") == Message.user("\U0001f600")
 
 
@@ -569,7 +569,7 @@ def test_two_halves_of_a_surrogate_pair_are_their_character():
 
 
 def test_an_empty_other_is_left_out_and_counted():
-    """As in the original, where it holds nothing."""
+    """Like in the original, where it holds nothing."""
     lines, filtered = ENCODER.items([Other(), Message.user("hi"), Other({})])
 
     assert len(lines) == 1
@@ -577,7 +577,7 @@ def test_an_empty_other_is_left_out_and_counted():
 
 
 def test_unknown_kinds_are_recorded_as_they_came():
-    """A web search between a reasoning item and its answer must not go missing."""
+    """A web search between reasoning and its answer must not be lost."""
     lines, filtered = ENCODER.items([{"id": "ws", "type": "web_search_call"}])
 
     assert lines == [b'{"type":"web_search_call","id":"ws"}\n']
@@ -585,7 +585,7 @@ def test_unknown_kinds_are_recorded_as_they_came():
 
 
 def test_only_known_leaves_unknown_kinds_out_and_counts_them():
-    """As the original does."""
+    """Like the original."""
     lines, filtered = LineEncoder(only_known=True).items([{"type": "web_search_call"}, Message.user("hi"), Other()])
 
     assert len(lines) == 1
@@ -593,7 +593,7 @@ def test_only_known_leaves_unknown_kinds_out_and_counts_them():
 
 
 def test_nothing_is_nothing():
-    """No items, no lines."""
+    """No items make no lines."""
     assert ENCODER.items([]) == ([], 0)
 
 
@@ -601,24 +601,24 @@ def test_nothing_is_nothing():
 
 
 def test_a_state_is_flattened():
-    """Its keys stand beside the one that marks it."""
+    """Its keys are next to the key that marks it."""
     assert ENCODER.state({"step": 3, "type": "x"}) == b'{"record_type":"state","step":3,"type":"x"}\n'
 
 
 def test_an_empty_state_is_written():
-    """As real Codex does at every turn."""
+    """Real Codex writes one at every turn."""
     assert ENCODER.state({}) == b'{"record_type":"state"}\n'
 
 
 @pytest.mark.parametrize("state", [{"record_type": "x"}, {"a": float("nan")}, {"a": object()}, [], None, {1: 2}])
 def test_a_state_that_would_not_come_back_is_refused(state):
-    """With the place."""
+    """The error names the place."""
     with pytest.raises(InvalidItemError, match=r"^state\b"):
         ENCODER.state(state)
 
 
 def test_a_log_entry_has_only_the_keys_that_it_needs():
-    """Exception, stack and extra when there are any."""
+    """It has exception, stack and extra only if they have a value."""
     bare = LogEntry("t", "INFO", "agent", "hi")
     full = LogEntry("t", "ERROR", "agent", "hi", "Traceback", "Stack", {"n": 1})
 
@@ -629,34 +629,34 @@ def test_a_log_entry_has_only_the_keys_that_it_needs():
 
 
 def test_log_extras_that_are_no_json_become_strings():
-    """Logging never fails for what somebody attached."""
+    """Logging never fails because of a value in ``extra``."""
     entry = LogEntry("t", "INFO", "agent", "hi", extra={"at": {1, }, 2: float("inf"), "text": "\ud800"})  # fmt: skip
 
     assert json.loads(ENCODER.log(entry))["extra"] == {"at": "{1}", "2": "inf", "text": "\ufffd"}
 
 
 def test_keys_that_another_version_put_on_a_log_line_are_shown():
-    """They stand with the extras."""
+    """They are among the extras."""
     line = b'{"type":"log","timestamp":"t","level":"INFO","logger":"a","message":"m","trace":7,"extra":{"n":1}}'
 
     assert decode_line(line).extra == {"trace": 7, "n": 1}
 
 
 def test_a_meta_has_its_keys_in_order_and_null_instructions():
-    """As real Codex writes it; free keys follow."""
+    """As in real Codex; free keys follow."""
     line = ENCODER.meta(SessionMeta(ID, "t", extra={"cwd": "/x"}))
 
     assert line == b'{"id":"%s","timestamp":"t","instructions":null,"cwd":"/x"}\n' % ID.encode()
 
 
 def test_a_meta_that_would_not_come_back_is_refused():
-    """With the place."""
+    """The error names the place."""
     with pytest.raises(InvalidItemError, match=r"session_meta\.cwd: expected plain JSON"):
         ENCODER.meta(SessionMeta(ID, "t", extra={"cwd": Path()}))
 
 
 def test_a_gap_is_a_log_line_that_says_how_many():
-    """Whoever reads the file learns what is missing, and where."""
+    """A reader of the file sees how many records are missing, and where."""
     entry = decode_line(LineEncoder(clock=lambda: NOW).gap(3, "the queue was full"))
 
     assert entry == LogEntry(
@@ -670,7 +670,7 @@ def test_a_gap_is_a_log_line_that_says_how_many():
 
 @pytest.mark.parametrize("format", ["xml", "", None])
 def test_a_format_that_is_none_is_refused(format):
-    """The error says what there is."""
+    """The error lists the formats."""
     with pytest.raises(ValueError, match="format must be 'flat'"):
         LineEncoder(format=format)
 
@@ -679,7 +679,7 @@ def test_a_format_that_is_none_is_refused(format):
 
 
 def redacting(hook):
-    """Return an encoder with that hook, at a known time."""
+    """Return an encoder with that hook and a fixed time."""
     return LineEncoder(redact=hook, clock=lambda: NOW)
 
 
@@ -700,7 +700,7 @@ SECRET = Message.user("the secret word is xyzzy")
     ],
 )
 def test_the_hook_sees_every_record_as_it_will_be_written(entry, expected):
-    """Items, states, log entries and the meta, as plain dicts of its own."""
+    """It gets items, states, log entries and the meta as plain dicts, which are copies."""
     seen = []
 
     def hook(record):
@@ -714,7 +714,7 @@ def test_the_hook_sees_every_record_as_it_will_be_written(entry, expected):
 
 
 def test_what_the_hook_returns_is_written():
-    """Changed in place or made anew; with the type first."""
+    """The same dict, changed, or a new one; the type comes first."""
 
     def hook(record):
         return {"content": [{"text": "***", "type": "input_text"}], "role": record["role"], "type": "message"}
@@ -725,7 +725,7 @@ def test_what_the_hook_returns_is_written():
 
 
 def test_the_hook_cannot_change_the_item():
-    """What it is given is a copy all the way down."""
+    """It gets a deep copy."""
     item = Message("user", [InputText("a", extra={"list": [1]})], extra={"inner": {"list": [1]}})
 
     def hook(record):
@@ -739,7 +739,7 @@ def test_the_hook_cannot_change_the_item():
 
 
 def test_what_the_hook_drops_is_counted():
-    """None writes nothing."""
+    """Nothing is written for `None`."""
     encoder = redacting(lambda record: None)
 
     assert encoder.items([SECRET, Message.user("x")]) == ([], 2)
@@ -780,7 +780,7 @@ def changes_kind(record):
     ],
 )
 def test_a_hook_that_fails_lets_nothing_through(hook, reason, entry, kind):
-    """In the record's place stands a line that says what was withheld and why, and holds nothing of it."""
+    """A line in place of the record says what was withheld and why, and holds nothing of it."""
     line = encoded(entry, redacting(hook))
 
     assert b"xyzzy" not in line
@@ -794,7 +794,7 @@ def test_a_hook_that_fails_lets_nothing_through(hook, reason, entry, kind):
 
 @given(objects("record_type"))
 def test_any_object_that_the_hook_makes_of_a_state_is_written_or_withheld(values):
-    """A state that lost the key that marks it would be read as something else."""
+    """A state without the key that marks it would be read as something else."""
     written = redacting(lambda record: {"record_type": "state", **values}).state({"a": 1})
     withheld = redacting(lambda record: values).state({"a": 1})
 
@@ -803,14 +803,14 @@ def test_any_object_that_the_hook_makes_of_a_state_is_written_or_withheld(values
 
 
 def test_what_the_hook_makes_of_an_item_may_be_of_another_kind():
-    """A call may be replaced by a message that says that there was one."""
+    """A hook may replace a call with a message that says that there was one."""
     line = encoded(SECRET, redacting(lambda record: {"type": "web_search_call"}))
 
     assert line == b'{"type":"web_search_call"}\n'
 
 
 def test_a_record_made_inside_the_hook_is_withheld():
-    """A hook that logs what it sees would let it through, or recurse for ever."""
+    """If a hook logged its argument, the record would leak, or the hook would recurse without end."""
     inner = []
 
     def hook(record):
@@ -827,7 +827,7 @@ def test_a_record_made_inside_the_hook_is_withheld():
 
 
 def test_a_hook_that_runs_in_one_thread_does_not_hinder_another():
-    """Only the thread inside the hook is kept from entering it again."""
+    """Only a thread that is inside the hook cannot enter it again."""
     inside, go_on = threading.Event(), threading.Event()
     lines = []
 
@@ -868,7 +868,7 @@ def test_a_meta_keeps_what_makes_it_one_whatever_the_hook_does(hook):
 
 
 def test_the_hook_may_change_the_rest_of_a_meta():
-    """Instructions and free keys are what it likes."""
+    """It may change instructions and free keys."""
     meta = SessionMeta(ID, "t", "xyzzy", {"cwd": "/secret", "git": {"branch": "main"}})
 
     def hook(record):
@@ -880,7 +880,7 @@ def test_the_hook_may_change_the_rest_of_a_meta():
 
 
 def test_a_value_that_is_wrong_raises_before_the_hook_sees_it():
-    """Redaction hides nothing from who made the mistake."""
+    """The caller sees its own mistake in the error."""
     with pytest.raises(InvalidItemError):
         redacting(raising).meta(SessionMeta(ID, "t", extra={"cwd": Path()}))
     with pytest.raises(InvalidItemError):
@@ -889,7 +889,7 @@ def test_a_value_that_is_wrong_raises_before_the_hook_sees_it():
 
 @given(texts)
 def test_no_reason_holds_the_text_of_a_line(text):
-    """Whatever is wrong with a line, what is told of it is ours."""
+    """The reason for a bad line consists of our own words."""
     secret = "xyzzy" + text
     for broken in (
         {"type": "message", "role": [secret], "content": secret},
@@ -905,7 +905,7 @@ def test_no_reason_holds_the_text_of_a_line(text):
 
 
 def test_texts_of_other_types_are_not_mistaken():
-    """A summary holds summary texts; another type there is a part of its own."""
+    """A summary holds summary texts; a part of another type is an `OtherPart`."""
     item = decode_line(
         b'{"type":"reasoning","id":"rs","summary":[{"type":"input_text","text":"x"}],"encrypted_content":null}'
     )

@@ -1,4 +1,4 @@
-"""Items as an API takes them: no nulls, nothing that we added, and no call or thought left hanging."""
+"""Items as input for an API: no nulls, no keys of ours, and no call or reasoning without its counterpart."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ SCREEN = Other({"type": "computer_call", "id": "cu_1", "call_id": "call_4", "act
 
 
 def taken(*items, orphans="close"):
-    """Return the input for *items*, as a list of short names that a person can compare."""
+    """Return the input for *items* as a list of short names."""
     return [short(raw) for raw in to_input(items, orphans=orphans)]
 
 
 def short(raw):
-    """Return a name for a wire dict: its type and what tells it from others."""
+    """Return a short name for a wire dict: its type, and an id or text that identifies it."""
     marked = "!" if raw.get("output") == NO_OUTPUT else ""
     return f"{raw['type']}{marked} {raw.get('call_id') or raw.get('id') or raw.get('role')}"
 
@@ -55,7 +55,7 @@ def short(raw):
 
 
 def test_a_session_becomes_what_the_api_takes():
-    """Wire dicts, in order, without the nulls that a rollout holds."""
+    """The input is wire dicts, in order, without the nulls that a rollout holds."""
     assert to_input([HELLO, THOUGHT, CALL, OUTPUT, ANSWER]) == [
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]},
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]},
@@ -66,12 +66,12 @@ def test_a_session_becomes_what_the_api_takes():
 
 
 def test_empty_lists_stay():
-    """Reasoning without a summary is refused; with an empty one it is not."""
+    """The API refuses reasoning without a summary, but accepts an empty one."""
     assert to_input([Reasoning("rs_1", ()), ANSWER])[0] == {"type": "reasoning", "id": "rs_1", "summary": []}
 
 
 def test_nulls_inside_an_item_are_left_out_too():
-    """Those of a shell action, for one."""
+    """For example those of a shell action."""
     action = to_input([SHELL], orphans="keep")[0]["action"]
 
     assert action == {"type": "exec", "command": ["ls"]}
@@ -79,7 +79,7 @@ def test_nulls_inside_an_item_are_left_out_too():
 
 @given(st.lists(st.one_of([items]), max_size=3))
 def test_no_key_of_ours_holds_none(made):
-    """Whatever the kind, on the item and on its parts."""
+    """This holds for every kind, for the item and for its parts."""
     for raw in to_input(made, orphans="keep"):
         assert None not in raw.values()
         for part in raw["content"] if isinstance(raw.get("content"), list) else ():
@@ -87,7 +87,7 @@ def test_no_key_of_ours_holds_none(made):
 
 
 def test_what_an_item_holds_besides_is_kept():
-    """The phase of a message, the encrypted content of reasoning, list outputs."""
+    """The phase of a message, the encrypted content of reasoning, and outputs that are lists remain."""
     items = [
         Reasoning("rs_1", (), encrypted_content="gAAA"),
         Message("assistant", [OutputText("x")], id="m", extra={"phase": "final_answer"}),
@@ -101,20 +101,20 @@ def test_what_an_item_holds_besides_is_kept():
 
 
 def test_what_can_be_recorded_can_be_an_input():
-    """The short message, wire dicts, and items, mixed."""
+    """The short message, wire dicts and items can be mixed."""
     mixed = [{"role": "user", "content": "hi"}, ANSWER.to_dict(), CALL, OUTPUT, Other()]
 
     assert to_input(mixed) == to_input([HELLO, ANSWER, CALL, OUTPUT])
 
 
 def test_what_cannot_be_recorded_is_an_error():
-    """With the place."""
+    """The error names the place."""
     with pytest.raises(InvalidItemError, match=r"message\.content: is missing"):
         to_input([{"role": "user"}])
 
 
 def test_the_input_is_the_callers_own():
-    """Changing it changes no item."""
+    """Changing the input does not change an item."""
     item = Message("user", [InputText("hi")], extra={"metadata": {"a": [1]}})
 
     (raw,) = to_input([item])
@@ -127,7 +127,7 @@ def test_the_input_is_the_callers_own():
 
 
 def test_an_orphaned_call_is_answered_right_behind_it():
-    """With an output that says that there was none."""
+    """Its output follows it and says that there was none."""
     assert to_input([HELLO, CALL, HELLO])[1:3] == [
         {"type": "function_call", "id": "fc_1", "name": "weather", "arguments": "{}", "call_id": "call_1"},
         {"type": "function_call_output", "call_id": "call_1", "output": NO_OUTPUT},
@@ -178,13 +178,13 @@ def test_an_orphaned_call_is_answered_right_behind_it():
     ],
 )
 def test_each_kind_of_call_has_its_kind_of_answer(call, answer):
-    """A local shell call is answered as real Codex answers it; what nobody approved is not."""
+    """A local shell call gets the same output as from Codex; an approval request is answered with no."""
     assert to_input([call])[1] == answer
     assert orphan_calls([call]) == [call]
 
 
 def test_an_answer_names_the_caller_of_its_call():
-    """A program of the model's waits for it."""
+    """The model's program that made the call waits for the output."""
     caller = {"type": "program", "caller_id": "call_p"}
     calls = [FunctionCall("f", "{}", "call_1", extra={"caller": caller}), Other({**CUSTOM.to_dict(), "caller": caller})]
 
@@ -195,13 +195,13 @@ def test_an_answer_names_the_caller_of_its_call():
 
 @pytest.mark.parametrize("call", [SCREEN, LocalShellCall(None, None, "completed", ExecAction(["ls"]))])
 def test_a_call_that_no_text_can_answer_is_left_out(call):
-    """A screenshot cannot be made up, and nothing answers a call that has no id."""
+    """A screenshot cannot be invented, and no output can answer a call without an id."""
     assert taken(HELLO, call, HELLO) == ["message user", "message user"]
 
 
 @pytest.mark.parametrize("call", [PROGRAM, SEARCHED, HOSTED], ids=lambda call: call.type)
 def test_a_call_that_the_api_would_have_answered_is_left_out(call):
-    """Its output comes in the same answer, whose end was lost; so nobody is asked for it, and none is made up."""
+    """Its output comes in the same response, whose end was lost. So it needs no output of ours."""
     assert taken(HELLO, THOUGHT, call, HELLO) == ["message user", "message user"]
     assert orphan_calls([call]) == []
     with pytest.raises(OrphanCallError):
@@ -209,7 +209,7 @@ def test_a_call_that_the_api_would_have_answered_is_left_out(call):
 
 
 def test_a_program_that_waits_for_a_tool_stays():
-    """It goes on in a later answer, and so does what it lets the API run."""
+    """The program continues in a later response, and so do the tools of the API that it calls."""
     caller = {"type": "program", "caller_id": "call_p"}
     call = FunctionCall("f", "{}", "call_1", extra={"caller": caller})
     hosted = Other({**HOSTED.to_dict(), "caller": caller})
@@ -233,13 +233,13 @@ def test_a_program_that_waits_for_a_tool_stays():
     ids=lambda value: value.type if isinstance(value, Other) else "",
 )
 def test_a_call_and_its_output_stay(call, output):
-    """Also where the API gave the output, and where the two have no call id in common."""
+    """Also if the API produced the output, and if the two have no call id in common."""
     assert len(to_input([HELLO, call, output], orphans="raise")) == 3
     assert orphan_calls([call, Other(output)]) == []
 
 
 def test_of_searches_without_ids_the_one_that_a_kill_tore_is_left_out():
-    """The output came with the later one."""
+    """The output belongs to the later search."""
     output = {"type": "tool_search_output", "id": "tso_1", "call_id": None, "tools": []}
     later = Other({**SEARCHED.to_dict(), "id": "tsc_2"})
 
@@ -248,14 +248,14 @@ def test_of_searches_without_ids_the_one_that_a_kill_tore_is_left_out():
 
 
 def test_an_approval_that_nobody_asked_for_is_left_out():
-    """The API wants to see the request."""
+    """The API requires the request."""
     assert taken({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}, HELLO) == [
         "message user"
     ]
 
 
 def test_to_compact_is_asked_for_at_the_end_alone():
-    """Once it was done, the API would refuse that it is asked for further up."""
+    """After a compaction, the API refuses a trigger that comes before other items."""
     trigger, compacted = Other({"type": "compaction_trigger"}), Other({"type": "compaction", "encrypted_content": "x"})
 
     assert [raw["type"] for raw in to_input([HELLO, trigger])] == ["message", "compaction_trigger"]
@@ -263,7 +263,7 @@ def test_to_compact_is_asked_for_at_the_end_alone():
 
 
 def test_calls_made_at_once_are_answered_one_by_one():
-    """Each where it stands, whichever of them has its output."""
+    """Each output comes after its call, whichever of the calls have outputs."""
     other = FunctionCall("weather", "{}", "call_9")
 
     assert taken(other, CALL, OUTPUT) == [
@@ -275,17 +275,17 @@ def test_calls_made_at_once_are_answered_one_by_one():
 
 
 def test_an_output_without_its_call_is_left_out():
-    """Nobody asked for it."""
+    """The API refuses an output without a call."""
     assert taken(HELLO, OUTPUT, ANSWER) == ["message user", "message msg_1"]
 
 
 def test_an_output_before_its_call_does_not_answer_it():
-    """The order is the record."""
+    """Only an output after the call answers it."""
     assert taken(OUTPUT, CALL) == ["function_call call_1", "function_call_output! call_1"]
 
 
 def test_an_output_of_another_kind_does_not_answer_a_call():
-    """The API pairs them by kind."""
+    """The API matches calls and outputs by kind."""
     custom = Other({"type": "custom_tool_call_output", "call_id": "call_1", "output": "x"})
 
     assert taken(CALL, custom) == ["function_call call_1", "function_call_output! call_1"]
@@ -301,40 +301,40 @@ def test_an_output_of_another_kind_does_not_answer_a_call():
     ],
 )
 def test_a_local_shell_call_may_be_answered_in_several_ways(output):
-    """By Codex's own kind of output, or by the API's, which names the call as its id."""
+    """By Codex's own kind of output, or by the API's kind, which names the call by its id."""
     assert len(to_input([SHELL, output])) == 2
     assert orphan_calls([SHELL, output]) == []
 
 
 def test_calls_that_the_api_answers_itself_need_nothing():
-    """A web search has no output of ours."""
+    """A web search needs no output of ours."""
     assert taken(HELLO, SEARCH, ANSWER) == ["message user", "web_search_call ws_1", "message msg_1"]
 
 
 @pytest.mark.parametrize("behind", [[], [HELLO], [THOUGHT], [OUTPUT], [THOUGHT, HELLO]])
 def test_reasoning_without_what_came_of_it_is_left_out(behind):
-    """At the end, where a session was killed, and before what was said when it went on."""
+    """At the end, where a session was killed, and before the message with which it was resumed."""
     assert not any(name.startswith("reasoning") for name in taken(HELLO, THOUGHT, *behind))
 
 
 @pytest.mark.parametrize("behind", [ANSWER, CALL, SHELL, CUSTOM, SEARCH])
 def test_reasoning_stays_before_what_came_of_it(behind):
-    """A message of the model's, or a call of any kind."""
+    """A message of the model, or a call of any kind, follows it."""
     assert taken(HELLO, THOUGHT, behind)[1] == "reasoning rs_1"
 
 
 def test_several_thoughts_before_one_answer_all_stay():
-    """Real sessions hold three in a row."""
+    """Real sessions hold three reasoning items in a row."""
     assert taken(THOUGHT, Reasoning("rs_2", ()), ANSWER) == ["reasoning rs_1", "reasoning rs_2", "message msg_1"]
 
 
 def test_reasoning_before_a_call_that_is_left_out_goes_with_it():
-    """What is left must be accepted as a whole."""
+    """The API must accept the rest as a whole."""
     assert taken(HELLO, THOUGHT, SCREEN) == ["message user"]
 
 
 def test_what_came_with_reasoning_that_is_left_out_has_no_id():
-    """By its id the API would know that the reasoning is missing; later reasoning, and what is said, end that."""
+    """By its id the API would know that the reasoning is missing. Later reasoning or a message ends that."""
     later = Reasoning("rs_2", ())
 
     assert [raw.get("id") for raw in to_input([THOUGHT, SCREEN, CALL, OUTPUT, ANSWER])] == [None, None, "msg_1"]
@@ -343,7 +343,7 @@ def test_what_came_with_reasoning_that_is_left_out_has_no_id():
 
 @pytest.mark.parametrize("said", ["additional_tools", "configuration_update", "compaction_trigger"])
 def test_what_is_said_to_the_model_did_not_come_of_its_reasoning(said):
-    """Of the newer kinds, too."""
+    """This includes the newer kinds."""
     assert taken(HELLO, THOUGHT, {"type": said, "id": "x"}) == ["message user", f"{said} x"]
 
 
@@ -351,7 +351,7 @@ def test_what_is_said_to_the_model_did_not_come_of_its_reasoning(said):
 
 
 def test_without_ids_calls_and_outputs_still_belong_together():
-    """An API that kept nothing is not asked for what it does not know."""
+    """An API that stored nothing gets no ids that it would have to look up."""
     recorded = [
         HELLO,
         Reasoning("rs_1", (), encrypted_content="x"),
@@ -370,7 +370,7 @@ def test_without_ids_calls_and_outputs_still_belong_together():
 
 @pytest.mark.parametrize("orphans", ["close", "keep", "raise"])
 def test_without_ids_reasoning_that_says_nothing_else_is_left_out(orphans):
-    """A summary or an encrypted text say something; an id alone is a question to who kept the text."""
+    """A summary or an encrypted text is useful; an id alone needs the API that stored the text."""
     kept = [THOUGHT, Reasoning("rs_2", (), encrypted_content="x")]
 
     made = to_input([Reasoning("rs_0", ()), *kept, ANSWER], orphans=orphans, ids=False)
@@ -381,17 +381,17 @@ def test_without_ids_reasoning_that_says_nothing_else_is_left_out(orphans):
 
 @pytest.mark.parametrize("kind", ["web_search_call", "mcp_approval_request", "item_reference", "program"])
 def test_ids_that_the_api_requires_stay(kind):
-    """What they mean is in nothing else."""
+    """No other key has their meaning."""
     assert to_input([{"type": kind, "id": "x_1"}], orphans="keep", ids=False) == [{"type": kind, "id": "x_1"}]
 
 
-# All of a piece.
+# One item of each kind that matters.
 _ANY = [HELLO, ANSWER, THOUGHT, CALL, OUTPUT, SHELL, CUSTOM, SEARCH, SCREEN, PROGRAM, SEARCHED, HOSTED, APPROVAL]
 
 
 @given(st.lists(st.sampled_from(_ANY), max_size=8))
 def test_a_closed_input_has_no_orphans(recorded):
-    """Closed once, it needs no closing; and nothing but what must go is missing."""
+    """Closing twice changes nothing, and only items that must be left out are missing."""
     closed = to_input(recorded)
 
     assert to_input(closed, orphans="raise") == closed == to_input(closed, orphans="keep")
@@ -402,7 +402,7 @@ def test_a_closed_input_has_no_orphans(recorded):
 
 @pytest.mark.parametrize("item", [CALL, OUTPUT, THOUGHT, SHELL])
 def test_keep_changes_nothing(item):
-    """For who sorts it out otherwise."""
+    """For callers that handle orphans themselves."""
     assert len(to_input([HELLO, item], orphans="keep")) == 2
 
 
@@ -416,7 +416,7 @@ def test_keep_changes_nothing(item):
     ],
 )
 def test_raise_says_which(recorded, ids):
-    """The ids, in order."""
+    """The error lists the ids, in order."""
     with pytest.raises(OrphanCallError) as caught:
         to_input(recorded, orphans="raise")
 
@@ -424,23 +424,23 @@ def test_raise_says_which(recorded, ids):
 
 
 def test_raise_does_not_raise_when_all_is_well():
-    """And gives the input."""
+    """It returns the input."""
     assert len(to_input([HELLO, THOUGHT, CALL, OUTPUT, ANSWER], orphans="raise")) == 5
 
 
 def test_another_word_is_an_error():
-    """It names the three."""
+    """The error names the three choices."""
     with pytest.raises(ValueError, match="'close', 'keep' or 'raise'"):
         to_input([], orphans="drop")
 
 
 def test_orphan_calls_are_the_calls_without_an_output():
-    """In order; neither outputs nor thoughts are among them."""
+    """They are in order, without outputs and reasoning."""
     assert orphan_calls([OUTPUT, SHELL, THOUGHT, CUSTOM, CALL, OUTPUT]) == [SHELL, CUSTOM]
 
 
 def test_of_two_calls_with_one_id_the_later_is_answered():
-    """Ids are not unique in the wild: a call that was made again has the same."""
+    """Ids are not unique in practice: a call that was made again has the same id."""
     assert taken(CALL, CALL, OUTPUT) == [
         "function_call call_1",
         "function_call_output! call_1",

@@ -1,4 +1,4 @@
-"""An item as text: all of it, on a string that brings the item itself along as far as strings are handed on."""
+"""An item as text: its JSON, in a string that carries the item itself through logging."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ HELLO = Message.user("héllo")
 
 @given(items)
 def test_the_text_of_an_item_says_what_its_line_says(item):
-    """The same keys in the same order with the same values, whatever the item holds."""
+    """The same keys in the same order with the same values, for any item."""
     ((line,), _) = LineEncoder().items([item])
 
     assert json.loads(str(item), object_pairs_hook=list) == json.loads(line, object_pairs_hook=list)
 
 
 def test_the_text_of_an_item_is_its_line():
-    """Where no number is spelled in two ways, byte for byte."""
+    """Byte for byte, if it has no number with two spellings."""
     ((line,), _) = LineEncoder().items([HELLO])
 
     assert str(HELLO) == line.decode().rstrip("\n")
@@ -46,12 +46,12 @@ def test_the_text_of_an_item_is_its_line():
     ],
 )
 def test_an_item_that_was_read_says_what_it_was_read_from(line):
-    """The keys of other versions of the original, which `null` they wrote and in which order, stay as they were."""
+    """It keeps the keys of other versions of Codex, their order, and their nulls."""
     assert str(decode_line(line)).encode() == line
 
 
 def test_the_text_brings_the_item_along():
-    """It is a string for everybody, and the item for whoever knows."""
+    """Other handlers see a string, and ours finds the item."""
     text = str(HELLO)
 
     assert type(text) is ItemText
@@ -73,7 +73,7 @@ def test_the_text_brings_the_item_along():
     ],
 )
 def test_the_item_survives_what_logging_does_to_messages(hand_on):
-    """A formatter that shows the message alone hands the very string on; a queue between processes pickles it."""
+    """A formatter that shows only the message returns the same string; a queue between processes pickles it."""
     handed_on = hand_on(str(HELLO))
 
     assert handed_on == str(HELLO)
@@ -81,7 +81,7 @@ def test_the_item_survives_what_logging_does_to_messages(hand_on):
 
 
 def test_what_is_made_of_the_text_is_plain():
-    """A text around the item is a text, with all of the item in it."""
+    """A longer text that contains it is a plain string with the whole JSON."""
     around = f"INFO {HELLO}"
 
     assert type(around) is str
@@ -89,7 +89,7 @@ def test_what_is_made_of_the_text_is_plain():
 
 
 def test_a_mapping_of_any_kind_is_written():
-    """An object of a caller's is an object here."""
+    """A mapping of the caller is written as an object."""
     item = HELLO.replace(extra={"x": MappingProxyType({"y": (1, 2)})})
 
     assert json.loads(str(item))["x"] == {"y": [1, 2]}
@@ -103,7 +103,7 @@ def test_an_item_that_could_not_be_written_cannot_be_made(value):
 
 
 def test_an_item_cannot_hold_itself():
-    """The error is short, however deep the ring was followed."""
+    """The error is short, however deep the cycle was followed."""
     ring: list[object] = []
     ring.append(ring)
 
@@ -117,6 +117,6 @@ def test_an_item_cannot_hold_itself():
     "item", [HELLO, Reasoning(None), FunctionCall("f", "{}", "c"), Other({"type": "x", "secret": "y"})]
 )
 def test_a_repr_stays_short(item):
-    """What a notebook and a traceback show is not the text."""
+    """A notebook and a traceback do not show the text."""
     assert repr(item) != str(item)
     assert "héllo" not in repr(item)

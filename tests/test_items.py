@@ -1,4 +1,4 @@
-"""The values: what they accept, what they show, and what they keep."""
+"""Items and their parts: the values that they accept, show and keep."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ SHELL = LocalShellCall(None, "call_2", "completed", ExecAction(["echo", SECRET])
 
 
 def test_a_user_message_is_one_input_text():
-    """Message.user is the long form of what people mean."""
+    """Message.user is short for this."""
     assert Message.user("hi") == Message("user", (InputText("hi"),))
 
 
 def test_an_assistant_message_is_one_output_text():
-    """What the model says is output."""
+    """The text of the model is output."""
     assert Message.assistant("hi") == Message("assistant", (OutputText("hi"),))
 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_other_roles_are_input(role):
-    """System and developer messages go to the model."""
+    """System and developer messages are input of the model."""
     assert getattr(Message, role)("hi") == Message(role, (InputText("hi"),))
 
 
@@ -65,18 +65,18 @@ def test_other_roles_are_input(role):
     ],
 )
 def test_text_is_all_text_of_an_item(item, text):
-    """Every kind has a text, which is empty when nothing is said."""
+    """Every kind has a text, which may be empty."""
     assert item.text == text
 
 
 def test_args_are_the_parsed_arguments():
-    """FunctionCall.args spares the caller the JSON."""
+    """FunctionCall.args parses the JSON of the arguments."""
     assert CALL.args == {"city": "Rome"}
 
 
 @pytest.mark.parametrize("arguments", ["{no json", "[1]", "3", "", "[" * 100_000, "1" * 5_000])
 def test_arguments_that_are_no_object_are_an_error_that_says_so(arguments):
-    """Whatever the model wrote, the error names the place, and neither it nor its cause has the text."""
+    """The error names the place; neither it nor its cause holds the text of the model."""
     with pytest.raises(InvalidItemError, match=r"function_call\.arguments: is not a JSON object") as caught:
         _ = FunctionCall("f", arguments, "c").args
 
@@ -114,13 +114,13 @@ def test_a_call_without_an_id_cannot_be_answered():
     ],
 )
 def test_a_repr_holds_no_text(value):
-    """What a notebook shows tells the kind and the size only."""
+    """A notebook shows only the kind and the size."""
     assert "xyzzy" not in repr(value)
 
 
 @given(items)
 def test_no_repr_floods(item):
-    """However long the fields are, a repr fits a line or two."""
+    """A repr is a line or two, however long the fields are."""
     assert len(repr(item)) < 250
 
 
@@ -167,7 +167,7 @@ def test_no_repr_floods(item):
     ],
 )
 def test_a_value_that_would_not_come_back_cannot_be_made(make, place):
-    """The error stands on the line that made it, and names the place."""
+    """The error is raised where the value is made, and names the place."""
     with pytest.raises(InvalidItemError, match=f"^{place}: "):
         make()
 
@@ -197,14 +197,14 @@ def test_extras_are_read_only():
 
 
 def test_items_are_frozen():
-    """Nothing sets a field of an item."""
+    """No attribute of an item can be set."""
     with pytest.raises(AttributeError, match="frozen"):
         Message.user("hi").role = "assistant"
 
 
 @given(items)
 def test_pickle_and_copy_give_an_equal_item(item):
-    """Items travel to other processes, and can be copied deeply."""
+    """Items can be sent to other processes, and copied deeply."""
     assert pickle.loads(pickle.dumps(item)) == item
     assert copy.deepcopy(item) == item
 
@@ -218,12 +218,12 @@ def test_replace_keeps_the_extras():
 
 @given(items)
 def test_every_item_knows_its_type(item):
-    """`type` is the name on the wire, and is_item tells items from all else."""
+    """`type` is the type in its JSON, and `is_item` is true for items only."""
     assert isinstance(item.type, str)
     assert is_item(item)
 
 
 @pytest.mark.parametrize("value", [None, "hi", {"type": "message"}, InputText("x"), Message])
 def test_what_only_stands_for_an_item_is_none(value):
-    """Dicts, parts and classes are no items."""
+    """Dicts, parts and classes are not items."""
     assert not is_item(value)

@@ -1,4 +1,4 @@
-"""Plain JSON and bytes: the same with orjson and without it, and nothing changed on the way."""
+"""Plain JSON and bytes: the same with orjson and without it, and no value is changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Colour(enum.StrEnum):
 
 
 def nested(depth):
-    """Return so many lists, one inside the other."""
+    """Return that many lists, one inside the other."""
     value = []
     for _ in range(depth - 1):
         value = [value]
@@ -55,7 +55,7 @@ def nested(depth):
 @both
 @given(json_values)
 def test_what_is_written_reads_back_the_same(codec, value):
-    """An independent reader finds the very value, whole integers and all."""
+    """An independent reader gets the same value, including large integers."""
     line = codec.dumps(value)
 
     assert json.loads(line.decode()) == value
@@ -65,14 +65,14 @@ def test_what_is_written_reads_back_the_same(codec, value):
 @needs_orjson
 @given(json_values)
 def test_both_write_the_same_bytes(value):
-    """Only the sign of a large exponent is the installed orjson's own affair: older ones leave it out."""
+    """Only the sign of a large exponent depends on the version of orjson; older ones leave it out."""
     assert FAST.dumps(value).replace(b"e+", b"e") == STANDARD.dumps(value).replace(b"e+", b"e")
 
 
 @both
 @given(st.one_of(texts, st.dictionaries(texts, texts)))
 def test_text_is_written_as_the_original_writes_it(codec, value):
-    """Raw UTF-8, compact, and nothing escaped that need not be."""
+    """UTF-8 without spaces, in which only the characters that need it are escaped."""
     assert codec.dumps(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -87,7 +87,7 @@ def test_text_is_written_as_the_original_writes_it(codec, value):
     ],
 )
 def test_half_a_surrogate_pair_becomes_the_replacement_character(codec, text, written):
-    """Readers reject lone surrogates; two halves that belong together are their character."""
+    """Readers reject half of a pair; two halves that belong together are their character."""
     assert codec.dumps([text]) == f'["{written}"]'.encode()
 
 
@@ -106,14 +106,14 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(codec, text, wr
     ],
 )
 def test_numbers_are_written_whole(codec, number, written):
-    """Large integers in full; small floats as serde and orjson write them."""
+    """Large integers in full, and small floats as serde and orjson write them."""
     assert codec.dumps(number) == written
 
 
 @both
 @pytest.mark.parametrize("value", [{1}, object(), b"x"])
 def test_what_no_json_holds_is_refused(codec, value):
-    """What was smuggled past the checks raises, with either."""
+    """With either writer, values that got past the checks raise an error."""
     with pytest.raises(TypeError):
         codec.dumps([value])
 
@@ -145,7 +145,7 @@ def test_what_no_json_holds_is_refused(codec, value):
     ],
 )
 def test_what_is_not_json_is_refused_with_its_reason(codec, line, reason):
-    """With either reader the same lines are refused, for reasons that hold nothing of them."""
+    """Both readers refuse the same lines, for reasons that hold nothing of the text."""
     with pytest.raises(InvalidJson) as caught:
         codec.loads(line)
 
@@ -159,14 +159,14 @@ def test_what_is_not_json_is_refused_with_its_reason(codec, line, reason):
     [(b' {"a" : 1 }\t\r', {"a": 1}), (b'"\\ud83d\\ude00"', "😀"), (b'"\\\\ud800"', "\\ud800"), (b"[1E5]", [1e5])],
 )
 def test_what_is_json_is_read(codec, line, value):
-    """Spaces and a CR around a value do no harm, nor does an escaped backslash before what looks like a surrogate."""
+    """Spaces and a CR around a value are allowed, and so is an escaped backslash before ``ud800``."""
     assert codec.loads(line) == value
 
 
 @both
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(codec, line):
-    """Nothing but InvalidJson ever comes out."""
+    """No other error than `InvalidJson` is raised."""
     try:
         codec.loads(line)
         reason = None
@@ -179,7 +179,7 @@ def test_any_bytes_are_read_or_refused(codec, line):
 @needs_orjson
 @given(st.one_of(st.binary(max_size=40), json_values.map(lambda value: json.dumps(value).encode())))
 def test_both_read_the_same(line):
-    """What one reads the other reads, as the same value; exactly where that was asked for."""
+    """Both read a line as the same value, or refuse it; an exact read is exact in both."""
 
     def read(codec):
         try:
@@ -193,13 +193,13 @@ def test_both_read_the_same(line):
 @both
 @given(json_values)
 def test_an_exact_read_changes_no_number(codec, value):
-    """Every integer comes back as that integer, of whatever size."""
+    """Every integer is read as the same integer, of any size."""
     assert json.dumps(codec.loads(codec.dumps(value))) == json.dumps(value)
 
 
 @given(json_values)
 def test_a_fast_parse_is_made_exact(value):
-    """Where orjson read an integer as a float, the line is read again."""
+    """If orjson read an integer as a float, the line is read again."""
     line = STANDARD.dumps([value])
 
     assert json.dumps(exactly(JSON.parse(line), line)) == json.dumps([value])
@@ -208,7 +208,7 @@ def test_a_fast_parse_is_made_exact(value):
 @pytest.mark.parametrize("digits", [19, 20, 21, 100, 308])
 @both
 def test_an_integer_of_any_size_that_can_be_written_is_read(codec, digits):
-    """Whatever the process's limit on digits."""
+    """Also if the process has a lower limit on digits."""
     number = int("9" * digits)
 
     assert codec.loads(codec.dumps({"n": number})) == {"n": number}
@@ -216,7 +216,7 @@ def test_an_integer_of_any_size_that_can_be_written_is_read(codec, digits):
 
 @both
 def test_a_larger_integer_is_refused_by_both(codec):
-    """Orjson would have to read it as an infinite float."""
+    """Orjson would read it as an infinite float."""
     with pytest.raises(InvalidJson, match="is not JSON"):
         codec.loads(b"[" + b"9" * 310 + b"]")
 
@@ -232,7 +232,7 @@ def test_a_larger_integer_is_refused_by_both(codec):
     ],
 )
 def test_bytes_that_can_be_written_again_are_kept(line):
-    """Spaces, escapes and wide integers are as they were."""
+    """Spaces, escapes and large integers remain."""
     assert settled(line, JSON.parse(line)) is line
 
 
@@ -244,7 +244,7 @@ def test_bytes_that_can_be_written_again_are_kept(line):
     ],
 )
 def test_of_a_key_that_is_there_twice_the_last_is_kept(line, kept):
-    """Real readers refuse such a line."""
+    """Real readers refuse a line with a repeated key."""
     assert settled(line, JSON.parse(line)) == kept
 
 
@@ -258,7 +258,7 @@ def test_orjson_is_used_where_it_is_installed():
 
 @given(json_values)
 def test_plain_copies_what_is_plain(value):
-    """An equal value comes back that shares nothing mutable with the first."""
+    """The copy is equal and shares nothing mutable with the original."""
     copied = plain(value, "x")
 
     assert json.dumps(copied) == json.dumps(value)
@@ -289,7 +289,7 @@ class Point:
     ],
 )
 def test_what_would_change_without_a_word_is_refused_with_its_place(value, place):
-    """Orjson would write each of these as something else, or under another key."""
+    """Orjson would silently write each of these as something else, or under another key."""
     with pytest.raises(InvalidItemError) as caught:
         plain({"a": [0, value]}, "x")
 
@@ -316,7 +316,7 @@ class Number(int):
     ],
 )
 def test_what_is_json_by_another_class_becomes_plain(value, expected):
-    """Tuples, mappings and subclasses hold nothing that JSON cannot."""
+    """Tuples, mappings and subclasses hold values that JSON has."""
     made = plain(value, "x")
 
     assert made == expected
@@ -324,7 +324,7 @@ def test_what_is_json_by_another_class_becomes_plain(value, expected):
 
 
 def test_nesting_is_allowed_as_deep_as_real_readers_go():
-    """A line nested 127 deep is read by real readers; one more level and they skip it."""
+    """Real readers read a line that is nested 127 deep, and skip one of 128."""
     plain(nested(MAX_DEPTH), "x")
 
     with pytest.raises(InvalidItemError, match="nested more than 127 deep"):
@@ -341,7 +341,7 @@ def test_a_value_that_holds_itself_is_refused():
 
 
 def test_reading_stops_at_the_same_depth():
-    """A value that could not be written again is not kept."""
+    """A value that could not be written again is not read."""
     check_depth(nested(MAX_DEPTH))
 
     with pytest.raises(InvalidJson, match="nested too deep"):
@@ -350,7 +350,7 @@ def test_reading_stops_at_the_same_depth():
 
 @given(json_values)
 def test_a_snapshot_is_the_value_as_it_is_now(value):
-    """The bytes hold it whole, whichever way they were made."""
+    """The bytes hold all of it, whichever code made them."""
     data, _ = snapshot({"a": value}, "x")
 
     assert json.dumps(JSON.loads(data)) == json.dumps({"a": value})
@@ -358,7 +358,7 @@ def test_a_snapshot_is_the_value_as_it_is_now(value):
 
 @pytest.mark.parametrize("value", [float("nan"), uuid.UUID(int=0), Colour.RED, {1: 2}, nested(MAX_DEPTH), 2**1023])
 def test_a_snapshot_refuses_what_would_change_without_a_word(value):
-    """Also where orjson alone would have written it."""
+    """Also values that orjson alone would write."""
     with pytest.raises(InvalidItemError):
         snapshot({"a": [value]}, "x")
 
@@ -384,12 +384,12 @@ class Rude:
     ],
 )
 def test_what_is_not_plain_becomes_a_string(value, expected):
-    """A log entry takes anything."""
+    """A log entry accepts any value."""
     assert stringified(value) == expected
 
 
 def test_a_log_extra_that_holds_itself_ends_there():
-    """The innermost level is a string that says so."""
+    """In place of the inner reference is a string that says so."""
     value = {}
     value["self"] = value
 
@@ -400,7 +400,7 @@ def test_a_log_extra_that_holds_itself_ends_there():
 
 
 def test_a_log_extra_whose_parts_hold_each_other_takes_no_longer_than_its_size():
-    """A tree whose children know their parent has endlessly many paths."""
+    """A tree whose children refer to their parent has infinitely many paths."""
     parent: dict = {}
     parent["left"], parent["right"] = {"parent": parent}, {"parent": parent}
 
@@ -410,7 +410,7 @@ def test_a_log_extra_whose_parts_hold_each_other_takes_no_longer_than_its_size()
 
 
 def test_a_log_extra_that_unfolds_without_end_is_cut():
-    """Forty lists that hold the next one twice would be 2**40 values."""
+    """Forty lists that each hold the next one twice would be 2**40 values."""
     value: list = []
     for _ in range(40):
         value = [value, value]

@@ -33,7 +33,7 @@ raws = st.builds(
 
 @given(raws)
 def test_an_item_of_any_newer_kind_comes_back_as_it_was(raw):
-    """decode(encode(x)) == x, key by key and in their order, whatever the keys hold."""
+    """decode(encode(x)) == x, with the same keys in the same order, for any values."""
     item = to_item(raw)
 
     (line,), _ = ENCODER.items([item])
@@ -45,7 +45,7 @@ def test_an_item_of_any_newer_kind_comes_back_as_it_was(raw):
 
 @given(raws)
 def test_names_and_extra_make_up_the_whole_object(raw):
-    """Type, named keys and extra, and nothing else."""
+    """Type, named keys and extra are all of its keys."""
     item = to_item(raw)
 
     named = {name for cls in type(item).__mro__ for name, value in vars(cls).items() if isinstance(value, Key)}
@@ -55,7 +55,7 @@ def test_names_and_extra_make_up_the_whole_object(raw):
 
 
 def test_keys_are_read_by_name():
-    """Those that the API documents; the others are in extra."""
+    """Documented keys are attributes; the others are in ``extra``."""
     call = CustomToolCall(CALL)
 
     assert (call.id, call.call_id, call.name, call.input) == ("ctc_1", "call_1", "patch", "x")
@@ -65,7 +65,7 @@ def test_keys_are_read_by_name():
 
 
 def test_an_other_of_a_kind_with_a_class_is_of_that_class():
-    """There is one value for one object, whoever made it."""
+    """The same object always makes the same value."""
     assert type(Other(CALL)) is CustomToolCall
     assert Other(CALL) == CustomToolCall(CALL) == to_item(CALL)
     assert type(Other({"type": "no_such_kind"})) is Other
@@ -73,14 +73,14 @@ def test_an_other_of_a_kind_with_a_class_is_of_that_class():
 
 @pytest.mark.parametrize("raw", [None, {}, {"type": "web_search_call"}, {"name": "x"}, [], "custom_tool_call"], ids=str)
 def test_a_class_takes_no_object_of_another_kind(raw):
-    """The error says what it should be."""
+    """The error names the right type."""
     with pytest.raises(InvalidItemError, match=r"CustomToolCall.raw: .*'custom_tool_call'"):
         CustomToolCall(raw)
 
 
 @pytest.mark.parametrize("key", ["record_type", "payload"])
 def test_what_would_come_back_as_something_else_is_refused(key):
-    """As for every `Other`."""
+    """Like for every `Other`."""
     lines = {"record_type": {"record_type": "state"}, "payload": {"timestamp": "t", "payload": {}}}
 
     with pytest.raises(InvalidItemError, match=r"CustomToolCall.raw: would be read as"):
@@ -88,7 +88,7 @@ def test_what_would_come_back_as_something_else_is_refused(key):
 
 
 def test_a_value_is_frozen_and_can_be_copied_and_pickled():
-    """Like every value of ours."""
+    """Like every item."""
     call = CustomToolCall(CALL)
 
     assert pickle.loads(pickle.dumps(call)) == copy.copy(call) == copy.deepcopy(call) == call
@@ -101,7 +101,7 @@ def test_a_value_is_frozen_and_can_be_copied_and_pickled():
 
 
 def test_a_repr_tells_the_kind_and_how_much_there_is():
-    """And none of it."""
+    """It holds no text."""
     assert repr(CustomToolCall(CALL)) == "CustomToolCall(6 keys)"
     assert repr(Other({"type": "x"})) == "Other(type='x', 1 key)"
 
@@ -125,12 +125,12 @@ def test_a_repr_tells_the_kind_and_how_much_there_is():
     ],
 )
 def test_the_text_is_what_a_tool_gave(item, text):
-    """Where that is text."""
+    """Other outputs have no text."""
     assert item.text == text
 
 
 def test_every_class_is_public_and_an_item():
-    """`rolloutlog.items` has each by its name."""
+    """`rolloutlog.items` exports each by its name."""
     for kind, cls in KINDS.items():
         assert getattr(public, cls.__name__) is cls
         assert cls.__name__ in public.__all__
@@ -140,7 +140,7 @@ def test_every_class_is_public_and_an_item():
 
 @pytest.mark.skipif(not importlib.util.find_spec("openai"), reason="needs the OpenAI SDK")
 def test_every_kind_of_output_that_the_sdk_defines_has_a_class_that_names_its_keys():
-    """But for who made it, which no input takes, and keys that are words of Python's own."""
+    """Except the maker of an item, which no input accepts, and keys that are keywords of Python."""
     import sdk_objects
 
     for kind, shape in sdk_objects.OUTPUTS.items():
@@ -154,7 +154,7 @@ def test_every_kind_of_output_that_the_sdk_defines_has_a_class_that_names_its_ke
 
 @pytest.mark.skipif(not importlib.util.find_spec("openai"), reason="needs the OpenAI SDK")
 def test_every_kind_of_input_that_the_sdk_defines_has_a_class():
-    """Also what no answer holds."""
+    """This includes kinds that are in no response."""
     import api_schema
 
     kinds = {kind for shape in api_schema.item_types() for kind in api_schema.kinds(shape)}

@@ -1,4 +1,4 @@
-"""Locks that a forked child finds free."""
+"""Locks that are free in a forked child."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rolloutlog._locks import fork_safe_lock
 
 
 def test_a_lock_is_one_threads_at_a_time_and_reentrant():
-    """The thread that has it may take it again; another thread may not."""
+    """The thread that holds it can acquire it again; another thread cannot."""
     lock, taken = fork_safe_lock(), []
     with lock, lock:
         other = threading.Thread(target=lambda: taken.append(lock.acquire(blocking=False)))
@@ -23,7 +23,7 @@ def test_a_lock_is_one_threads_at_a_time_and_reentrant():
 
 
 def fork_while_locked() -> None:
-    """Fork while another thread has a lock, and take it in the child."""
+    """Fork while another thread holds a lock, and acquire it in the child."""
     lock, locked, done = fork_safe_lock(), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -45,7 +45,7 @@ def fork_while_locked() -> None:
 
 
 def test_a_forked_child_finds_a_lock_free():
-    """The child has only the thread that forked; in the parent, the thread that has the lock keeps it."""
+    """The child has only the thread that forked. In the parent, the thread that holds the lock keeps it."""
     printed = in_fresh_process(fork_while_locked)
 
     assert printed == "False\n"
