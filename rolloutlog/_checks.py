@@ -1,4 +1,4 @@
-"""What values may hold: the table of what each kind of item must have, and the checks of the fields of other values."""
+"""The values that are valid: one table for the kinds of items, and the checks of the fields of other values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _REASONING = {"reasoning_text": "text", "text": "text"}
 
 @attrs.frozen
 class Shape:
-    """What an item of one kind must hold.
+    """The keys of one kind of item.
 
     Attributes:
         keys: the JSON types that each key may have; `None` among them: it may be absent. In Codex's order.

@@ -26,7 +26,7 @@ from .exceptions import InvalidItemError
 _UTC = dt.UTC
 
 OWN = "rolloutlog"
-"""What is ours says so by this: log entries of our making, wrapped lines that no real reader knows, sessions."""
+"""The name in entries of our own: log entries, and wrapped lines of a type that no real reader knows."""
 
 
 def utc_timestamp(seconds: float) -> str:

@@ -80,7 +80,7 @@ class StandardJson:
         try:
             return text.encode()
         except UnicodeEncodeError:
-            # Two halves of a surrogate pair that follow each other are the character that they stand for.
+            # Two halves of a surrogate pair that follow each other are one character.
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
     def loads(self, data: bytes) -> Any:
@@ -121,8 +121,8 @@ class FastJson:
         try:
             value = self.parse(data)
         except ValueError:
-            # The slow way again, for its reason. What only the standard library accepts, such as very deep nesting,
-            # stays refused: else a line could be read on one machine and not on the next.
+            # The slow way again, to find the reason. Lines that only the standard library accepts, such as deeply nested
+            # ones, stay refused: else a line could be read on one machine and not on the next.
             check_depth(STANDARD.loads(data))
             raise InvalidJson("is not JSON") from None
         return STANDARD.loads(data) if _has_large_float(value) else value
@@ -192,7 +192,7 @@ def settled(data: bytes, value: Any) -> bytes:
     """Return *data*, whose fast parse is *value*, as bytes that can be written again.
 
     These are the same bytes, spaces and escapes included, unless some object in them has a key twice. Real readers
-    refuse that, so the last of both is kept, as every JSON library does.
+    refuse that, so the last of both is kept, like any JSON library does.
 
     Raises:
         InvalidJson: it is nested more than `MAX_DEPTH` deep.

@@ -1,4 +1,4 @@
-"""What items are made of: the parts of messages, reasoning and outputs, and the action of a local shell call.
+"""The parts of items: those of messages, reasoning and outputs, and the action of a local shell call.
 
 Public in `rolloutlog.items`.
 """

@@ -261,7 +261,7 @@ class FunctionCall(Item, kind="function_call"):
 
     @property
     def args(self) -> dict[str, Any]:
-        """The arguments, parsed anew at each access.
+        """The arguments, parsed at each access.
 
         Raises:
             InvalidItemError: the model wrote something that is not a JSON object.

@@ -25,7 +25,7 @@ from rolloutlog.items import (
     SummaryText,
 )
 
-# What some reader has taken for the end of a line, or must be escaped, or has tripped over otherwise.
+# Characters that some reader has taken for the end of a line, that must be escaped, or that were trouble otherwise.
 AWKWARD = '\n\r\t\x00\x0b\x0c\x1b\x1f\x7f\x85\u2028\u2029\ufeff"\\/{}[]é日🏔'
 texts = st.text(st.one_of(st.sampled_from(AWKWARD + string.ascii_letters), st.characters(codec="utf-8")), max_size=30)
 names = st.text(string.ascii_lowercase + "_-é", min_size=1, max_size=12)
@@ -51,7 +51,7 @@ def objects(*reserved: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def extras(cls: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for what may stand in the ``extra`` of *cls*."""
+    """Return a strategy for the ``extra`` of *cls*."""
     return objects("type", "record_type", *cls.KEYS)
 
 

@@ -166,7 +166,7 @@ def _from_mapping(value: Wire) -> Item:
         return make_item(canonical(value))
     except InvalidItemError as error:
         key = error.where.removeprefix(f"{kind}.")
-        if key in _TEMPLATES.get(kind, {}) and key not in value:  # a null that stands for it is not the caller's
+        if key in _TEMPLATES.get(kind, {}) and key not in value:  # the null in its place is ours
             raise InvalidItemError(error.where, "is missing") from None
         raise
 

@@ -1,1 +1,1 @@
-"""What a model's API takes as its input, and what a model sees of a session."""
+"""The input that a model's API accepts, and the part of a session that a model sees."""

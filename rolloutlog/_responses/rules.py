@@ -20,7 +20,7 @@ GIVEN = "rolloutlog_given"
 _NEVER = frozenset({"created_by", GIVEN})
 
 # By the type of the object that holds them. `parsed` and `parsed_arguments` are added by the SDK's parse(), on this
-# side of the wire. The status of reasoning is in the SDK's input types, and yet people were told that it is unknown.
+# side of the wire. The status of reasoning is in the SDK's input types, and yet the API has refused it.
 _REFUSED: Mapping[str, frozenset[str]] = {
     "function_call": frozenset({"parsed_arguments"}),
     "output_text": frozenset({"parsed"}),

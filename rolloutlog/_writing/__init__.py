@@ -1,1 +1,1 @@
-"""Lines of bytes on their way to a file: the hand-off, the thread, the journal. What a line means is not known here."""
+"""Lines of bytes on their way to a file: the queue, the threads, the journal. It does not know what lines mean."""

@@ -1,4 +1,4 @@
-"""Faults, made on purpose: what rolloutlog promises, each promise with its trials and a checker that trusts nobody.
+"""Faults, made on purpose: each promise of rolloutlog with its trials, and a checker that trusts no part of it.
 
     python -m tests.faults                       every row at its full size, and one table at the end
     python -m tests.faults kill --trials 10000   a module's rows, or one row (kill.sigkill), at your own size

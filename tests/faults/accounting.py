@@ -30,7 +30,7 @@ CALLS = ("write", "fsync", "fstat", "lstat", "lseek", "ftruncate", "pread", "loc
 def history(path: Path) -> list[tuple[int, int]]:
     """Return the history that the file tells: for each run of records the number expected and the number found.
 
-    A gap entry stands for as many numbers as it says were dropped, so in a complete file both are always equal.
+    A gap entry counts for as many numbers as it says were dropped, so in a complete file both are always equal.
     """
     runs: list[tuple[int, int]] = []
     expected = 0

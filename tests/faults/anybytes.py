@@ -19,7 +19,7 @@ from .harness import Report, Skip, python_path, row, scratch
 
 _META = {"id": "00000000-0000-0000-0000-000000000007", "timestamp": "2025-06-15T15:06:40.000Z", "instructions": None}
 
-# Every kind of line, and text that is hard: what stands in the file must come back.
+# Every kind of line, and text that is hard: the text in the file must come back.
 _LINES: tuple[dict[str, Any], ...] = (
     {
         "type": "message",
@@ -45,7 +45,7 @@ def golden() -> bytes:
 
 
 def _plain(each: bytes) -> Any:
-    """Return what the line *each* holds as plain JSON, or `None`; half of a surrogate pair is no text."""
+    """Return what the line *each* holds as plain JSON, or `None`; half of a surrogate pair is not text."""
     try:
         value = json.loads(each.decode())
         json.dumps(value, ensure_ascii=False).encode()

@@ -34,7 +34,7 @@ def _modes(home: Path) -> dict[str, int]:
 
 @row("private.modes", "files 0600, folders 0700 at every level, under any umask", quick=20, full=100, long=500)
 def modes(report: Report, size: int, dice: random.Random) -> None:
-    """Every way to begin a session, under five umasks; and to begin it anew when the folders went away."""
+    """Every way to begin a session, under five umasks; and to begin one again after the folders are gone."""
 
     def child(umask: int, way: int, home: Path) -> None:
         os.umask(umask)
@@ -67,7 +67,7 @@ def modes(report: Report, size: int, dice: random.Random) -> None:
 
 @row("private.links", "links and other files in the way are never written through", quick=8, full=40, long=200)
 def links(report: Report, size: int, dice: random.Random) -> None:
-    """Somebody plants a link, a FIFO or a device where the rollout is, or will be opened."""
+    """A stranger plants a link, a FIFO or a device where the rollout is, or will be opened."""
     for trial in range(size):
         with scratch() as folder:
             target = folder / "target"
