@@ -121,7 +121,7 @@ class FastJson:
         try:
             value = self.parse(data)
         except ValueError:
-            # The slow way again, to find the reason. Lines that only the standard library accepts, such as deeply nested
+            # The slow way again, to find the reason. Lines that only the standard library accepts, such as very deep
             # ones, stay refused: else a line could be read on one machine and not on the next.
             check_depth(STANDARD.loads(data))
             raise InvalidJson("is not JSON") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .._checks import EXEC_KEYS, SHAPES, Wire
@@ -42,27 +42,45 @@ def to_item(value: ItemLike) -> Item:
     if isinstance(value, Item):
         return value
     if isinstance(value, dict):
-        if type(value) is dict and (data := quick_json(value)) is not None:
-            return made(CLASSES[value["type"]], data)
-        return _from_mapping(value)
-    if isinstance(value, Mapping):
-        return _from_mapping(dict(value))
-    convert = getattr(value, "to_dict", None)
-    if not callable(convert) or isinstance(value, type):
+        converted = value
+    elif (convert := getattr(value, "to_dict", None)) is not None and not isinstance(value, type):
+        converted = _converted(value, convert)
+    elif isinstance(value, Mapping):
+        converted = dict(value)
+    else:
         raise InvalidItemError("item", _wrong_value(value))
+    if type(converted) is dict and (data := quick_json(converted)) is not None:
+        return made(CLASSES[converted["type"]], data)
+    return _from_mapping(converted)
+
+
+def _converted(value: object, convert: Callable[[], Any]) -> Any:
+    """Return the dict of an SDK's object *value*, without the values that the SDK's ``parse()`` added to it.
+
+    These are copies of the text beside them, and may be of any type: a date has no place in a rollout.
+    """
     name = type(value).__name__
     try:
-        converted = convert()
+        item = convert()
     except Exception as error:
         raise InvalidItemError(name, f"its to_dict() raised {type(error).__name__}") from error
-    if not isinstance(converted, Mapping):
-        raise InvalidItemError(name, f"its to_dict() must return a dict; it returned {type(converted).__name__}")
-    if "type" not in converted and "role" not in converted:
-        hint = _RESPONSE if isinstance(converted.get("output"), list) else ""
+    if not isinstance(item, dict):
+        if not isinstance(item, Mapping):
+            raise InvalidItemError(name, f"its to_dict() must return a dict; it returned {type(item).__name__}")
+        item = dict(item)
+    kind, content = item.get("type"), item.get("content")
+    if kind is None and "type" not in item and "role" not in item:
+        hint = _RESPONSE if isinstance(item.get("output"), list) else ""
         raise InvalidItemError(name, f"has no 'type', so it is not an item{hint}")
-    converted = _without_parsed(dict(converted))
-    data = quick_json(converted)
-    return _from_mapping(converted) if data is None else made(CLASSES[converted["type"]], data)
+    if kind == "function_call" and "parsed_arguments" in item:
+        return _without(item, "parsed_arguments")
+    if kind == "message" and isinstance(content, list) and any("parsed" in part for part in content):
+        return {**item, "content": [_without(part, "parsed") for part in content]}
+    return item
+
+
+def _without(value: Any, key: str) -> Any:
+    return {name: held for name, held in value.items() if name != key} if isinstance(value, Mapping) else value
 
 
 def canonical(value: Wire) -> Wire:
@@ -179,22 +197,3 @@ def _wrong_value(value: object) -> str:
     if isinstance(value, str):
         return f"{problem}; a text needs a role, as in {{'role': 'user', 'content': text}}"
     return problem
-
-
-def _without_parsed(item: Wire) -> Wire:
-    """Return *item*, from an SDK object's ``to_dict()``, without the values that the SDK's ``parse()`` added.
-
-    These are copies of the text beside them, and may be of any type: a date has no place in a rollout.
-    """
-    if item.get("type") == "function_call":
-        item.pop("parsed_arguments", None)
-    content = item.get("content")
-    if item.get("type") == "message" and isinstance(content, list):
-        for part in content:
-            if isinstance(part, Mapping) and "parsed" in part:
-                item["content"] = [
-                    {key: held for key, held in part.items() if key != "parsed"} if isinstance(part, Mapping) else part
-                    for part in content
-                ]
-                break
-    return item
