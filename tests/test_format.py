@@ -473,7 +473,7 @@ class Raises:
                                           "response of its last event with record(*event.response.output)")),
         (FromSdk, "item: expected an item, a dict or an object with to_dict(); got type"),
         (InputText("xyzzy"), "item: expected an item, a dict or an object with to_dict(); got InputText"),
-        (SessionStateSnapshot({"a": 1}), "item: is a dict without a 'type' that is a string"),
+        (SessionStateSnapshot({"a": 1}), "SessionStateSnapshot: has no 'type', so it is not an item"),
         (Raises(), "Raises: its to_dict() raised RuntimeError"),
         (FromSdk("xyzzy"), "FromSdk: its to_dict() must return a dict; it returned str"),
         (FromSdk(None), "FromSdk: its to_dict() must return a dict; it returned NoneType"),
