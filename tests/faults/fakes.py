@@ -185,7 +185,9 @@ class FakeSystem:
         elif name == "write":
             end = os.lseek(args[0], 0, os.SEEK_CUR)
             self._forget(inode, end - result, end)
-            self._dirty.setdefault(inode, []).append((end - result, end))
+            ranges = self._dirty.setdefault(inode, [])
+            begin = ranges.pop()[0] if ranges and ranges[-1][1] == end - result else end - result  # one range for a run
+            ranges.append((begin, end))
         else:
             self._forget(inode, args[1], sys.maxsize)
 

@@ -72,11 +72,11 @@ def resume_recorder(path: Path, system: FakeSystem, **options: Any) -> RolloutRe
 def one_turn(recorder: RolloutRecorder) -> Iterator[None]:
     """Write what an inline recorder gets in the block in one turn, as the thread writes a burst."""
     writer = recorder._writer
-    writer._inline = False
+    writer._inline, writer._unattended = False, []  # as if a thread attended to it
     try:
         yield
     finally:
-        writer._inline = True
+        writer._inline, writer._unattended = True, [True]
     writer._serve_inline()
 
 
