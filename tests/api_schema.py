@@ -1,7 +1,7 @@
-"""What the Responses API takes as input, read off the SDK's input types; and the API's words for what it refuses.
+"""The input that the Responses API accepts, derived from the SDK's input types, and its messages for other input.
 
-The types are the authority. Where it is known that the API does something else than they say, it stands in a table
-here, with where it is known from.
+The types are the authority. Tables here list the cases in which the API is known to differ from them, each with its
+source.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ NOT_REQUIRED = frozenset(
     }
 )
 
-# Keys that the types know and the API refuses: people who sent them back got "Unknown parameter: 'input[1].status'."
+# Keys that the types know and the API refuses: users who sent one got "Unknown parameter: 'input[1].status'."
 REFUSED = frozenset({("reasoning", "status")})
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What the API answers with status 400, or another."""
+    """The API's error, usually with status 400."""
 
     message: str
     param: str
@@ -41,18 +41,18 @@ class Refusal:
     status: int = 400
 
     def body(self) -> dict[str, Any]:
-        """Return the answer's JSON."""
+        """Return the error as JSON."""
         error = {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
         return {"error": error}
 
 
 def refused_item(item: Any, where: str, *, nulls: bool = False) -> Refusal | None:
-    """Return why the API refuses *item*, or `None` if it takes it.
+    """Return why the API refuses *item*, or `None` if it accepts it.
 
     Args:
         item: one element of ``input``, parsed from JSON.
         where: its place, such as ``input[3]``.
-        nulls: whether a key may be null wherever its type says so; else only where the key is required, too.
+        nulls: whether a key may be null wherever its type allows it; otherwise only if the key is required, too.
     """
     return _Look(nulls).union(item, item_types(), where)
 
@@ -64,7 +64,7 @@ def kinds(shape: Any, key: str = "type") -> frozenset[str]:
 
 
 def options(declared: Any) -> list[Any]:
-    """Return what *declared* may be: the members of a union, else itself; without what only decorates a type."""
+    """Return the types that *declared* allows: the members of a union, or itself; without annotations."""
     origin = typing.get_origin(declared)
     if origin in (typing.Annotated, typing.Required, typing.NotRequired):
         return options(typing.get_args(declared)[0])
@@ -74,12 +74,12 @@ def options(declared: Any) -> list[Any]:
 
 
 def is_object(declared: Any) -> bool:
-    """Whether *declared* is a TypedDict, of whichever library."""
+    """Return whether *declared* is a TypedDict, of any library."""
     return isinstance(declared, type) and hasattr(declared, "__total__")
 
 
 def elements(declared: Any) -> list[Any] | None:
-    """Return what the elements of *declared* may be, or `None` if it is no list."""
+    """Return the types of the elements of *declared*, or `None` if it is not a list."""
     origin = typing.get_origin(declared)
     if origin is None or origin is dict or not isinstance(origin, type) or not hasattr(origin, "__iter__"):
         return None
@@ -87,9 +87,9 @@ def elements(declared: Any) -> list[Any] | None:
 
 
 def keys(shape: Any) -> dict[str, tuple[list[Any], bool]]:
-    """Return for each key of *shape* what it may hold, and whether it is required.
+    """Return the type of each key of *shape*, and whether it is required.
 
-    Not from ``__required_keys__``: where annotations are strings, that takes every key for an optional one.
+    ``__required_keys__`` is of no use: if annotations are strings, it lists every key as optional.
     """
     return {key: (options(hint), typing.get_origin(hint) is typing.Required) for key, hint in _hints(shape).items()}
 
@@ -100,25 +100,25 @@ def _hints(shape: Any) -> dict[str, Any]:
 
 
 def item_types() -> list[Any]:
-    """Return the types of all that ``input`` may hold."""
+    """Return the types of all items that ``input`` may hold."""
     return options(ResponseInputItemParam)
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at a value: at each place either a refusal or nothing."""
+    """A check of a value: at each place either a refusal or nothing."""
 
     nulls: bool
 
     def union(self, value: Any, declared: list[Any], where: str) -> Refusal | None:
-        """Look at *value*, which may be any of *declared*."""
+        """Check *value*, which may be any of *declared*."""
         shapes = [option for option in declared if is_object(option)]
         if isinstance(value, dict) and shapes:
             meant = fitting(value, shapes)
             if not meant:
                 return _refused_literal(value.get("type"), sorted(set().union(*map(kinds, shapes))), f"{where}.type")
             refusals = [self.object(value, shape, where) for shape in meant]
-            # Of several, what the one says that understood most of it.
+            # Of several refusals, the one of the type that *value* fits best.
             return None if None in refusals else max(filter(None, refusals), key=_how_far)
         refusals = [self.one(value, option, where) for option in declared]
         if not refusals or None in refusals:
@@ -133,7 +133,7 @@ class _Look:
         )
 
     def one(self, value: Any, declared: Any, where: str) -> Refusal | None:
-        """Look at *value*, which may be *declared* alone."""
+        """Check *value*, which may only be *declared*."""
         if declared in (object, Any):
             return None
         if typing.get_origin(declared) is typing.Literal:
@@ -150,7 +150,7 @@ class _Look:
         return None if _is_plain(value, declared) else _wrong_type(declared, value, where)
 
     def object(self, value: Mapping[str, Any], shape: Any, where: str) -> Refusal | None:
-        """Look at *value* key by key."""
+        """Check *value* key by key."""
         known = keys(shape)
         own = next(iter(sorted(kinds(shape))), "message")
         for key in value:
@@ -176,8 +176,8 @@ def _how_far(refusal: Refusal) -> tuple[int, bool]:
 
 
 def fitting(value: Mapping[str, Any], shapes: list[Any]) -> list[Any]:
-    """Return those of *shapes* that *value* may be meant as, by its ``type`` and, of messages, its ``role``."""
-    if value.get("type") is None and "role" not in value:  # a bare reference to an item, or something without a type
+    """Return those of *shapes* that *value* may be, by its ``type`` and, for messages, its ``role``."""
+    if value.get("type") is None and "role" not in value:  # a bare reference to an item, or an object without a type
         return [shape for shape in shapes if "message" not in kinds(shape) and not _needs_type(shape)]
     kind = value.get("type") or "message"
     meant = [shape for shape in shapes if kind in kinds(shape) or not kinds(shape)]

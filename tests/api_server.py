@@ -1,7 +1,7 @@
-"""The Responses API on loopback, as far as an agent loop uses it: it looks at its input as the real one, and streams.
+"""The Responses API on loopback, as far as an agent loop uses it: it checks its input like the real API, and streams.
 
-The model behind it is a function from the input to the output items, so it says the same again to an agent that was
-killed and asks again. What the API refuses is answered with status 400 and in its words, as far as these are public.
+The model is a function from the input to the output items, so it returns the same output if an agent that was killed
+asks again. Input that the API refuses gets status 400 and the API's message, as far as that is public.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Item = dict[str, Any]
 Model = Callable[[list[Item]], list[Item]]
 Followers = dict[str, list[str]]
 
-# Which item answers a call that has its answer in another item. A local shell call may be answered as Codex does, by a
-# function call output. Other calls (web search, code interpreter, ...) hold their answers themselves. That the API asks
-# for the answer is known of the calls that it waits for; of tools that it searches and programs that it runs by itself,
-# the vendor's Agents SDK takes care to send none without.
+# The kinds of output that answer each kind of call. A local shell call may also be answered by a function call output,
+# as Codex does. Other calls (web search, code interpreter, ...) hold their output themselves. The API is known to
+# require outputs of the calls that it waits for. For tool searches and programs, which it runs by itself, the vendor's
+# Agents SDK never sends a call without its output.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "function_call": ("function_call_output",),
     "custom_tool_call": ("custom_tool_call_output",),
@@ -41,17 +41,17 @@ class ResponsesServer:
     """Serves ``POST /v1/responses`` until it is closed; a context manager.
 
     Args:
-        model: called with each input that is taken, on the request's thread.
-        followers: what an earlier server came to remember.
+        model: called with each accepted input, on the request's thread.
+        followers: what an earlier server remembered.
 
     Attributes:
-        accepted: the inputs that were taken, in order.
-        refusals: why others were not.
-        followers: what the API remembers of its answers: by the id of reasoning, those of what it led to.
+        accepted: the accepted inputs, in order.
+        refusals: why other inputs were refused.
+        followers: what the API remembers of its answers: for each id of reasoning, the ids of the items that it led to.
     """
 
     def __init__(self, model: Model, followers: Mapping[str, list[str]] | None = None) -> None:
-        # Owned by `_lock`: requests come on a thread each.
+        # Owned by `_lock`, because each request has its own thread.
         self.accepted: list[list[Item]] = []
         self.refusals: list[Refusal] = []
         self.followers = dict(followers or {})
@@ -59,12 +59,12 @@ class ResponsesServer:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
-        # By itself it looks every half second whether it should end.
+        # The default is to check every half second whether to end.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="api", daemon=True)
 
     @property
     def url(self) -> str:
-        """What a client takes as its base URL."""
+        """The base URL for a client."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> ResponsesServer:
@@ -92,11 +92,11 @@ class ResponsesServer:
 
 
 def refused(items: Sequence[Item], followers: Followers) -> Refusal | None:
-    """Return why the API refuses *items* as its input, or `None` if it takes them.
+    """Return why the API refuses *items* as its input, or `None` if it accepts them.
 
     Args:
         items: the input.
-        followers: what the API remembers of its own answers: by the id of reasoning, those of what it led to.
+        followers: what the API remembers of its answers: for each id of reasoning, the ids of the items that it led to.
     """
     if not items:
         return Refusal("Missing required parameter: 'input'.", "input", "missing_required_parameter")
@@ -106,7 +106,7 @@ def refused(items: Sequence[Item], followers: Followers) -> Refusal | None:
 
 
 def _not_kept(items: Sequence[Item]) -> Refusal | None:
-    """Return why an API that keeps nothing (``store=False``) refuses reasoning: it would have to look up its text."""
+    """Return why an API that stores nothing (``store=False``) refuses reasoning: it would have to look up its text."""
     for item in items:
         if item.get("type") == "reasoning" and "id" in item and not item.get("encrypted_content"):
             problem = f"Item with id '{item['id']}' not found. Items are not persisted when `store` is set to false."
@@ -136,10 +136,10 @@ def _refused_calls(items: Sequence[Item]) -> Refusal | None:
             asked |= {one: kind for one in (call_id, item.get("id")) if one}
         elif kind in OUTPUTS:
             call_id = item.get(_ANSWERED_BY.get(kind, "call_id"))
-            if call_id is None and kind == "tool_search_output":  # of what the API searched by itself
+            if call_id is None and kind == "tool_search_output":  # the API searched by itself
                 call_id = next((key for key, call in reversed(waiting.items()) if _is_nameless_search(call)), None)
             if call_id is None:
-                continue  # the output of a tool that no model asked for
+                continue  # the output of a tool that was not called by a model
             if kind not in ANSWERS.get(asked.get(call_id, ""), ()):
                 return Refusal(_NO_CALL.get(kind, "No tool call found for {} with call_id {}.").format(
                     kind.replace("_", " "), call_id), "input")  # fmt: skip
@@ -155,7 +155,7 @@ def _is_nameless_search(call: Item) -> bool:
     return call["type"] == "tool_search_call" and call.get("call_id") is None
 
 
-# Where an output says what it answers, and what is said of one that answers nothing; unless as most do.
+# The key by which an output names its call, and the message if there is no such call, where these differ from most.
 _ANSWERED_BY = {"local_shell_call_output": "id", "mcp_approval_response": "approval_request_id"}
 _NO_CALL = {
     "mcp_approval_response": "The following MCP approval requests have {}s but weren't passed as input: {}.",
@@ -189,7 +189,7 @@ def _is_models(item: Item) -> bool:
 
 
 def _followers(output: list[Item]) -> Followers:
-    """Return for each reasoning in *output* the ids of what it led to: of all up to the next, or else of that one."""
+    """Return the ids that each reasoning in *output* led to: of the items up to the next reasoning, else of that."""
     found: Followers = {}
     following = ""
     led_to: list[str] = []
@@ -230,7 +230,7 @@ def response(output: list[Item], **changes: Any) -> dict[str, Any]:
 
 
 def events(output: list[Item]) -> Iterator[dict[str, Any]]:
-    """Yield what a stream tells of *output*: each item as it begins, its text or arguments bit by bit, and the end."""
+    """Yield the events of a stream of *output*: each item as it begins, its text or arguments, and the end."""
     yield {"type": "response.created", "response": response([], status="in_progress")}
     for index, item in enumerate(output):
         place = {"item_id": item.get("id", ""), "output_index": index}
@@ -271,7 +271,7 @@ class _Server(ThreadingHTTPServer):
     api: ResponsesServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong, unless it is that the agent was killed while it waited."""
+        """Print the error, unless the client was an agent that was killed while it waited."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -281,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """Stay silent: the test shows what matters."""
+        """Print nothing."""
 
     def do_POST(self) -> None:
         """Answer a request for a response."""

@@ -1,6 +1,6 @@
-"""An agent that plans a trip with the OpenAI SDK and two tools, and the model that it talks to; run by the SDK's tests.
+"""An agent that plans a trip with the OpenAI SDK and two tools, and its model; the tests of the SDK run it.
 
-Nothing in it is about crashes: it looks at the session's items, answers what is open, and asks for more. So it can be
+None of its code handles crashes: it looks at the session's items, answers open calls, and asks for more. So it can be
 killed and run again at any point.
 """
 
@@ -19,7 +19,7 @@ Item = dict[str, Any]
 
 _THOUGHT = {"type": "reasoning", "id": "rs", "encrypted_content": "gAAAAB0"}
 
-# What the model does, turn by turn: each reply is sent whole when the input shows none of it, and else what is missing.
+# The model's output, turn by turn. A reply is sent whole if the input has none of it; otherwise only the missing part.
 _TURNS: list[list[Item]] = [
     [
         {**_THOUGHT, "summary": []},
@@ -46,11 +46,11 @@ _TURNS: list[list[Item]] = [
 
 
 class Model:
-    """Stands in for a model: what it says follows from what it is shown, but for the ids, which are always new.
+    """A model whose output depends only on its input, except for the ids, which are always new.
 
     Args:
-        first: the number of its first answer, for one that goes on where another ended.
-        turns: what it does, turn by turn; unless it plans a trip.
+        first: the number of its first answer, for one that continues after another.
+        turns: its output, turn by turn; by default it plans a trip.
     """
 
     def __init__(self, first: int = 1, turns: list[list[Item]] = _TURNS) -> None:
@@ -71,12 +71,12 @@ class Model:
 
 
 def _sense(item: Item) -> tuple[Any, Any]:
-    """Return what an item says, whatever its ids."""
+    """Return the content of an item without its ids."""
     return item.get("type"), item.get("call_id") or item.get("role")
 
 
 def run() -> str:
-    """Take the session as far as it goes, from wherever it is, and return what the model says in the end."""
+    """Continue the session to its end, from any point, and return the model's final text."""
     import openai
 
     with openai.OpenAI(max_retries=0, timeout=30) as client, rolloutlog.session("trip") as session:
@@ -91,7 +91,7 @@ def run() -> str:
 
 
 def is_done(items: list[rolloutlog.ResponseItem]) -> bool:
-    """Whether the model has said its last word."""
+    """Return whether the model has given its final answer."""
     return isinstance(items[-1], Message) and items[-1].role == "assistant"
 
 
@@ -107,7 +107,7 @@ def _call_id(item: rolloutlog.ResponseItem) -> Any:
 
 
 def answer(call: rolloutlog.ResponseItem) -> rolloutlog.ResponseItem | Item:
-    """Run the tool that *call* asks for: one answers with a text, the other with a list of parts."""
+    """Run the tool that *call* names: one returns a text, the other a list of parts."""
     if isinstance(call, FunctionCall):
         return FunctionCallOutput.of(call, f"{call.args['of']}: open")
     noted = [{"type": "input_text", "text": "noted"}]
@@ -115,13 +115,13 @@ def answer(call: rolloutlog.ResponseItem) -> rolloutlog.ResponseItem | Item:
 
 
 def main(url: str) -> None:
-    """Run against the server at *url* and print what the model says: for a process of its own."""
+    """Run against the server at *url* and print the model's text: for a process of its own."""
     os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
     sys.stdout.write(run())
 
 
 def hold(name: str) -> None:
-    """Open a session, say so, and keep it until there is a word to end: for a process of its own."""
+    """Open a session, print a line, and keep it open until there is a line to read: for a process of its own."""
     with rolloutlog.session(name):
         sys.stdout.write("open\n")
         sys.stdout.flush()

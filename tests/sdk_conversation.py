@@ -1,4 +1,4 @@
-"""A conversation by the Agents SDK with the loopback API, kept in a rollout; run by the tests, also as a process."""
+"""A conversation by the Agents SDK with the loopback API, kept in a rollout; tests run it, also as a process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAID = {
 
 @agents.function_tool
 def hours() -> str:
-    """Say when the place is open."""
+    """Return when the place is open."""
     return str(OUTPUT["output"])
 
 
@@ -37,7 +37,7 @@ def guide(model: Any) -> Any:
 
 
 def reply(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stand in for a model: it looks up the hours with the tool, after some thought, and then answers."""
+    """A model that looks up the hours with the tool, after some reasoning, and then answers."""
     number = len(history)
     thought = THOUGHT | {"id": f"rs_{number}"}
     if history[-1].get("type") == "function_call_output":
@@ -46,7 +46,7 @@ def reply(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def ask(url: str, question: str, *, stream: bool = False) -> str:
-    """Ask an agent whose model is behind *url*, and return its answer."""
+    """Ask an agent whose model is served at *url*, and return its answer."""
     async with (
         openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as api,
         RolloutSession("trip") as session,

@@ -1,4 +1,4 @@
-"""Hypothesis strategies, read off the OpenAI SDK's types: whatever an output can be, and whatever an input."""
+"""Hypothesis strategies that are derived from the OpenAI SDK's types: any output, and any input."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DEEPEST = 5
 
 
 def members(declared: Any) -> list[Any]:
-    """Return the members of a union, also one that is annotated; else *declared* itself."""
+    """Return the members of a union, even if it is annotated; otherwise *declared* itself."""
     origin = typing.get_origin(declared)
     if origin is typing.Annotated:
         return members(typing.get_args(declared)[0])
@@ -52,7 +52,7 @@ OUTPUTS: dict[str, Any] = {
 
 
 def _required(declared: list[Any], seen: set[Any]) -> set[tuple[str | None, str]]:
-    """Return type and key for whatever the input types require, also in objects that have no types to tell apart."""
+    """Return each key that the input types require, with the type of its object, which may have none."""
     found = set()
     for option in declared:
         found |= _required(api_schema.elements(option) or [], seen)
@@ -69,9 +69,9 @@ ALWAYS_SENT = _required(api_schema.item_types(), set())
 
 
 def wire_dicts(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for what the API may send for *shape*, a model of the SDK: optional keys come, go or are null.
+    """Return a strategy for the API's JSON of *shape*, a model of the SDK: optional keys may be absent or null.
 
-    What the input types require is always sent: the models give a key that may be null a default, and so lose that.
+    Keys that the input types require are always sent: the models give nullable keys a default, which hides that.
     """
     kinds = typing.get_args(shape.model_fields["type"].annotation) if "type" in shape.model_fields else ()
     required, optional = {}, {}
@@ -83,20 +83,20 @@ def wire_dicts(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def objects(kind: str) -> st.SearchStrategy[Any]:
-    """Return a strategy for SDK objects of *kind*, built as the SDK builds them from what the API sends."""
+    """Return a strategy for SDK objects of *kind*, built by the SDK from JSON of the API."""
     return wire_dicts(OUTPUTS[kind]).map(sdk_object)
 
 
 def sdk_object(wire: dict[str, Any]) -> Any:
-    """Return *wire*, what the API sends for an output, as the SDK's own object."""
+    """Return the SDK's object for *wire*, the API's JSON of an output."""
     return construct_type(value=wire, type_=OUTPUTS[wire["type"]])
 
 
 def inputs(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for what may be sent as *shape*, a TypedDict of the SDK: optional keys come or go."""
+    """Return a strategy for input of *shape*, a TypedDict of the SDK: optional keys may be absent."""
     required, optional = {}, {}
     for key, (inside, is_required) in api_schema.keys(shape).items():
-        # A null stands where it must: elsewhere it says no more than a key that is not there.
+        # A key is null only if it is required; otherwise a null means the same as an absent key.
         declared = inside if is_required else [option for option in inside if option is not type(None)]
         (required if is_required else optional)[key] = _given(declared, depth + 1)
     return st.fixed_dictionaries(required, optional={} if depth > _DEEPEST else optional)

@@ -1,6 +1,7 @@
-"""An agent on the OpenAI SDK that answers every kind of call there is, in each of the SDK's ways to ask; and its model.
+"""An agent on the OpenAI SDK that answers every kind of call, with each of the SDK's ways to ask; and its model.
 
-It is killed at every point of its loop. As in `sdk_agent` nothing in it is about crashes, unless to play one.
+It is killed at every point of its loop. Like in `sdk_agent`, none of its code handles crashes, except the code that
+causes one.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def model(first: int = 1) -> sdk_agent.Model:
 
 
 def answer(call: ResponseItem) -> Any:
-    """Carry out *call*, of whichever kind it is."""
+    """Run *call*, of any kind, and return its output."""
     if isinstance(call, rolloutlog.FunctionCall | rolloutlog.LocalShellCall):
         return FunctionCallOutput.of(call, "done")
     if call.type == "mcp_approval_request":
@@ -137,12 +138,12 @@ Ask = Callable[[openai.OpenAI, list[Item], Record], None]
 
 
 def whole(client: openai.OpenAI, given: list[Item], record: Record) -> None:
-    """Ask for an answer that comes at once."""
+    """Ask for an answer that is not streamed."""
     record(*client.responses.create(model="m", input=given, store=False).output)
 
 
 def item_by_item(client: openai.OpenAI, given: list[Item], record: Record) -> None:
-    """Ask for a stream, and record each item as it is done."""
+    """Ask for a stream, and record each item when it is done."""
     for event in client.responses.create(model="m", input=given, store=False, stream=True):
         if event.type == "response.output_item.done":
             record(event.item)
@@ -165,7 +166,7 @@ WAYS: dict[str, Ask] = {way.__name__: way for way in (whole, item_by_item, async
 
 
 def run(way: str, answers_first: bool = True, deadly: Callable[[], None] = lambda: None) -> str:
-    """Take the session as far as it goes, from wherever it is, and return what the model says in the end.
+    """Continue the session to its end, from any point, and return the model's final text.
 
     Args:
         way: how to ask the model.
@@ -189,9 +190,9 @@ def run(way: str, answers_first: bool = True, deadly: Callable[[], None] = lambd
 
 
 def die_again_and_again(url: str, way: str, answers_first: bool) -> None:
-    """Run the agent in a process of its own that kills itself after its first record, its second, and so on.
+    """Run the agent in a process that kills itself after its first record, its second, and so on.
 
-    Until one comes to its end; print how many were killed before, and what the last one said.
+    Repeat until one run finishes; print how many were killed before, and the last one's text.
     """
     os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
     for killed in itertools.count():
@@ -205,7 +206,7 @@ def die_again_and_again(url: str, way: str, answers_first: bool) -> None:
 
 
 def _run_until(records: int, way: str, answers_first: bool) -> None:
-    """Run the agent, and kill this process after so many *records*."""
+    """Run the agent, and kill this process after that many *records*."""
     left: Iterator[int] = iter(range(records - 1, -1, -1))
 
     def deadly() -> None:

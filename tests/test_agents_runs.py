@@ -1,6 +1,6 @@
-"""What the Agents SDK does with a session leaves in a rollout what it leaves in the SDK's own SQLite session."""
+"""Runs of the Agents SDK leave the same items in a rollout as in the SDK's own SQLite session."""
 
-# ruff: noqa: E402 - what stands below can be imported only where the SDK is
+# ruff: noqa: E402 - the imports below need the SDK
 from __future__ import annotations
 
 import asyncio
@@ -27,14 +27,14 @@ from rolloutlog.adapters.agents import RolloutSession
 
 @pytest.fixture(autouse=True)
 def no_tracing(monkeypatch):
-    """Keep the SDK from sending traces to where its makers are."""
+    """Keep the SDK from sending traces to its vendor."""
     monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
     agents.set_tracing_disabled(True)
 
 
 @agents.function_tool(needs_approval=True)
 def dig() -> str:
-    """Dig where nobody may."""
+    """Dig at a place, which needs an approval."""
     return "a coin"
 
 
@@ -46,13 +46,13 @@ def fall() -> str:
 
 @agents.input_guardrail
 async def no_evil(_context: Any, _agent: Any, asked: Any) -> Any:
-    """Stop a run that is asked for evil."""
+    """Stop a run whose question contains evil."""
     last = asked if isinstance(asked, str) else asked[-1]["content"]
     return agents.GuardrailFunctionOutput(output_info=None, tripwire_triggered=last == "evil")
 
 
 class Replies:
-    """Stands in for a model: *turns* one after the other, each the names of tools to call, and then an answer."""
+    """A model of *turns*: in each it calls the named tools one after the other, and then answers."""
 
     def __init__(self, turns: list[str]) -> None:
         self._turns = list(turns)
@@ -73,12 +73,12 @@ class Replies:
 
 
 class Server(ResponsesServer):
-    """The loopback API, which says at first, as often as is set, that the conversation is locked."""
+    """The loopback API, which at first refuses a set number of requests because the conversation is locked."""
 
     locked = 0
 
     def respond(self, request: dict[str, Any]) -> list[Item] | Refusal:
-        """Return the next reply, or that it is locked."""
+        """Return the next reply, or the error that the conversation is locked."""
         if self.locked:
             self.locked -= 1
             return Refusal("Another process is operating on this conversation.", "input", "conversation_locked")
@@ -94,7 +94,7 @@ def agent(model: Any, **changes: Any) -> Any:
 
 
 async def stream(*args: Any, **kwargs: Any) -> Any:
-    """Run to the end of a stream."""
+    """Run a stream to its end."""
     result = Runner.run_streamed(*args, **kwargs)
     async for _ in result.stream_events():
         pass
@@ -102,7 +102,7 @@ async def stream(*args: Any, **kwargs: Any) -> Any:
 
 
 async def two_questions(model: Any, session: Any) -> object:
-    """The second question comes with what was said."""
+    """The second question comes with the first and its answer."""
     await Runner.run(agent(model), "one", session=session)
     return (await Runner.run(agent(model), "two", session=session)).final_output
 
@@ -114,7 +114,7 @@ async def two_streams(model: Any, session: Any) -> object:
 
 
 async def a_guardrail(model: Any, session: Any) -> object:
-    """A run that a guardrail stops, and one that it does not."""
+    """A run that a guardrail stops, and one that it lets pass."""
     careful = agent(model, input_guardrails=[no_evil])
     with pytest.raises(agents.InputGuardrailTripwireTriggered):
         await Runner.run(careful, "evil", session=session)
@@ -122,14 +122,14 @@ async def a_guardrail(model: Any, session: Any) -> object:
 
 
 async def too_many_turns(model: Any, session: Any) -> object:
-    """A run that ends before the model does, and one that goes on."""
+    """A run that ends before the model does, and one that continues."""
     with pytest.raises(agents.MaxTurnsExceeded):
         await Runner.run(agent(model), "one", session=session, max_turns=1)
     return (await Runner.run(agent(model), "go on", session=session)).final_output
 
 
 async def an_approval(model: Any, session: Any) -> object:
-    """A run that waits for a person, goes through JSON, and is resumed."""
+    """A run that waits for an approval, is serialized as JSON, and is resumed."""
     digger = agent(model)
     waiting = (await Runner.run(digger, "dig", session=session)).to_state().to_json()
     state = await RunState.from_json(digger, json.loads(json.dumps(waiting)))
@@ -138,7 +138,7 @@ async def an_approval(model: Any, session: Any) -> object:
 
 
 async def a_choice_of_history(model: Any, session: Any) -> object:
-    """What is shown of the history is up to a callback, and to settings."""
+    """A callback and settings choose the part of the history that the model sees."""
     latest = RunConfig(session_input_callback=lambda history, new: [*history[-2:], *new])
     few = RunConfig(session_settings=SessionSettings(limit=2))
     for number, config in enumerate((None, latest, few)):
@@ -147,13 +147,13 @@ async def a_choice_of_history(model: Any, session: Any) -> object:
 
 
 async def an_agent_as_a_tool(model: Any, session: Any) -> object:
-    """An agent and its tool, which is another one, talk in one session."""
+    """An agent and its tool, which is another agent, use one session."""
     tool = agent(model, name="Other").as_tool("ask", "Ask another one.", session=session)
     return (await Runner.run(agent(model, tools=[tool]), "one", session=session)).final_output
 
 
 async def a_rewind(model: Any, session: Any) -> object:
-    """Before it tries again, the SDK pops what it added: it looks for exactly that."""
+    """Before it tries again, the SDK pops the items that it added, and expects exactly those."""
     await session.add_items([{"type": "reasoning", "id": "rs_0", "summary": [], "content": None}, SAID])
     await rewind_session_items(session, await session.get_items())
     return len(await session.get_items())
@@ -173,7 +173,7 @@ RUNS: list[tuple[Scenario, list[str]]] = [
 
 @pytest.mark.parametrize(("scenario", "turns"), RUNS, ids=[scenario.__name__ for scenario, _ in RUNS])
 def test_a_run_leaves_what_it_leaves_in_a_sqlite_session(home, tmp_path, scenario, turns):
-    """The same answer, the same requests to the API, and the same items; and the API refuses none."""
+    """The same answer, requests and items; and the API refuses no request."""
     theirs = left_by(scenario, turns, SQLiteSession("run", tmp_path / "run.db"))
     ours = left_by(scenario, turns, RolloutSession("run"))
 
@@ -181,7 +181,7 @@ def test_a_run_leaves_what_it_leaves_in_a_sqlite_session(home, tmp_path, scenari
 
 
 def test_a_run_that_is_tried_again_leaves_nothing_twice(home, tmp_path):
-    """An API that is locked at first is asked again; the question stands there once."""
+    """A locked API is asked again; the question is in the file once."""
     theirs = left_by(two_questions, [], SQLiteSession("run", tmp_path / "run.db"), locked=1)
     ours = left_by(two_questions, [], RolloutSession("run"), locked=1)
 
@@ -190,7 +190,7 @@ def test_a_run_that_is_tried_again_leaves_nothing_twice(home, tmp_path):
 
 
 def test_a_session_that_compacts_may_stand_around_it(home, tmp_path):
-    """The SDK's compaction replaces what is in it by a summary, and the next question comes with that."""
+    """The SDK's compaction replaces the items by a summary, and the next question is sent with that."""
     theirs = left_by(two_questions, ["hours"], SQLiteSession("run", tmp_path / "run.db"), around=compacting)
     ours = left_by(two_questions, ["hours"], RolloutSession("run"), around=compacting)
 
@@ -211,7 +211,7 @@ def compacting(session: Any) -> Any:
 
 
 def test_a_session_that_encrypts_may_stand_around_it(home, tmp_path):
-    """What it stores is neither message nor call, and comes back to it as it is."""
+    """It stores items that are neither messages nor calls, and reads them back unchanged."""
     memory = pytest.importorskip("agents.extensions.memory")
     pytest.importorskip("cryptography")
 
@@ -232,7 +232,7 @@ def left_by(
     locked: int = 0,
     around: Callable[[Any], Any] = lambda session: session,
 ) -> tuple[object, list[Any], list[list[Item]]]:
-    """Return what comes of *scenario* with *session*: its result, the items, and what the API was asked."""
+    """Return the outcome of *scenario* with *session*: its result, the items, and the requests to the API."""
 
     async def run(url: str) -> tuple[object, list[Any]]:
         used = around(session)

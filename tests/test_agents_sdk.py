@@ -1,6 +1,6 @@
-"""The Agents SDK keeps its history in a rollout: as its own SQLite session would, through kills, and append-only."""
+"""A rollout as a session of the Agents SDK: it works like the SDK's SQLite session, through kills, append-only."""
 
-# ruff: noqa: E402 - what stands below can be imported only where the SDK is
+# ruff: noqa: E402 - the imports below need the SDK
 from __future__ import annotations
 
 import asyncio
@@ -36,7 +36,7 @@ CALL = sdk_conversation.CALL | {"id": "fc_1"}
 
 @pytest.fixture(autouse=True)
 def no_tracing(monkeypatch):
-    """Keep the SDK from sending traces to where its makers are."""
+    """Keep the SDK from sending traces to its vendor."""
     monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
     agents.set_tracing_disabled(True)
 
@@ -73,7 +73,7 @@ CALLS = st.one_of(
 @settings(max_examples=100)
 @given(calls=st.lists(CALLS, max_size=8), limit=st.none() | st.integers(0, 3))
 def test_any_calls_answer_as_a_sqlite_session_does(calls, limit):
-    """Whatever is added, popped, cleared and asked for, the answers are those of the SDK's SQLite session."""
+    """For any sequence of adds, pops, clears and reads, the results equal those of the SDK's SQLite session."""
 
     async def compare() -> None:
         theirs = SQLiteSession("model", session_settings=SessionSettings(limit=limit))
@@ -93,7 +93,7 @@ def test_any_calls_answer_as_a_sqlite_session_does(calls, limit):
 @settings(max_examples=40)
 @given(added=st.lists(ITEMS, max_size=5).map(lambda added: [*added, OUTPUT]))
 def test_any_items_come_back_from_a_later_process_as_they_were_given(added):
-    """What a reader of the file alone can tell is what was added; reasoning at the very end is another matter."""
+    """The file alone holds all of it, except reasoning at the very end, which another test covers."""
     name = f"items {next(NUMBERS)}"
 
     async def fill() -> None:
@@ -110,12 +110,12 @@ def test_any_items_come_back_from_a_later_process_as_they_were_given(added):
 
 
 def test_it_is_a_session_to_the_sdk():
-    """The SDK's protocol, which it checks at run time in places, recognizes it."""
+    """It matches the SDK's protocol, which the SDK checks at run time in places."""
     assert isinstance(RolloutSession("protocol"), Session)
 
 
 def test_settings_may_be_a_dict(home):
-    """As for the SDK's own sessions; what the SDK does not know is refused at once."""
+    """Like those of the SDK's own sessions; unknown settings are refused at once."""
 
     async def use() -> Any:
         async with RolloutSession("settings", session_settings={"limit": 1}) as session:
@@ -133,7 +133,7 @@ def test_settings_may_be_a_dict(home):
 
 
 def test_what_is_popped_and_cleared_stays_in_the_file(home):
-    """The file only grows: a pop and a clear are lines, which say so."""
+    """The file only grows: a pop and a clear are recorded as lines."""
 
     async def use() -> list[bytes]:
         async with RolloutSession("append only") as session:
@@ -154,7 +154,7 @@ def test_what_is_popped_and_cleared_stays_in_the_file(home):
 
 
 def test_an_empty_session_has_nothing_to_take_back(home):
-    """Popping and clearing nothing gives nothing and writes nothing."""
+    """Popping and clearing an empty session return nothing and write nothing."""
 
     async def use() -> Any:
         async with RolloutSession("empty") as session:
@@ -168,7 +168,7 @@ def test_an_empty_session_has_nothing_to_take_back(home):
 
 
 def test_the_rollout_is_one_like_any_other(home):
-    """The items are there for every reader, in the form that the API takes, without a trace of how they were given."""
+    """Every reader gets the items in the form that the API accepts, without the adapter's key."""
 
     async def use() -> Any:
         async with RolloutSession("readable") as session:
@@ -184,7 +184,7 @@ def test_the_rollout_is_one_like_any_other(home):
 
 
 def test_redaction_does_not_bring_back_what_was_taken_back(home):
-    """A hook that drops log entries and blackens text sees the items, and not the lines that take some back."""
+    """A hook that drops log entries and masks text gets the items, and not the lines that take some back."""
 
     def redact(record: dict[str, Any]) -> dict[str, Any] | None:
         if record.get("type") == "log":
@@ -203,7 +203,7 @@ def test_redaction_does_not_bring_back_what_was_taken_back(home):
 
 
 def test_reasoning_torn_from_what_it_led_to_is_taken_back(home):
-    """A kill within a batch may leave reasoning at the end; what is said next must not seem to come of it."""
+    """A kill within a batch may leave reasoning at the end; it must not seem to lead to the next item."""
 
     async def use(items: list[Any]) -> Any:
         async with RolloutSession("torn") as session:
@@ -217,7 +217,7 @@ def test_reasoning_torn_from_what_it_led_to_is_taken_back(home):
 
 
 def test_an_item_that_would_not_come_back_is_refused(home):
-    """Of several items none is added when one of them is broken, and the error names the place."""
+    """If one of several items is not valid, none is added, and the error names the place."""
 
     async def use() -> Any:
         async with RolloutSession("broken") as session:
@@ -232,7 +232,7 @@ def test_an_item_that_would_not_come_back_is_refused(home):
 
 
 def test_objects_of_one_process_see_the_same_items(home):
-    """A server that makes an object for each request loses nothing, and shows nothing twice."""
+    """A server that makes an object for each request loses nothing, and sees nothing twice."""
 
     async def use() -> Any:
         async with RolloutSession("shared") as first, RolloutSession("shared") as second:
@@ -245,7 +245,7 @@ def test_objects_of_one_process_see_the_same_items(home):
 
 
 def test_another_process_is_refused(home):
-    """Two processes cannot have one conversation; the error comes from the first use."""
+    """Two processes cannot use one conversation; the first use raises the error."""
     holder = start(sdk_agent.hold, "taken")
     assert holder.stdout.readline() == "open\n"
 
@@ -255,19 +255,19 @@ def test_another_process_is_refused(home):
 
 
 def test_a_session_is_not_shared_between_processes():
-    """What another process adds could be taken back for another item, so that is refused from the start."""
+    """A pop could take back an item of another process, so ``shared=True`` is refused."""
     with pytest.raises(ValueError, match="shared=True"):
         RolloutSession("x", shared=True)
 
 
 def test_a_session_needs_an_id():
-    """An empty id is a mistake that is told at once."""
+    """An empty id raises an error at once."""
     with pytest.raises(ValueError, match="not empty"):
         RolloutSession("")
 
 
 def test_a_session_that_was_never_used_leaves_no_file(home):
-    """Making and closing an object touches nothing; used after that, it says that it is closed."""
+    """Creating and closing an object creates no file; using it after that raises an error."""
     with RolloutSession("unused") as session:
         assert session.path is None
 
@@ -277,7 +277,7 @@ def test_a_session_that_was_never_used_leaves_no_file(home):
 
 
 def test_importing_the_adapter_imports_no_sdk():
-    """Neither the Agents SDK nor the OpenAI SDK is loaded for it."""
+    """Neither the Agents SDK nor the OpenAI SDK is imported."""
     code = "import sys, rolloutlog.adapters.agents; print(*sys.modules, sep='\\n')"
 
     assert not {"agents", "openai"} & set(run_fresh(code).splitlines())
@@ -288,7 +288,7 @@ def test_importing_the_adapter_imports_no_sdk():
 
 @pytest.mark.parametrize("method", ["get_items", "pop_item", "clear_session"])
 def test_nothing_waits_on_the_event_loop(home, method):
-    """While a call waits for its turn at the file, other tasks go on."""
+    """While a call waits for access to the file, other tasks run."""
 
     async def use() -> None:
         async with RolloutSession("patient") as session:
@@ -306,7 +306,7 @@ def test_nothing_waits_on_the_event_loop(home, method):
 
 
 def test_a_cancelled_call_ends_when_it_is_done(home):
-    """Cancelled while its items are being written, `add_items` raises when they are, so nothing turns up later."""
+    """Cancelled during the write, `add_items` raises only after it, so no items appear later."""
 
     async def use() -> Any:
         async with RolloutSession("cancelled") as session:
@@ -327,7 +327,7 @@ def test_a_cancelled_call_ends_when_it_is_done(home):
 
 
 class StubModel(agents.Model):
-    """Answers with one reply after the other, and keeps what it was asked."""
+    """A model that returns one reply after the other, and keeps its inputs."""
 
     def __init__(self, *replies: list[Any]) -> None:
         self.replies = list(replies)
@@ -339,12 +339,12 @@ class StubModel(agents.Model):
         return agents.ModelResponse(output=self.replies.pop(0), usage=agents.Usage(), response_id=None)
 
     def stream_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse: nothing here streams with a stub."""
+        """Refuse to stream."""
         raise NotImplementedError
 
 
 def test_a_later_run_is_shown_what_an_earlier_one_said(home):
-    """The model of a second process gets the first one's question, call, output and answer before its own question."""
+    """The model of a second process gets the first question, call, output and answer before the second question."""
     said, call = ResponseOutputMessage(**SAID), ResponseFunctionToolCall(**CALL)
 
     async def run(question: str, model: StubModel) -> Any:
@@ -362,7 +362,7 @@ def test_a_later_run_is_shown_what_an_earlier_one_said(home):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_run_against_the_api_keeps_its_history(home, stream):
-    """Streamed or not, the second question comes with all that was said, and the API takes it."""
+    """Streamed or not, the second question is sent with the whole history, and the API accepts it."""
     with ResponsesServer(reply) as server:
         answers = [asyncio.run(ask(server.url, question, stream=stream)) for question in ("Is it open?", "Now?")]
 
@@ -374,7 +374,7 @@ def test_a_run_against_the_api_keeps_its_history(home, stream):
 
 
 def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypatch):
-    """From a rollout cut at any line, or within it, the next question is answered; the API refuses nothing."""
+    """From a rollout cut at or within any line, the next question is answered; the API refuses no request."""
     with ResponsesServer(reply) as server:
         asyncio.run(ask(server.url, "Is it open?"))
         path = next(rolloutlog.find_sessions(home)).path
@@ -396,7 +396,7 @@ def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypa
 
 @pytest.mark.once
 def test_a_conversation_goes_on_after_its_process_was_killed(home):
-    """Killed with SIGKILL while the model thinks about a tool's output, the program asks again and gets its answer."""
+    """Killed with SIGKILL while the model works on a tool's output, the program asks again and is answered."""
     processes: list[Any] = []
 
     def deadly_reply(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

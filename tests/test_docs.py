@@ -1,4 +1,4 @@
-"""README.md and the pages in docs/ do what they say: their code runs, and what they show is what is printed."""
+"""README.md and the pages in docs/ are true: their code runs, and prints the output that they show."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 # The pages in which no code runs.
 PROSE = frozenset({"docs/architecture.md", "docs/benchmarks.md", "docs/performance.md", "docs/promises.md"})
 
-# What stands for a command that prepares an environment of its own; what it runs then is the same.
+# Commands that prepare an environment of their own, and the command that each runs in it.
 STAND_INS = {"make demo": "python tools/demo.py"}
 
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch):
-    """Make this process look like a reader's terminal to what it starts: a home, and ``python`` is this Python."""
+    """Give the processes that a test starts a reader's terminal: a home, and this Python as ``python``."""
     package = str(Path(rolloutlog.__file__).parents[1])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -46,7 +46,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(name, reader):
-    """Run from top to bottom in one process, with warnings as errors; a recorder left open would be one."""
+    """They run from top to bottom in one process, with warnings as errors, for example for an open recorder."""
     done = run(sys.executable, "-W", "error", str(Path(pages.__file__)), name)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,7 +55,7 @@ def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(name, reader):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_console_blocks_of_a_page_print_what_it_shows(name, reader):
-    """Each block is one command, on its first line, and what it prints."""
+    """Each block is one command, on its first line, and its output."""
     for block in pages.blocks(ROOT / name, "console"):
         prompt, _, shown = block.code.partition("\n")
         command = prompt.removeprefix("$ ")
@@ -66,14 +66,14 @@ def test_the_console_blocks_of_a_page_print_what_it_shows(name, reader):
 
 
 def test_the_pages_without_code_that_runs_are_known():
-    """A page whose code was lost to a typing error in a fence would pass all other tests."""
+    """A typing error in a fence could remove all code of a page, and no other test would fail."""
     idle = {name for name in NAMES if not pages.blocks(ROOT / name, "python", "pycon", "console")}
 
     assert idle == PROSE
 
 
 def test_every_fence_is_one_that_is_known():
-    """A block in a language that nobody runs here would not be looked at."""
+    """No test would check a block in another language."""
     fences = [
         (name, fence)
         for name in NAMES
@@ -99,7 +99,7 @@ def test_what_a_page_links_to_exists():
 
 
 def test_the_readme_names_every_option():
-    """The table of options has those that there are, in their order."""
+    """The table of options lists all options in their order."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme[readme.index("| option |") :].partition("\n\n")[0]
 
@@ -114,7 +114,7 @@ def test_the_readme_names_every_option():
 
 @pytest.fixture
 def examples(tmp_path):
-    """The two rollouts on the page, as files: flat and envelope."""
+    """The two rollouts on the page as files: flat and envelope."""
     files = []
     for number, block in enumerate(pages.blocks(ROOT / "docs" / "file-format.md", "jsonl")):
         files.append(tmp_path / f"{number}.jsonl")
@@ -151,7 +151,7 @@ def test_the_rollouts_on_the_page_are_read_without_a_skipped_line(examples):
 
 
 def test_the_flat_rollout_on_the_page_is_what_we_write(examples, home):
-    """Recorded again, entry by entry, it is the same to the byte, but for the time at which it began."""
+    """Recorded again, entry by entry, it has the same bytes, except for the time at which it began."""
     shown = examples[0].read_bytes()
 
     recorder = record_again(examples[0], home)
@@ -161,7 +161,7 @@ def test_the_flat_rollout_on_the_page_is_what_we_write(examples, home):
 
 
 def test_the_envelope_rollout_on_the_page_is_what_we_write(examples, home):
-    """Recorded again, entry by entry, it is the same to the byte, but for times and the version of ours."""
+    """Recorded again, entry by entry, it has the same bytes, except for times and our version."""
     shown = examples[1].read_bytes()
 
     recorder = record_again(examples[1], home)
@@ -171,7 +171,7 @@ def test_the_envelope_rollout_on_the_page_is_what_we_write(examples, home):
 
 
 def test_an_item_of_the_page_is_the_same_item_in_both_formats(examples):
-    """A message is a message, whether it is wrapped or not."""
+    """The message is equal in both."""
     flat, envelope = map(load_session, examples)
 
     assert envelope.items[0] == flat.items[0]
@@ -184,12 +184,12 @@ PROMISES = ROOT / "docs" / "promises.md"
 
 
 def promised() -> str:
-    """Return the part of the page that promises something."""
+    """Return the part of the page that lists promises."""
     return PROMISES.read_text(encoding="utf-8").partition("## What is not promised")[0]
 
 
 def test_every_test_that_a_promise_names_exists():
-    """A promise names the tests that show it; one that was renamed or removed shows nothing."""
+    """A test that was renamed or removed shows nothing."""
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promised())
     missing = [(file, test) for file, test in named if test not in functions(ROOT / file)]
 
@@ -206,7 +206,7 @@ def test_every_row_of_faults_that_a_promise_names_exists():
 
 
 def test_every_promise_names_what_shows_it():
-    """The last cell of each row has a test, or a row of faults."""
+    """The last cell of each row names a test or a row of faults."""
     rows = [row for row in re.findall(r"^\|.*\|$", promised(), re.MULTILINE) if not re.match(r"\|(---| promise )", row)]
     shown = [row.split(" | ")[-1] for row in rows]
 

@@ -1,4 +1,4 @@
-"""The examples run as they stand, each in a process of its own, and print what a reader is told that they print."""
+"""Each example runs unchanged, in a process of its own, and prints the output that is documented."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def package_path(monkeypatch):
 
 
 def run(script: str, *arguments: str) -> str:
-    """Return what *script* prints; fail if it fails or complains, for warnings are errors here."""
+    """Return the output of *script*; fail if it fails or warns."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
@@ -44,13 +44,13 @@ def rollouts(home: Path) -> list[Path]:
 
 
 def items_in(path: Path) -> list[dict[str, Any]]:
-    """Return the items of a rollout, read by nothing of ours; a torn line is none."""
+    """Return the items of a rollout, read without our code; a torn line is skipped."""
     lines = [parsed(line) for line in path.read_bytes().split(b"\n")]
     return [line for line in lines if line.get("type") not in (None, "log")]
 
 
 def parsed(line: bytes) -> dict[str, Any]:
-    """Return what *line* holds; nothing if it is torn."""
+    """Return the value of *line*; an empty dict if it is torn."""
     try:
         return json.loads(line)
     except ValueError:
@@ -64,14 +64,14 @@ def steps(printed: str) -> list[int]:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_an_example_is_short(script):
-    """An example fits a screen or two: it has fewer than 60 lines."""
+    """An example has fewer than 60 lines."""
     lines = (EXAMPLES / script).read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 60
 
 
 def test_every_example_has_a_test():
-    """A script that nobody runs would rot: each is named in a test, here or beside."""
+    """Each script is named in a test, here or in another file; otherwise it would break unnoticed."""
     tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
 
     assert SCRIPTS
@@ -95,7 +95,7 @@ def test_quickstart_records_items_and_log_entries(home):
 
 @pytest.mark.system
 def test_the_agent_finishes_and_says_so_again(home):
-    """Left alone, the agent ends after seven steps; run again, it has nothing to do and tells its plan."""
+    """Without a kill the agent ends after seven steps; run again, it has nothing to do and prints its plan."""
     first, second = run("sync_agent.py"), run("sync_agent.py")
 
     assert steps(first) == [1, 2, 3, 4, 5, 6, 7]
@@ -106,7 +106,7 @@ def test_the_agent_finishes_and_says_so_again(home):
 @pytest.mark.system
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 6])
 def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
-    """Killed with SIGKILL at any step and run again, the agent has said, asked and heard what it would have anyway."""
+    """Killed with SIGKILL at any step and run again, the agent makes the same calls and gets the same outputs."""
     command = [sys.executable, "-u", str(EXAMPLES / "sync_agent.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
         for line in agent.stdout:
@@ -127,7 +127,7 @@ def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
 
 
 def test_resume_shows_the_session_and_goes_on(home):
-    """A session with an open call and a torn line is taken up by part of its id, again and again."""
+    """A session with an open call and a torn line is resumed by part of its id, several times."""
     first = run("resume.py")
     (rollout,) = rollouts(home)
     second = run("resume.py", str(rollout))
@@ -139,7 +139,7 @@ def test_resume_shows_the_session_and_goes_on(home):
 
 
 def test_resume_takes_a_session_that_does_not_exist_as_an_error():
-    """An id that nobody has is said to be unknown, with the place where it was looked for."""
+    """The error says that the id is unknown, and names the folder that was searched."""
     command = [sys.executable, str(EXAMPLES / "resume.py"), "0123abcd"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
 
@@ -172,9 +172,9 @@ def test_many_processes_write_whole_lines(home):
 
 @pytest.fixture
 def api(monkeypatch):
-    """A function that serves the API with a model of one's own, and points the SDK of the examples there."""
+    """A function that serves the API with the given model, and points the SDK of the examples there."""
     pytest.importorskip("openai", reason="the extra `openai` is not installed")
-    from api_server import ResponsesServer  # it stands on the SDK's types
+    from api_server import ResponsesServer  # it imports the SDK's types
 
     with ExitStack() as stack:
 
@@ -189,7 +189,7 @@ def api(monkeypatch):
 
 
 def guide(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stand in for a model: it asks when each place is open that it was asked about, and says what it heard."""
+    """A model that asks when each place in the question is open, and answers with the outputs."""
     number = len(history)
     outputs = [item["output"] for item in history if item.get("type") == "function_call_output"]
     if history[-1].get("type") == "function_call_output":
@@ -209,9 +209,9 @@ def guide(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [thought, *(call | named for call, named in zip(calls, ids, strict=True))]
 
 
-@pytest.mark.once  # the SDKs themselves are met in other tests, in more than one release
+@pytest.mark.once  # other tests cover the SDKs, in more than one release
 def test_the_openai_agent_finishes_and_says_so_again(home, api):
-    """Two tool calls and an answer, each taken by the API; run again, the agent has nothing to do."""
+    """Two tool calls and an answer, each accepted by the API; run again, the agent has nothing to do."""
     server = api(guide)
 
     first, second = run("openai_agent.py"), run("openai_agent.py")
@@ -224,7 +224,7 @@ def test_the_openai_agent_finishes_and_says_so_again(home, api):
 
 @pytest.mark.once
 def test_the_agents_sdk_goes_on_with_what_was_said_before(home, api):
-    """A second run asks another question, and the model is shown the first one with its answer."""
+    """A second run asks another question, and the model sees the first one with its answer."""
     pytest.importorskip("agents", reason="the extra `agents` is not installed")
     server = api(guide)
 

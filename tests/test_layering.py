@@ -15,13 +15,13 @@ import rolloutlog
 
 PACKAGE = Path(rolloutlog.__file__).parent
 
-# Each third party is imported by one module. Only attrs, the language of values, is imported everywhere.
+# Each third party is imported by one module. Only attrs is imported everywhere, because all values use it.
 HOMES: dict[str, frozenset[str]] = {
     "cattrs": frozenset({"_checks"}),
     "filelock": frozenset({"_writing.os_calls"}),
     "orjson": frozenset({"_json"}),
-    # The standard library's: only where `_json` does not do. A call's arguments are JSON inside JSON (items); the
-    # others make JSON for people and loggers.
+    # The standard library's, only where `_json` is not enough: a call's arguments are JSON in JSON (items), and a
+    # comparison shows JSON to people.
     "json": frozenset({"_json", "items", "_comparison"}),
     "agents": frozenset({"adapters.agents"}),
 }
@@ -71,7 +71,7 @@ def test_a_third_party_is_imported_only_at_its_home(module):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_is_no_door(folder):
-    """The ``__init__`` of a folder holds only a docstring, so importing the folder runs nothing."""
+    """The ``__init__`` of a folder holds only a docstring, so importing the folder runs no code."""
     body = ast.parse((PACKAGE / folder / "__init__.py").read_bytes()).body
 
     assert [type(node) for node in body] == [ast.Expr]

@@ -1,4 +1,4 @@
-"""The notebook among the examples runs as it stands, in a real kernel, and shows what it was committed with."""
+"""The example notebook runs unchanged in a real kernel, and its outputs are those that were committed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ import rolloutlog
 nbclient = pytest.importorskip("nbclient", reason="the dependency group `notebook` is not installed")
 nbformat = pytest.importorskip("nbformat")
 
-# What it shows is the library's, and the library's tests run on each Python.
+# The outputs come from the library, whose own tests run on each Python.
 pytestmark = pytest.mark.once
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "notebook.ipynb"
 TIMEOUT = 60
-# What differs from run to run: ids, and times to the millisecond.
+# Parts of the output that differ from run to run: ids, and times to the millisecond.
 CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.fixture
 def notebook(monkeypatch, tmp_path):
-    """The notebook as it is committed, to be run by a kernel that leaves its traces in the test's folder."""
+    """The notebook as it is committed, run by a kernel that writes its files to the test's folder."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
 def execute(notebook: Any) -> list[Any]:
-    """Run *notebook* in a fresh kernel, kill the kernel, and return what each cell showed."""
+    """Run *notebook* in a fresh kernel, kill the kernel, and return the outputs of each cell."""
     client = nbclient.NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", shutdown_kernel="immediate")
     client.execute()
     return shown(notebook)
 
 
 def shown(notebook: Any) -> list[Any]:
-    """Return the outputs of the cells, without what changes from run to run."""
+    """Return the outputs of the cells, without the parts that change from run to run."""
     outputs = [
         [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
         for cell in notebook.cells
@@ -49,14 +49,14 @@ def shown(notebook: Any) -> list[Any]:
 
 
 def test_the_notebook_shows_what_it_was_committed_with(notebook):
-    """A real kernel shows, cell by cell, what a reader of the notebook sees."""
+    """A real kernel produces the committed output, cell by cell."""
     committed = shown(notebook)
 
     assert execute(notebook) == committed
 
 
 def test_the_notebook_goes_on_after_its_kernel_was_killed(notebook, home):
-    """Its kernel killed before the closing cell, the notebook finds its session again, and doubles nothing."""
+    """If its kernel is killed before the closing cell, the notebook finds its session again, and duplicates nothing."""
     whole = shown(notebook)
     unclosed = notebook.copy()
     unclosed.cells = notebook.cells[:-1]

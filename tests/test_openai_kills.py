@@ -1,6 +1,6 @@
-"""An agent on the OpenAI SDK is killed at every point of its loop, whichever tools it has and however it asks."""
+"""An agent on the OpenAI SDK is killed at every point of its loop, with each of its tools and each way of asking."""
 
-# ruff: noqa: E402 - what stands below can be imported only where the SDK is
+# ruff: noqa: E402 - the imports below need the SDK
 from __future__ import annotations
 
 import pytest
@@ -13,13 +13,13 @@ from helpers import DEADLINE, start
 
 import rolloutlog
 
-# What a kill leaves, and that the API takes it, is the same with each SDK; what these define is met in more than one.
+# A kill leaves the same lines with each release of the SDK. Other tests cover the SDK's types in several releases.
 pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")
 def unharmed(tmp_path_factory):
-    """The rollout of an agent that nobody killed, and what the API remembers of it."""
+    """The rollout of an agent that was not killed, and what the API remembers of it."""
     home = tmp_path_factory.mktemp("unharmed")
     with pytest.MonkeyPatch.context() as patch, ResponsesServer(sdk_tools.model()) as server:
         point_at(server, home, patch)
@@ -29,14 +29,14 @@ def unharmed(tmp_path_factory):
 
 
 def point_at(server, home, patch):
-    """Let an agent of this process talk to *server* and keep its session in *home*."""
+    """Let an agent of this process use *server*, and keep its session in *home*."""
     patch.setenv("OPENAI_BASE_URL", server.url)
     patch.setenv("OPENAI_API_KEY", "none")
     patch.setenv("ROLLOUTLOG_HOME", str(home))
 
 
 def test_every_kind_of_call_is_among_the_tools(unharmed):
-    """And each has its answer, by the agent or by the API."""
+    """Each is answered by the agent or by the API."""
     kinds = {item.type for item in rolloutlog.load_session(unharmed[0]).items}
 
     assert ANSWERS.keys() <= kinds
@@ -45,7 +45,7 @@ def test_every_kind_of_call_is_among_the_tools(unharmed):
 
 @pytest.mark.parametrize("answers_first", [True, False])
 def test_the_api_takes_the_input_after_a_loss_of_any_lines(answers_first, unharmed, tmp_path):
-    """From as many of the lines as a kill left, the agent comes to its end; the API refuses nothing on the way."""
+    """With any number of lines lost to a kill, the agent finishes, and the API refuses no request."""
     path, followers = unharmed
     lines = path.read_bytes().splitlines(keepends=True)
     refused = {}
@@ -71,7 +71,7 @@ def test_the_api_takes_the_input_after_a_loss_of_any_lines(answers_first, unharm
     [("whole", True), ("item_by_item", True), ("item_by_item", False), ("asynchronous", False)],
 )
 def test_an_agent_that_is_killed_after_any_record_comes_to_its_end(way, answers_first, home):
-    """Killed with SIGKILL in the middle of a stream or between its calls; the API refuses nothing."""
+    """Killed with SIGKILL in the middle of a stream or between its calls; the API refuses no request."""
     with ResponsesServer(sdk_tools.model()) as server:
         agent = start(sdk_tools.die_again_and_again, server.url, way, answers_first)
         printed, errors = agent.communicate(timeout=DEADLINE)

@@ -1,6 +1,6 @@
-"""What the OpenAI SDK returns goes into a rollout as it is, and comes out as what the API takes."""
+"""Objects of the OpenAI SDK are recorded unchanged, and `to_input` returns what the API accepts."""
 
-# ruff: noqa: E402 - what stands below can be imported only where the SDK is
+# ruff: noqa: E402 - the imports below need the SDK
 from __future__ import annotations
 
 import datetime
@@ -28,19 +28,19 @@ import rolloutlog
 
 
 def client(server: ResponsesServer) -> Any:
-    """Return the SDK's client, which believes *server* to be the API."""
+    """Return the SDK's client, for which *server* is the API."""
     return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0, timeout=DEADLINE)
 
 
 def point_at(server: ResponsesServer, home: Any, patch: pytest.MonkeyPatch) -> None:
-    """Let an agent of this process talk to *server* and keep its session in *home*."""
+    """Let an agent of this process use *server*, and keep its session in *home*."""
     patch.setenv("OPENAI_BASE_URL", server.url)
     patch.setenv("OPENAI_API_KEY", "none")
     patch.setenv("ROLLOUTLOG_HOME", str(home))
 
 
 def as_input(value: Any, declared: list[Any]) -> Any:
-    """Return *value* as the SDK's input types have it: without keys unknown to them, and nulls not required."""
+    """Return *value* as the SDK's input types define it: without unknown keys and optional nulls."""
     if isinstance(value, list):
         inside = [part for option in declared for part in api_schema.elements(option) or ()]
         return [as_input(part, inside) for part in value]
@@ -59,7 +59,7 @@ def as_input(value: Any, declared: list[Any]) -> Any:
 
 @pytest.mark.parametrize("kind", sorted(OUTPUTS))
 def test_any_output_comes_out_as_what_the_api_takes(kind, home):
-    """An object of each kind that the SDK defines comes back as its `to_dict()`, less what the input types refuse."""
+    """An object of each kind is returned as its `to_dict()`, without what the input types refuse."""
     with rolloutlog.session(kind) as session:
 
         @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -70,7 +70,7 @@ def test_any_output_comes_out_as_what_the_api_takes(kind, home):
 
             assert taken == as_input(output.to_dict(), api_schema.item_types())
             refusal = api_schema.refused_item(taken, "input[0]")
-            # Some outputs have values that the input types do not list: what they are is not for us to change.
+            # Some outputs have values that the input types do not list. We do not change values.
             assert refusal is None or refusal.code == "invalid_value"
 
         check()
@@ -80,7 +80,7 @@ def test_any_output_comes_out_as_what_the_api_takes(kind, home):
 
 @pytest.mark.parametrize("shape", api_schema.item_types(), ids=lambda shape: shape.__name__)
 def test_any_input_comes_out_as_it_was(shape, home):
-    """What a program may send, of each type that the SDK has for it, can be recorded and sent once more."""
+    """Input of each type that the SDK has for it can be recorded and sent again."""
     with rolloutlog.session("inputs") as session:
 
         @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
@@ -97,7 +97,7 @@ def test_any_input_comes_out_as_it_was(shape, home):
 
 
 def in_full(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what a program sends in the one form in which we do: without the short form of a message, or its id."""
+    """Return *value*, input of a program, in our form: a short message in full, and without its id."""
     if given.get("type") == "reasoning":
         return {key: held for key, held in given.items() if key != "status"}
     if given.get("type", "message") != "message":
@@ -110,7 +110,7 @@ def in_full(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return *value* without the keys that hold null, however deep: some are required, and mean nothing."""
+    """Return *value* without the keys that hold null, at any depth: some are required, but mean nothing."""
     if isinstance(value, dict):
         return {key: without_nulls(held) for key, held in value.items() if held is not None}
     return [without_nulls(part) for part in value] if isinstance(value, list) else value
@@ -182,7 +182,7 @@ NAMED = {
 
 @pytest.mark.parametrize("sent", NAMED.values(), ids=NAMED)
 def test_what_the_api_takes_back_survives(sent, home):
-    """A key, a part or a null that the API takes back is there again after a reload."""
+    """A key, a part or a null that the API accepts is there after a reload."""
     with rolloutlog.session("named") as session:
         session.record(sdk_object(sent))
 
@@ -192,7 +192,7 @@ def test_what_the_api_takes_back_survives(sent, home):
 
 
 def test_the_output_of_a_tool_that_nobody_called_is_no_orphan(home):
-    """It answers no call, so that there is none is no reason to leave it out."""
+    """It answers no call, so it is kept although there is no call."""
     sent = NAMED["output without a call"]
 
     assert rolloutlog.to_input([sdk_object(sent)]) == [sent]
@@ -200,7 +200,7 @@ def test_the_output_of_a_tool_that_nobody_called_is_no_orphan(home):
 
 @pytest.mark.parametrize("sent", [{}, {"summary": None}], ids=["missing", "null"])
 def test_reasoning_that_came_without_a_summary_has_an_empty_one(sent, home):
-    """Some providers send none, and it is required of what is sent back."""
+    """Some providers send none, but the API requires one in the input."""
     with rolloutlog.session("no summary") as session:
         session.record(sdk_object({"type": "reasoning", "id": "rs_1", **sent}))
 
@@ -208,7 +208,7 @@ def test_reasoning_that_came_without_a_summary_has_an_empty_one(sent, home):
 
 
 def test_what_only_answers_have_is_left_out_of_the_input_alone(home):
-    """The rollout keeps who made an item and how far reasoning came; the input has neither."""
+    """The rollout keeps the maker of an item and the status of reasoning; the input has neither."""
     output = {"type": "custom_tool_call_output", "id": "o", "call_id": "c", "output": "x"}
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": []}
     with rolloutlog.session("answers") as session:
@@ -220,14 +220,14 @@ def test_what_only_answers_have_is_left_out_of_the_input_alone(home):
 
 
 class Trip(pydantic.BaseModel):
-    """What a program may ask the SDK to parse an answer into."""
+    """A type that a program may ask the SDK to parse an answer into."""
 
     day: datetime.date
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # by older SDKs, of what parse() itself put there
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # older SDKs warn about what parse() put there
 def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
-    """`parsed` and `parsed_arguments`, which may hold anything, are the SDK's own copies; the rollout has none."""
+    """`parsed` and `parsed_arguments`, of any type, are the SDK's own copies; the rollout has none."""
     said = {"type": "output_text", "text": '{"day": "2026-05-01"}', "annotations": []}
     message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [said]}
     call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": '{"day": "2026-05-01"}'}
@@ -246,7 +246,7 @@ def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
 
 
 def test_what_is_no_item_is_refused_with_what_to_record(home):
-    """A whole response, its list, its text and the events of a stream: none of them ends up in the file."""
+    """A whole response, its list, its text and the events of a stream are not written to the file."""
     message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
     with (
         ResponsesServer(lambda history: [message]) as server,
@@ -267,7 +267,7 @@ def test_what_is_no_item_is_refused_with_what_to_record(home):
 
 
 def test_an_output_of_a_kind_that_the_sdk_does_not_know_yet_is_kept(home):
-    """Whatever the SDK takes it for."""
+    """Whatever class the SDK uses for it."""
     sent = {"type": "hologram_call", "id": "h_1", "beam": {"x": [1, 2.5]}, "role": "assistant"}
     with (
         ResponsesServer(lambda history: [sent]) as server,
@@ -283,7 +283,7 @@ def test_an_output_of_a_kind_that_the_sdk_does_not_know_yet_is_kept(home):
 
 
 def test_the_final_response_of_a_stream_records_the_same(home):
-    """Asked at once, by an event stream, or by the SDK's stream helper, a model's answer leaves the same lines."""
+    """A whole response, an event stream and the SDK's stream helper leave the same lines."""
     history = [{"role": "user", "content": "Plan a day in Rome"}]
     asked = {"model": "m", "input": history}
     for turn in range(3):
@@ -300,7 +300,7 @@ def test_the_final_response_of_a_stream_records_the_same(home):
 
 
 def at_once(responses: Any, asked: dict[str, Any]) -> list[Any]:
-    """Return the output of a response that comes whole."""
+    """Return the output of a response that is not streamed."""
     return responses.create(**asked).output
 
 
@@ -310,7 +310,7 @@ def by_events(responses: Any, asked: dict[str, Any]) -> list[Any]:
 
 
 def by_helper(responses: Any, asked: dict[str, Any]) -> list[Any]:
-    """Return the output that the SDK's stream helper put together."""
+    """Return the output that the SDK's stream helper assembled."""
     with responses.stream(**asked) as stream:
         return stream.get_final_response().output
 
@@ -349,7 +349,7 @@ THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": []}
     ],
 )
 def test_the_server_refuses_what_the_api_refuses(given, message):
-    """A bad request gets status 400, with a message as the API has it."""
+    """A bad request gets status 400, with a message like the API's."""
     server = ResponsesServer(lambda history: [])
     with server, client(server) as api, pytest.raises(openai.BadRequestError) as refused:
         api.responses.create(model="m", input=given)
@@ -358,7 +358,7 @@ def test_the_server_refuses_what_the_api_refuses(given, message):
 
 
 def test_the_server_remembers_what_it_said():
-    """An item without the reasoning that led to it is refused, and reasoning before something else than it led to."""
+    """It refuses an item without the reasoning that led to it, and reasoning before another item."""
     output = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
     with ResponsesServer(lambda history: [THOUGHT, CALL]) as server, client(server) as api:
         api.responses.create(model="m", input=[USER])
@@ -370,7 +370,7 @@ def test_the_server_remembers_what_it_said():
 
 
 def test_what_an_api_did_not_keep_is_refused_by_its_id_and_taken_without(home):
-    """With ``store=False`` it knows reasoning by its encrypted text alone; by an id it would have to look it up."""
+    """With ``store=False`` it can read only encrypted reasoning; it would have to look up an id."""
     thoughts = [THOUGHT, {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAB"}]
     said = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
     with (
@@ -394,7 +394,7 @@ def test_what_an_api_did_not_keep_is_refused_by_its_id_and_taken_without(home):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The rollout of an agent that nobody killed, and what the API remembers of it."""
+    """The rollout of an agent that was not killed, and what the API remembers of it."""
     home = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch, ResponsesServer(sdk_agent.Model()) as server:
         point_at(server, home, patch)
@@ -404,18 +404,18 @@ def whole(tmp_path_factory):
 
 
 def cuts(rollout: bytes) -> list[int]:
-    """Return where to cut: behind each line, before its newline, and in its middle."""
+    """Return the offsets to cut at: after each line, before its newline, and in its middle."""
     ends = [place + 1 for place, byte in enumerate(rollout) if byte == 0x0A]
     return sorted({cut for begin, end in pairwise(ends) for cut in (begin, (begin + end) // 2, end - 1)})
 
 
 def ends_in_reasoning(rollout: bytes) -> bool:
-    """Whether the last whole item is reasoning, torn from what it led to."""
+    """Return whether the last whole item is reasoning, cut off from the item that it led to."""
     return kind([line for line in rollout.split(b"\n") if kind(line)][-1]) == "reasoning"
 
 
 def kind(line: bytes) -> str | None:
-    """Return the type of what *line* holds; "meta" for the first line, nothing for a torn one."""
+    """Return the type of the item on *line*; "meta" for the first line, the empty string for a torn one."""
     try:
         return json.loads(line).get("type", "meta")
     except ValueError:
@@ -423,7 +423,7 @@ def kind(line: bytes) -> str | None:
 
 
 def go_on(whole: tuple[Path, dict[str, list[str]]], cut: int, home: Path) -> list[Refusal]:
-    """Let an agent go on in *home* with what is left of *whole*; return what the API refused, or check that it ends."""
+    """Let an agent resume in *home* with the rest of *whole*; return the API's refusals, or check that it finishes."""
     path, followers = whole
     rollout = path.read_bytes()[:cut]
     left = home / path.relative_to(path.parents[4])
@@ -440,7 +440,7 @@ def go_on(whole: tuple[Path, dict[str, list[str]]], cut: int, home: Path) -> lis
 
 
 def test_the_api_takes_the_input_after_a_cut_anywhere(whole, tmp_path):
-    """From a rollout cut at any line, or within it, the agent comes to its end; the API refuses nothing on the way."""
+    """From a rollout cut at or within any line, the agent finishes; the API refuses no request."""
     rollout = whole[0].read_bytes()
     places = [cut for cut in cuts(rollout) if not ends_in_reasoning(rollout[:cut])]
 
@@ -451,7 +451,7 @@ def test_the_api_takes_the_input_after_a_cut_anywhere(whole, tmp_path):
 
 
 def test_the_api_takes_the_input_after_a_cut_behind_reasoning(whole, tmp_path):
-    """Reasoning that was torn from what it led to does not come back before what the model says anew."""
+    """Reasoning that lost the item that it led to is not sent before a new item of the model."""
     rollout = whole[0].read_bytes()
     places = [cut for cut in cuts(rollout) if ends_in_reasoning(rollout[:cut])]
 
@@ -462,7 +462,7 @@ def test_the_api_takes_the_input_after_a_cut_behind_reasoning(whole, tmp_path):
 
 
 def test_an_agent_that_is_killed_again_and_again_comes_to_its_end(home):
-    """Killed with SIGKILL while it waits for the model, the agent goes on the next time; the API refuses nothing."""
+    """Killed with SIGKILL while it waits for the model, the agent resumes; the API refuses no request."""
     model, numbers, agents = sdk_agent.Model(), itertools.count(1), []
 
     def deadly_model(history):

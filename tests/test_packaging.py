@@ -1,4 +1,4 @@
-"""setup.cfg says what the package is, pyproject.toml how it is built and checked, and neither repeats the other."""
+"""setup.cfg describes the package, pyproject.toml how it is built and checked; nothing is in both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def distribution() -> importlib.metadata.Distribution:
 
 
 def requirements(setup: configparser.ConfigParser) -> list[str]:
-    """Return what the package needs and what its extras add."""
+    """Return the requirements of the package and of its extras."""
     texts = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
     return [line for text in texts for line in text.split("\n") if line]
 
@@ -58,13 +58,13 @@ def test_setup_cfg_says_what_the_package_is_and_nothing_else(setup):
 
 
 def test_pyproject_says_nothing_about_what_the_package_is(pyproject):
-    """There is no [project] table, nor one that hands setuptools the same facts."""
+    """There is no [project] table, and no other table that gives setuptools the same facts."""
     assert sorted(pyproject) == ["build-system", "dependency-groups", "tool"]
     assert "setuptools" not in pyproject["tool"]
 
 
 def test_no_requirement_is_in_both_files(setup, pyproject):
-    """What the package needs stands in setup.cfg alone, what its checks need in pyproject.toml alone."""
+    """Requirements of the package are in setup.cfg only, those of its checks in pyproject.toml only."""
     runtime = {re.split(r"[^\w-]", text)[0] for text in requirements(setup)}
     groups = [entry for group in pyproject["dependency-groups"].values() for entry in group]
     checks = {re.split(r"[^\w-]", entry)[0] for entry in groups if isinstance(entry, str)}
@@ -74,9 +74,9 @@ def test_no_requirement_is_in_both_files(setup, pyproject):
 
 
 def test_every_requirement_has_a_lower_bound_and_no_other(setup):
-    """The matrix installs exactly the lower bounds; an upper bound would lock users out of mended releases.
+    """The matrix installs exactly the lower bounds; an upper bound would keep users from fixed releases.
 
-    What a newer Python brings along itself is needed on the older ones only.
+    A requirement that a newer Python includes has a marker for the older ones.
     """
     form = re.compile(r'[\w-]+>=\d+(\.\d+)+(; python_version < "3\.\d+")?')
 
@@ -86,13 +86,13 @@ def test_every_requirement_has_a_lower_bound_and_no_other(setup):
 
 
 def test_every_supported_python_is_in_the_matrix(setup, pyproject):
-    """A classifier is a promise, so each has its run of the suite."""
+    """A classifier is a promise, so the suite runs on each."""
     assert supported(setup)
     assert set(supported(setup)) <= set(pyproject["tool"]["tox"]["env_list"])
 
 
 def test_the_checks_aim_at_the_oldest_supported_python(setup, pyproject):
-    """Linter and type checker cannot read setup.cfg: what they are told is what it says."""
+    """Linter and type checker cannot read setup.cfg, so their settings must match it."""
     oldest = supported(setup)[0]
 
     assert setup["options"]["python_requires"] == f">={oldest}"
@@ -101,12 +101,12 @@ def test_the_checks_aim_at_the_oldest_supported_python(setup, pyproject):
 
 
 def test_the_package_tells_type_checkers_that_it_is_typed():
-    """py.typed lies beside the modules, also in the wheel."""
+    """py.typed is next to the modules, also in the wheel."""
     assert Path(rolloutlog.__file__).with_name("py.typed").exists()
 
 
 def test_the_installed_package_tells_what_setup_cfg_says(setup, distribution):
-    """The build takes name, version, licence and the least Python from setup.cfg as they stand there."""
+    """The build takes name, version, licence and the oldest Python from setup.cfg."""
     metadata = distribution.metadata
 
     assert metadata["Name"] == setup["metadata"]["name"]
@@ -116,7 +116,7 @@ def test_the_installed_package_tells_what_setup_cfg_says(setup, distribution):
 
 
 def test_the_installed_package_carries_its_licence(distribution):
-    """The text of the licence travels with every copy, as the licence itself asks."""
+    """Every copy includes the text of the licence, as the licence requires."""
     carried = [path for path in distribution.files or () if path.name == "LICENSE"]
 
     assert [path.read_text() for path in carried] == [(ROOT / "LICENSE").read_text(encoding="utf-8")]

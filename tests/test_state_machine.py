@@ -1,6 +1,6 @@
-"""Any sequence of recording, flushing, faults, crashes and resuming, against a list of what the file must hold.
+"""Any sequence of recording, flushing, faults, crashes and resuming, against a list of the expected entries.
 
-The file is read as plain lines of plain JSON here: what reads it in the library is checked, too, and not trusted.
+The file is read with the json module, line by line. The library's reader is checked too, and not trusted.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rolloutlog import LogEntry, Message, RolloutRecorder, SavedSession, load_session
 from rolloutlog.exceptions import InvalidItemError, RecorderClosedError, WriteError
 
-Entry = tuple[str, int]  # what a line is, and its number; see `entry_on`
+Entry = tuple[str, int]  # the kind of a line, and its number; see `entry_on`
 UNREADABLE: Entry = ("unreadable", -1)
 
 
 def entry_on(line: bytes) -> Entry:
-    """Return what stands on *line*."""
+    """Return the entry on *line*."""
     try:
         value = json.loads(line)
     except ValueError:
@@ -44,7 +44,7 @@ def message(number: int) -> Message:
 
 
 class Recording(RuleBasedStateMachine):
-    """One session, from its beginning through all that can happen to those who record into it."""
+    """One session, from its beginning through every event that its recorders can meet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Recording(RuleBasedStateMachine):
         self.disk = Disk()
         self.recorder_class = recorder_on(self.disk)
         self.recorders: list[RolloutRecorder] = []
-        self.expected: list[Entry] = []  # every entry that was accepted, and what crashes made of it
+        self.expected: list[Entry] = []  # every accepted entry, and the lines that crashes left
         self.safe = 0  # bytes of the file that an acknowledgement covers
         self.next = 0
 
@@ -65,7 +65,7 @@ class Recording(RuleBasedStateMachine):
         self.all_is_safe()
 
     def teardown(self) -> None:
-        """Close everything; the file holds what was accepted, and the library reads it so."""
+        """Close everything; the file holds the accepted entries, and the library reads them."""
         self.disk.is_full = False
         try:
             if self.recorders:
@@ -77,7 +77,7 @@ class Recording(RuleBasedStateMachine):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def all_is_safe(self) -> None:
-        """Take note that all there is was acknowledged; and look whether it is there."""
+        """Note that every entry so far was acknowledged, and check that it is in the file."""
         meta, *lines = lines_in(self.path)
         self.safe = self.path.stat().st_size
 
@@ -85,7 +85,7 @@ class Recording(RuleBasedStateMachine):
         assert list(map(entry_on, lines)) == self.expected
 
     def check(self, saved: SavedSession) -> None:
-        """Look whether *saved* is what the list says."""
+        """Check *saved* against the list."""
 
         def numbers(kind: str) -> list[int]:
             return [number for each, number in self.expected if each == kind]
@@ -96,7 +96,7 @@ class Recording(RuleBasedStateMachine):
         assert len(saved.skipped) == self.expected.count(UNREADABLE)
 
     def some_recorder(self, which: int) -> RolloutRecorder:
-        """Return one of those that are open."""
+        """Return one of the open recorders."""
         return self.recorders[which % len(self.recorders)]
 
     def new(self, kind: str) -> int:
@@ -121,7 +121,7 @@ class Recording(RuleBasedStateMachine):
     @is_open
     @rule(which=which)
     def record_something_bad(self, which: int) -> None:
-        """Try to record what cannot be recorded: nothing of the call is."""
+        """Try to record an invalid item; nothing of the call is recorded."""
         with pytest.raises(InvalidItemError):
             self.some_recorder(which).record(message(0), {"role": "user"})
 
@@ -141,14 +141,14 @@ class Recording(RuleBasedStateMachine):
     @is_open
     @rule(which=which)
     def ask_for_a_flush(self, which: int) -> None:
-        """Ask, and do not wait."""
+        """Request a flush without waiting for it."""
         self.some_recorder(which).request_flush()
 
     @is_open
     @has_space
     @rule(which=which)
     def flush(self, which: int) -> None:
-        """Wait until all is on disk: then it is there, and accounted for."""
+        """Wait for a flush: then all entries are in the file and in the counters."""
         recorder = self.some_recorder(which)
         recorder.flush()
         self.all_is_safe()
@@ -160,7 +160,7 @@ class Recording(RuleBasedStateMachine):
     @is_open
     @rule(which=which, waits=st.booleans())
     def leave(self, which: int, waits: bool) -> None:
-        """Close one of the recorders, or ask for it and go on; it takes nothing more."""
+        """Close one of the recorders, or request it without waiting; it accepts nothing more."""
         recorder = self.recorders.pop(which % len(self.recorders))
         ack = recorder.shutdown()
         if waits and not self.disk.is_full:
@@ -178,7 +178,7 @@ class Recording(RuleBasedStateMachine):
     @has_space
     @rule(which=which)
     def forget(self, which: int) -> None:
-        """Lose a recorder without closing it: what it recorded is written all the same."""
+        """Drop a recorder without closing it; its records are written anyway."""
         with pytest.warns(ResourceWarning, match="unclosed rollout recorder"):
             writer = self.recorders.pop(which % len(self.recorders))._writer
         if not self.recorders:
@@ -189,7 +189,7 @@ class Recording(RuleBasedStateMachine):
     @precondition(lambda self: len(self.recorders) < 3)
     @rule(by_id=st.booleans())
     def resume(self, by_id: bool) -> None:
-        """Take the session up, from scratch or beside those who have it open; all that was accepted is there."""
+        """Resume the session, alone or with other recorders open; every accepted entry is in the file."""
         name = self.path.stem[-36:] if by_id else self.path
         recorder, saved = self.recorder_class.resume(name, home=self.home)
         self.recorders.append(recorder)
@@ -201,13 +201,13 @@ class Recording(RuleBasedStateMachine):
     @is_open
     @rule()
     def the_disk_fills_up(self) -> None:
-        """From now on no write succeeds."""
+        """From now on every write fails."""
         self.disk.is_full = True
 
     @precondition(lambda self: self.disk.is_full and self.recorders)
     @rule(which=which)
     def flush_to_a_full_disk(self, which: int) -> None:
-        """Whatever is not there yet is told, counted, and kept."""
+        """The entries that are not in the file are reported, counted, and kept."""
         recorder = self.some_recorder(which)
         ack = recorder.request_flush()
         assert ack.wait(DEADLINE)
@@ -229,7 +229,7 @@ class Recording(RuleBasedStateMachine):
     @has_space
     @rule()
     def a_stranger_appends(self) -> None:
-        """Something that takes no lock adds a line that is none of ours."""
+        """Another program, which takes no lock, adds a line."""
         self.recorders[0].flush()
         torn = not self.path.read_bytes().endswith(b"\n")
         with open(self.path, "ab") as file:
@@ -240,7 +240,7 @@ class Recording(RuleBasedStateMachine):
     @is_open
     @rule(at=st.floats(0, 1))
     def crash(self, at: float) -> None:
-        """Lose what no acknowledgement covered, from any byte on."""
+        """Lose bytes that no acknowledgement covered, from any byte on."""
         safe = self.safe
         self.disk.is_full = False
         self.close_all()
@@ -257,7 +257,7 @@ class Recording(RuleBasedStateMachine):
     @is_closed
     @rule(flushed=st.integers(0, 3), more=st.integers(0, 3))
     def a_process_is_killed(self, flushed: int, more: int) -> None:
-        """Another process records, flushes, records more and is killed; what it flushed is there, the rest may be."""
+        """Another process records, flushes, records more and is killed; the file has those that were flushed."""
         numbers = [self.next + 1 + number for number in range(flushed + more)]
         child = os.fork()
         if child == 0:
@@ -283,13 +283,13 @@ class Recording(RuleBasedStateMachine):
 
     @invariant()
     def what_is_safe_stays(self) -> None:
-        """The file never becomes shorter than what was acknowledged."""
+        """The file never becomes shorter than the acknowledged part."""
         if self.next:
             assert self.path.stat().st_size >= self.safe
 
 
 def record_and_die(path: Path, numbers: list[int], flushed: int) -> None:
-    """Be the process that is killed; never returns."""
+    """Run in the process that is killed; never return."""
     try:
         recorder, _ = RolloutRecorder.resume(path)
         for number in numbers[:flushed]:
