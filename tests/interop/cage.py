@@ -1,8 +1,8 @@
-"""Run one program beside a model server, alone on a loopback network; a program itself, spoken to in JSON.
+"""Run one program next to a model server, alone on a loopback network; itself a program that reads and prints JSON.
 
-It exists because a network namespace belongs to a process: the test asks, and this process enters the namespace, serves
-the model and runs the program there. The order comes on standard input, the outcome goes to standard output. See
-`Order` and `Outcome`. Only the standard library is used.
+A network namespace belongs to a process. So the test starts this process, which enters the namespace, serves the model
+and runs the program there. The order comes on standard input, the outcome goes to standard output. See `Order` and
+`Outcome`. Only the standard library is used.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from typing import Any
 from model_server import ModelServer, Replies
 
 PORT = "@PORT@"
-# The network's would do; the processes' is taken too, so that whatever the program leaves behind ends with it.
+# The network namespace would be enough; the process namespace makes all processes of the program end with it.
 NAMESPACES = ("--net", "--pid", "--fork", "--kill-child")
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to run.
+    """The program to run.
 
     Attributes:
         command: the program and its arguments.
@@ -42,8 +42,8 @@ class Order:
         cwd: its folder.
         config: a file to write first, and its text; ``@PORT@`` in it becomes the model server's port.
         replies: the model's replies, or each agent's; see `ModelServer`.
-        stdin: what the program reads; nothing at all when empty.
-        until: when it has printed a line with this in it, its input ends; without, after `stdin`.
+        stdin: the program's input; may be empty.
+        until: the input ends after the program printed a line that contains this; without it, after `stdin`.
         seconds: the time after which the program and all that it started are killed.
         kill_when_stalled: kill it as soon as it waits for a reply that never comes.
     """
@@ -61,15 +61,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it.
+    """The result of an order.
 
     Attributes:
-        returncode: as `subprocess` has it.
-        timed_out: whether it had to be killed for its time.
+        returncode: as in `subprocess`.
+        timed_out: whether it was killed after its time limit.
         seconds: how long it took.
-        stdout, stderr: what it printed.
+        stdout, stderr: its output.
         requests: the bodies of the requests to the model, in order.
-        unexpected: what else was asked of the server.
+        unexpected: other requests to the server.
         alone: whether there was no network but loopback.
     """
 
@@ -84,7 +84,7 @@ class Outcome:
 
 
 def run(order: Order) -> Outcome:
-    """Carry out *order* in a process of its own, without a network where the system lets us; return the outcome."""
+    """Run *order* in a process of its own, without a network if the system allows that; return the outcome."""
     done = subprocess.run(
         [*way_in(), sys.executable, __file__],
         input=json.dumps(asdict(order)),
@@ -99,7 +99,7 @@ def run(order: Order) -> Outcome:
 
 @functools.cache
 def way_in() -> tuple[str, ...]:
-    """Return the command that enters a network namespace: as we are, else as root of a namespace, else none."""
+    """Return the command that enters a network namespace: as this user, else as root of a namespace; else none."""
     for rights in ((), ("--map-root-user",)):
         prefix = ("unshare", *rights, *NAMESPACES)
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -121,7 +121,7 @@ def main() -> int:
 
 
 def serve_and_run(order: Order, model: ModelServer, alone: bool) -> Outcome:
-    """Run the program against *model* until it ends, waits for what never comes, or its time is over."""
+    """Run the program against *model* until it ends, waits for a reply that never comes, or its time is over."""
     path, text = order.config
     Path(path).write_text(text.replace(PORT, str(model.port)), encoding="utf-8")
     began = time.monotonic()
@@ -159,7 +159,7 @@ def serve_and_run(order: Order, model: ModelServer, alone: bool) -> Outcome:
 
 
 def converse(process: subprocess.Popen[bytes], order: Order) -> bytes:
-    """Tell *process* what there is to tell and return what it prints up to the line that is waited for."""
+    """Write the input of *process*, and return its output up to the line that is waited for."""
     assert process.stdin is not None
     assert process.stdout is not None
     end = threading.Timer(order.seconds, kill, [process])
@@ -179,7 +179,7 @@ def converse(process: subprocess.Popen[bytes], order: Order) -> bytes:
 
 @contextlib.contextmanager
 def killed_when_stalled(process: subprocess.Popen[bytes], model: ModelServer) -> Iterator[None]:
-    """Kill *process* at once when *model* withholds a reply; the watch ends with the block."""
+    """Kill *process* as soon as *model* withholds a reply; stop watching at the end of the block."""
 
     def watch() -> None:
         model.stalled.wait()
@@ -195,19 +195,19 @@ def killed_when_stalled(process: subprocess.Popen[bytes], model: ModelServer) ->
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the program and what it started, which share a process group that is ours."""
+    """Kill the program and the processes that it started, which share a process group that we created."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def is_alone() -> bool:
-    """Whether loopback is the only network interface, up or not."""
+    """Return whether loopback is the only network interface, up or not."""
     return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
 def raise_loopback() -> None:
-    """Bring loopback up: in a new namespace it is down. By hand, for not every machine has the ``ip`` command."""
+    """Bring loopback up: in a new namespace it is down. By hand, because not every machine has the ``ip`` command."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))[1]

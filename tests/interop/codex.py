@@ -1,7 +1,7 @@
-"""A real Codex that a test can talk to: its own home, scripted model, time limit, and what it sent and wrote.
+"""A real Codex that a test can run: with its own home, scripted model and time limit, and its requests and files.
 
-Every run gets a home of its own and no network but loopback, so that nothing of the user's is read or changed and
-nothing leaves the machine.
+Every run gets a home of its own and no network but loopback. So it reads and changes nothing of the user's, and nothing
+leaves the machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ env_key = "SCRIPTED_KEY"
 request_max_retries = 0
 stream_max_retries = 0
 """
-# Port 9 is "discard", where nobody listens: whatever would leave the machine without a namespace of its own ends here.
+# Port 9 is "discard", where nothing listens: without a namespace of its own, all traffic to the outside ends here.
 NO_WAY_OUT = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
 
 
@@ -63,7 +63,7 @@ class Codex:
     def resume(
         self, rollout: Path, prompt: str, replies: Replies | dict[str, Replies] | None = None, **options: Any
     ) -> cage.Outcome:
-        """Resume the session in *rollout*, which lies in this home, and say *prompt*. For *options* see `run`."""
+        """Resume the session in *rollout*, which is in this home, and send *prompt*. For *options* see `run`."""
         if self.release.habits.resumes_by == "path":
             how = ["-c", f"experimental_resume={rollout}"]
         else:
@@ -83,7 +83,7 @@ class Codex:
 
         Args:
             how: the arguments between ``exec`` and the prompt.
-            prompt: what the user says.
+            prompt: the user's message.
             replies: the model's replies, or each agent's, see `ModelServer`.
             kill_when_stalled: kill Codex when it waits for a reply of `None`.
             seconds: the time limit.
@@ -108,11 +108,11 @@ class Codex:
         return cage.run(order)
 
     def ask(self, method: str, params: dict[str, Any], *, first: Sequence[tuple[str, dict[str, Any]]] = ()) -> Any:
-        """Ask the newest's own server, to which its editors and its desktop program talk; return the result.
+        """Send a request to the newest release's server, as its editors do; return the result.
 
         Args:
-            method, params: what is asked.
-            first: what is asked before, in the same run, and whose results do not matter.
+            method, params: the request.
+            first: requests to send before, in the same run, whose results are ignored.
         """
         hello = {"clientInfo": {"name": "tests", "title": "tests", "version": "1"}}
         messages: list[dict[str, Any]] = [
@@ -131,12 +131,12 @@ class Codex:
             seconds=SECONDS,
             until='"id":1,',
         )
-        # Of what it prints besides, part may be missing: nobody waits for it.
+        # Its other output may be incomplete, because the run does not wait for it.
         (answer,) = [line for line in cage.run(order).stdout.split("\n") if order.until in line]
         return json.loads(answer)["result"]
 
     def tell(self, *arguments: str) -> cage.Outcome:
-        """Run a command of the newest's that asks no model."""
+        """Run a command of the newest release that uses no model."""
         order = cage.Order(
             command=[str(self.release.binary), *arguments],
             env=self._environment(),
@@ -148,14 +148,14 @@ class Codex:
         return cage.run(order)
 
     def adopt(self, rollout: Path) -> Path:
-        """Copy *rollout*, which may lie anywhere, to where Codex keeps such a session; return the copy."""
+        """Copy *rollout*, from anywhere, to the place where Codex keeps such a session; return the copy."""
         year, month, day = date_of(rollout)
         target = self.home / "sessions" / year / month / day / rollout.name
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copyfile(rollout, target))
 
     def goes_on(self, rollout: Path) -> Path:
-        """Return the file in which the session of *rollout* goes on now that it was resumed: that one, or a copy."""
+        """Return the file in which a resumed session of *rollout* continues: *rollout* itself, or a copy."""
         return max(self.rollouts(), key=lambda path: path.stat().st_mtime_ns) if self.release.habits.copies else rollout
 
     def rollouts(self) -> list[Path]:
@@ -184,7 +184,7 @@ class Codex:
 
 
 def session_id(rollout: Path) -> str:
-    """Return the session's id in the file's name, whatever stands behind it."""
+    """Return the session's id from the file's name, without the revision after it."""
     begin = len("rollout-YYYY-MM-DDThh-mm-ss-")
     return rollout.name[begin : begin + 36]
 

@@ -9,7 +9,7 @@ from codex import Codex
 from other_releases import OTHERS
 from releases import FLAT, NEWEST, RELEASES, REQUIRED, Release
 
-# Which releases to run instead of the two that CI runs: versions with commas between, or "all".
+# The releases to run instead of the two that CI runs: versions separated by commas, or "all".
 CHOSEN = "ROLLOUTLOG_INTEROP_RELEASES"
 
 
@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `codex` or `writable` with every release, one that takes another with those it is about."""
+    """Run a test with `codex` or `writable` for every release, one with another fixture for its releases."""
     chosen = chosen_releases()
     about = {
         "codex": chosen,
@@ -49,7 +49,7 @@ def chosen_releases() -> list[Release]:
 
 
 def _codex(what: str) -> Any:
-    """Return a fixture: *what*, with a home of its own. Which releases that are, `pytest_generate_tests` says."""
+    """Return a fixture: *what*, with a home of its own. `pytest_generate_tests` chooses the releases."""
 
     @pytest.fixture
     def codex(request: pytest.FixtureRequest, tmp_path: Path) -> Codex:
@@ -72,7 +72,7 @@ listing = _codex("A real Codex of each release whose server can be asked for the
 
 
 def real(release: Release, folder: Path) -> Codex:
-    """Return *release* with its home below *folder*; a missing one skips the test, or fails it where it is required."""
+    """Return *release* with its home below *folder*; if it is missing, skip the test, or fail if it is required."""
     missing = release.missing()
     if missing and REQUIRED:
         pytest.fail(missing)

@@ -1,7 +1,7 @@
-"""What a real reader makes of the items of a rollout: the judge's rules, kept apart from the code that is judged.
+"""The input that a real reader makes of the items of a rollout: rules that are separate from the tested code.
 
-Everything here is plain JSON values, and nothing is imported from rolloutlog: files are read line by line with the
-standard library, and the rules are those that were seen in the real programs.
+This module uses plain JSON values and imports nothing from rolloutlog. It reads files line by line with the standard
+library. The rules were observed in the real programs.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from releases import Release
 
 Item = dict[str, Any]
 
-# The newest keeps notes of its own on an item, and does not send them.
+# Notes that the newest release adds to an item, and does not send.
 NOTES = "internal_chat_message_metadata_passthrough"
 ABORTED = "aborted"
-# Keys of today's API that the newest does not keep.
+# Keys of today's API that the newest release does not keep.
 NOT_KEPT = {"reasoning": "status", "function_call_output": "status"}
 
 
 def items_in(rollout: Path, release: Release) -> list[Item]:
-    """Return the items in a rollout of the format that *release* writes; what is no whole line is left out."""
+    """Return the items in a rollout of the format that *release* writes, without incomplete lines."""
     found = []
     for line in rollout.read_bytes().split(b"\n"):
         try:
@@ -39,9 +39,9 @@ def items_in(rollout: Path, release: Release) -> list[Item]:
 
 
 def history(release: Release, request: dict[str, Any], prompt: str) -> list[Item]:
-    """Return the part of *request* that came out of a resumed rollout, without what the program puts around it."""
+    """Return the part of *request* that came from a resumed rollout, without items that the program adds."""
     found = [plain(item) for item in request["input"]]
-    while found[-1]["type"] == "configuration_update":  # with which the newest tells the vendor's own API of the effort
+    while found[-1]["type"] == "configuration_update":  # tells the vendor's own API the reasoning effort
         found.pop()
     asked = found.pop()
     assert text_of(asked) == prompt, asked
@@ -51,7 +51,7 @@ def history(release: Release, request: dict[str, Any], prompt: str) -> list[Item
     if release.habits.front == "instructions":
         assert [found[0]["type"], found[1]["role"]] == ["additional_tools", "developer"], found[:2]
         del found[:2]
-    # Behind the history, most put their tools, instructions and surroundings, newer ones unless they began the session.
+    # Most releases add tools, instructions and environment after it; newer ones not if they began the session.
     while found and (found[-1].get("role") == "developer" or is_context(found[-1])):
         found.pop()
     return found
@@ -81,7 +81,7 @@ def expected_history(release: Release, items: list[Item]) -> list[Item]:
 
 
 def known_of(release: Release, item: Item) -> Item | None:
-    """Return *item* with the keys that *release* knows of its kind; `None` where it does not know or send that."""
+    """Return *item* with the keys that *release* knows of its kind; `None` if it does not know or send that kind."""
     if item.get("role") == "system":
         return None
     if release.habits.keys is None:
@@ -95,7 +95,7 @@ def known_of(release: Release, item: Item) -> Item | None:
 
 
 def as_told(release: Release, items: list[Item]) -> list[Item]:
-    """Return *items* with the outputs of shells as *release* sends them, where in the file they stand as JSON."""
+    """Return *items* with the outputs of shells as *release* sends them if they are JSON in the file."""
     if release.habits.retells == "nothing":
         return items
     by_shell = {item["call_id"] for item in items if item["type"] == "local_shell_call" or item.get("name") == "shell"}
@@ -109,7 +109,7 @@ def as_told(release: Release, items: list[Item]) -> list[Item]:
 
 
 def retold(output: str, above: bool) -> str:
-    """Return the *output* of a shell as text, with the count of its lines *above* it or in it; if it is JSON."""
+    """Return the *output* of a shell, if it is JSON, as text, with the count of its lines *above* it or in it."""
     try:
         told = json.loads(output)
         code, seconds = told["metadata"]["exit_code"], told["metadata"]["duration_seconds"]
@@ -122,7 +122,7 @@ def retold(output: str, above: bool) -> str:
 
 
 def plain(item: Item) -> Item:
-    """Return *item* without the keys that hold nothing, the program's notes, and the id of an answer it made up."""
+    """Return *item* without null keys, the program's notes, and the id of an answer that the program made up."""
     left: Item = without_nulls({key: value for key, value in item.items() if key != NOTES})
     if left.get("output") == ABORTED:
         left.pop("id", None)
@@ -130,7 +130,7 @@ def plain(item: Item) -> Item:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return *value* without the keys that hold nothing, at any depth."""
+    """Return *value* without null keys, at any depth."""
     if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
@@ -139,40 +139,40 @@ def without_nulls(value: Any) -> Any:
 
 
 def aborted(call: Item) -> Item:
-    """Return the output that the real ones put in the place of one that never came."""
+    """Return the output that the real releases send for a call without an output."""
     return {"type": "function_call_output", "call_id": call["call_id"], "output": ABORTED}
 
 
 def continued(parts: list[Item], text: str) -> list[Item]:
-    """Return message parts that go on with *text*."""
+    """Return message parts followed by *text*."""
     *before, last = parts
     return [*before, {**last, "text": last["text"] + text}]
 
 
 def without_extras(part: Item) -> Item:
-    """Return a message's part with the keys that all know."""
+    """Return a message's part with the keys that all releases know."""
     return {key: part[key] for key in ("type", "text", "image_url") if key in part}
 
 
 def said(items: list[Item]) -> list[str]:
-    """Return the texts of what people and the model said, without what Codex tells the model of its own accord."""
+    """Return the texts of people and the model, without the messages that Codex writes by itself."""
     messages = [item for item in items if item.get("role") in ("user", "assistant") and not is_context(item)]
     return [text_of(item) for item in messages]
 
 
 def as_input(item: Item) -> Item:
-    """Return *item*, as the newest sends it, less what an API does not take: notes, ids of what is said to it."""
+    """Return *item*, as the newest release sends it, without notes and ids, which an API does not accept as input."""
     keys = {NOTES} if item["type"] != "message" or is_assistant(item) else {NOTES, "id"}
     return {key: value for key, value in item.items() if key not in keys}
 
 
 def is_assistant(item: Item) -> bool:
-    """Whether *item* is a message of the assistant."""
+    """Return whether *item* is a message of the assistant."""
     return item.get("role") == "assistant"
 
 
 def is_context(item: Item) -> bool:
-    """Whether *item* is the message in which Codex describes its surroundings to the model."""
+    """Return whether *item* is the message in which Codex describes its environment to the model."""
     return item.get("role") == "user" and text_of(item).startswith(
         ("<environment_context>", "# AGENTS.md instructions")
     )

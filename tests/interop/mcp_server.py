@@ -15,7 +15,7 @@ TOOL = {
 
 
 def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of *method*; an empty one for what is not known here."""
+    """Return the result of *method*; an empty one for an unknown method."""
     if method == "initialize":
         about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "sums", "version": "1"}}
         return {"protocolVersion": params["protocolVersion"], **about}
@@ -28,7 +28,7 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer until the input ends; what has no id wants no answer."""
+    """Answer until the input ends; a message without an id needs no answer."""
     for line in sys.stdin:
         asked = json.loads(line)
         if "id" in asked:

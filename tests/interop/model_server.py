@@ -1,7 +1,7 @@
-"""A model on loopback that says what a script tells it to: the Responses API as far as Codex calls it.
+"""A model on loopback that follows a script: the Responses API as far as Codex uses it.
 
-Nothing is invented here: a reply is a list of output items that the test wrote out in full, and a request is kept as it
-came. What was asked for and not scripted is answered by a short message that says so, which a test then sees.
+A reply is a list of output items that the test wrote out in full, and requests are kept unchanged. A request that is
+not in the script is answered by a short message that says so, so that a test sees it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class ModelServer:
     """Serves scripted replies, one for each request, until it is closed.
 
     Args:
-        replies: the output items of each reply, in the order of the requests. `None` for a reply that never comes: the
-            request stays open, as when a program is killed while the model thinks. Where several agents ask at once:
-            the replies for each of them, by its name.
+        replies: the output items of each reply, in the order of the requests. `None` is a reply that never comes: the
+            request stays open, as when a program is killed while the model works. If several agents ask at once: the
+            replies for each of them, by its name.
     """
 
     def __init__(self, replies: Replies | Mapping[str, Replies]) -> None:
-        # Owned by `_lock`: requests come on a thread each.
+        # Owned by `_lock`, because each request has its own thread.
         self.requests: list[dict[str, Any]] = []
         self.unexpected: list[str] = []
         self.stalled = threading.Event()
-        # What is left for each agent; for all of them under no name.
+        # The replies left for each agent; without agents, under the empty name.
         scripts = replies if isinstance(replies, Mapping) else {"": replies}
         self._replies = {name: list(script) for name, script in scripts.items()}
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class ModelServer:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.model = self
         self._thread = threading.Thread(
-            # By itself it looks every half second whether it should end: longer than a whole session takes.
+            # The default is to check every half second whether to end, which is longer than a whole session.
             target=self._server.serve_forever,
             args=(0.01,),
             name="model-server",
@@ -68,19 +68,19 @@ class ModelServer:
         self._server.server_close()
 
     def take(self, request: dict[str, Any]) -> list[Item] | None:
-        """Keep *request* and return the items to answer it with, or `None` for an answer that never comes."""
+        """Keep *request* and return the items to answer it with, or `None` for a reply that never comes."""
         with self._lock:
             self.requests.append(request)
             script = self._replies.get("" if "" in self._replies else agent_of(request))
             return script.pop(0) if script else NOTHING_LEFT
 
     def note_unexpected(self, what: str) -> None:
-        """Keep a request for something that no model serves."""
+        """Keep a request for a path that this server does not have."""
         with self._lock:
             self.unexpected.append(what)
 
     def stall(self) -> None:
-        """Say that a reply is being withheld, and withhold it until the server closes."""
+        """Announce that a reply is withheld, and withhold it until the server closes."""
         self.stalled.set()
         self._closing.wait()
 
@@ -95,10 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """Stay silent: the test shows what matters."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
-        """Answer the question for models (there are none to choose from), and nothing else."""
+        """Answer the request for a list of models with an empty one, and refuse other requests."""
         if self._path().endswith("/models"):
             self._answer(200, {"object": "list", "data": [], "models": []})
         else:
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for event in events(reply):
-            # json.dumps escapes newlines, so that one event is one data line.
+            # json.dumps escapes newlines, so one event is one data line.
             self.wfile.write(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode()))
         self.wfile.flush()
 
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def agent_of(request: dict[str, Any]) -> str:
-    """Return the name of the agent that sent *request*, such as ``/root``; only the newest has any."""
+    """Return the name of the agent that sent *request*, such as ``/root``; only the newest release has names."""
     return str(json.loads(request["client_metadata"]["x-codex-turn-metadata"]).get("agent_name"))
 
 

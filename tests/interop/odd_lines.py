@@ -1,7 +1,7 @@
-"""Lines that are not quite as they should be, and which readers keep them: ours, and the real ones of both formats.
+"""Lines that are slightly wrong, and the readers that keep them: ours, and the real ones of both formats.
 
-Each line holds an item with its name as a mark in it, so that a test finds it again in what a reader made of the file.
-The columns of the real ones were filled in from what they sent, not from what they ought to do.
+Each line holds an item with its name as a mark in it, so that a test can find it in a reader's result. The columns of
+the real readers were filled in from the requests that they sent, not from what they should do.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Odd:
     """One odd line.
 
     Attributes:
-        name: what is odd about it.
-        content: the item as it stands on a flat line, or as the payload of an envelope: as JSON, or to be written so.
+        name: the oddity.
+        content: the item, as on a flat line or in the payload of an envelope: as JSON, or as a value to write.
         kept_by: the readers that keep the item.
     """
 
@@ -37,7 +37,7 @@ class Odd:
 
     @property
     def mark(self) -> str:
-        """What is found in the item that this line holds."""
+        """The mark in the item that this line holds."""
         return f"<<{self.name}>>"
 
     @property
@@ -49,7 +49,7 @@ class Odd:
 
 
 def changed(item: dict[str, Any], old: str, new: str) -> str:
-    """Return the line of *item* with the one *old* in it replaced."""
+    """Return the line of *item* with the only *old* in it replaced."""
     text = packed(item).decode()[:-1]
     assert text.count(old) == 1, (text, old)
     return text.replace(old, new)

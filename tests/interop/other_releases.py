@@ -1,6 +1,6 @@
-"""Further releases of Codex, of which people have sessions; run as a program it fetches all of them.
+"""Further releases of Codex, which people have sessions of; as a program, it fetches all of them.
 
-They are for `make interop-all`, by hand: two gigabytes to fetch, and some minutes. Pinned for one platform alone.
+They are for `make interop-all`, by hand: it fetches two gigabytes and takes some minutes. Pinned for one platform.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from habits import (
 from releases import Archive, Release, fetch_all
 
 PLATFORM, TRIPLE = "linux-x64", "x86_64-unknown-linux-musl"
-# Where the program lies in the archive, which moved twice.
+# The program's place in the archive, which changed twice.
 IN_BIN, IN_VENDOR, IN_VENDOR_BIN = f"bin/codex-{TRIPLE}", f"vendor/{TRIPLE}/codex/codex", f"vendor/{TRIPLE}/bin/codex"
 
 
 def release(version: str, writes: Literal["flat", "envelope"], habits: Habits, program: str, sha512: str) -> Release:
-    """Return a release that ships every platform's program in one archive."""
+    """Return a release with every platform's program in one archive."""
     return Release(version, writes, {PLATFORM: Archive(version, sha512, program)}, habits)
 
 
 def split_release(version: str, habits: Habits, program: str, sha512: str) -> Release:
-    """Return a release that has an archive for each platform."""
+    """Return a release with an archive for each platform."""
     return Release(version, "envelope", {PLATFORM: Archive(f"{version}-{PLATFORM}", sha512, program)}, habits)
 
 
