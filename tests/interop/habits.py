@@ -1,6 +1,6 @@
-"""What each release of Codex does of its own to a session that it resumes: data, seen in the real programs.
+"""Peculiarities of each release of Codex when it resumes a session: data, observed in the real programs.
 
-`expected` says by these what must have been sent. Nothing here was looked up: each value was set to what a run showed.
+`expected` computes from these the requests that a release must send. Each value was set to the result of a run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 Keys: TypeAlias = Mapping[str, tuple[str, ...]]
 
-# What 0.20.0 knows of each kind; it drops every other key, and every item of another kind.
+# The keys that 0.20.0 knows of each kind; it drops every other key, and every item of another kind.
 FLAT_KEYS: Keys = {
     "message": ("type", "id", "role", "content"),
     "reasoning": ("type", "id", "summary", "content", "encrypted_content"),
@@ -27,7 +27,7 @@ WEB_SEARCH: Keys = {"web_search_call": ("type", "id", "status", "action")}
 
 
 def without_ids(keys: Keys) -> Keys:
-    """Return *keys* as releases have them that know no ids."""
+    """Return *keys* for releases that have no ids."""
     return {kind: tuple(key for key in known if key != "id") for kind, known in keys.items()}
 
 
@@ -41,27 +41,27 @@ KEYS_150: Keys = {kind: ("id", *known) for kind, known in KEYS_120.items()}
 
 @dataclass(frozen=True)
 class Habits:
-    """What a release does.
+    """The behavior of a release.
 
     Attributes:
-        resumes_by: how it is told which session: by its path, or by its id.
-        config: what must stand in its configuration besides.
+        resumes_by: what identifies the session to resume: its path, or its id.
+        config: further lines that its configuration needs.
         shell: the function tool that runs a command in a shell.
         other_shell: the other way in which its model runs one, if it has another.
-        keys: what it knows of each kind, and sends; `None` when it keeps what it is given.
-        merges: whether it makes one of the assistant's messages in a row.
+        keys: the keys that it knows of each kind, and sends; `None` if it sends all keys.
+        merges: whether it merges adjacent messages of the assistant.
         answers: where it puts an output "aborted" for a call that has none. In front, it does so for function calls.
         answer: the kind of that output.
-        front: what it puts before the history: nothing, its surroundings, or its tools and instructions.
-        retells: whether it sends the output of a shell, that stands as JSON in the file, as plain text; and whether it
-            then tells how many lines there were, if it had shortened it, above the text or in it.
-        copies: whether it leaves the file as it is, and goes on in a new one that begins with a copy.
-        refuses: whether it ends with status 1 when it can make nothing of a file, and does not begin a new session.
+        front: the items that it puts before the history: none, its environment, or its tools and instructions.
+        retells: whether it sends the output of a shell, which is JSON in the file, as plain text; if so, where it puts
+            the number of lines of an output that it had shortened: above the text or in it.
+        copies: whether it does not change the file, and continues in a new one that begins with a copy.
+        refuses: whether it ends with status 1 if it cannot read a file, and does not begin a new session.
         whole: whether all that it recorded is in its file when it ends.
-        sums_up: whether what a model sees of a compacted session is what the user said, and the last summary.
-        rewrites: whether it compacts a session when it is told to, and can take turns back.
-        lists: how its server is asked for the sessions in its home, if it can be.
-        keeps, skips: the odd lines that it treats otherwise than the release of its format that the table names.
+        sums_up: whether the model sees the user's messages and the last summary of a compacted session.
+        rewrites: whether it has a command to compact a session, and can take turns back.
+        lists: the request for the sessions in its home, if its server has one.
+        keeps, skips: the odd lines that it treats differently from the release of its format in the table.
     """
 
     resumes_by: Literal["path", "id"] = "id"
@@ -92,7 +92,7 @@ V0_20 = Habits(
     front="surroundings",
     refuses=False,
 )
-# It reads the outputs that it writes no more, and never wrote reasoning.
+# It reads kinds of outputs that it does not write any more, and never wrote reasoning.
 V0_8 = replace(
     V0_20,
     config="disable_response_storage = true\n",
@@ -114,7 +114,7 @@ V0_25 = Habits(
     keeps=frozenset({"reasoning with plain text"}),
 )
 V0_29 = replace(V0_25, copies=True)
-# The first of the envelope, which knows no ids.
+# The first release with envelopes, which has no ids.
 V0_36 = Habits(
     keys=KEYS_36,
     keeps=frozenset({"integer beyond 64 bits"}),

@@ -1,7 +1,7 @@
-"""Our side of the table: sessions of rolloutlog's in a Codex home, in the format that this Codex takes.
+"""Our side of the table: sessions of rolloutlog in a Codex home, in the format that this Codex reads.
 
-Run as a program it is a writer that never ends by itself, for tests to kill: it records one numbered message after the
-other and prints each number once the message is acknowledged.
+Run as a program, it is a writer for tests to kill: it records numbered messages without end, and prints each number
+when its message is acknowledged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import rolloutlog
 from rolloutlog import RolloutRecorder
 from rolloutlog.exceptions import SessionExistsError
 
-# Long enough that most kills come in the middle of a write, and beyond ASCII, so that half of these tear a character.
+# Long enough that most kills hit a write, and not ASCII, so that half of these tear a character.
 LONG = "日本語" * 100_000
 
 
@@ -29,13 +29,13 @@ def create(codex: Codex, **options: Any) -> RolloutRecorder:
 
 
 def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[str]:
-    """Record in another process, and kill that in the middle of a write, after so many acknowledgements.
+    """Record in another process, and kill it in the middle of a write, after that many acknowledgements.
 
     Returns:
         Every text that it acknowledged before it died.
     """
     command = [sys.executable, __file__, str(codex.home), session_id, codex.release.writes]
-    # Where the package was imported from: the source tree, unless the tests run against what is installed.
+    # The folder that the package was imported from: the source tree, unless the tests run against an installed package.
     env = {**os.environ, "PYTHONPATH": str(Path(rolloutlog.__file__).parents[1])}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
@@ -45,14 +45,14 @@ def run_until_killed(codex: Codex, session_id: str, acknowledged: int) -> list[s
         while rollout.stat().st_size == size and writer.poll() is None:
             pass  # the file grows page by page while a long line is written: now is the moment
         writer.kill()
-        # What it said between the last line read and its death was acknowledged too.
+        # Lines that it printed after the last line that was read were acknowledged too.
         seen += [rest.strip() for rest in writer.stdout if rest.endswith("\n")]
     assert all(seen), "the writer ended by itself"
     return seen
 
 
 def main(home: Path, session_id: str, format: Any) -> None:
-    """Record for ever; see the module."""
+    """Record without end; see the module."""
     try:
         recorder, begun = RolloutRecorder.create(home, session_id=session_id, format=format), 0
     except SessionExistsError:

@@ -1,7 +1,7 @@
-"""Which releases of Codex the interop tests use, and how they get here; run as a program it fetches them all.
+"""The releases of Codex that the interop tests use, and how they are fetched; as a program, it fetches all.
 
-The binaries are big and not ours: they come from the npm registry by package name, are checked against the digest that
-is pinned here, and stay in a folder that git ignores.
+The binaries are big and not ours: they come from the npm registry by package name, are checked against a pinned digest,
+and are kept in a folder that git ignores.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from habits import V0_20, V0_169, Habits
 PACKAGE = "@openai/codex"
 FOLDER_VARIABLE = "ROLLOUTLOG_INTEROP_DIR"
 FETCH_SECONDS = 600.0
-# As in CI: whatever is not there is a failure, and not a reason to skip.
+# As in CI: a missing release is a failure, and not a reason to skip.
 REQUIRED = os.environ.get("ROLLOUTLOG_REQUIRE_INTEROP") == "1"
-# A desktop's voice engine: sixty megabytes that no session needs.
+# The voice engine of the desktop program: sixty megabytes that no session needs.
 NOT_NEEDED = "/codex-resources/voice/"
-# How the paths in an archive say for which platform something is.
+# The names of platforms in the paths of an archive.
 PLATFORM = re.compile(r"(?:aarch64|x86_64)-(?:unknown-linux-musl|apple-darwin|pc-windows-msvc)")
 
 
 class FetchError(Exception):
-    """A release cannot be fetched, or what came is not what is pinned."""
+    """A release cannot be fetched, or the archive is not the pinned one."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One archive of the registry: its version there, its digest, and where in it the program lies."""
+    """One archive of the registry: its version there, its digest, and the program's path in it."""
 
     version: str
     sha512: str
@@ -62,16 +62,16 @@ class Release:
 
     @property
     def folder(self) -> Path:
-        """Where this release is unpacked."""
+        """The folder into which this release is unpacked."""
         return interop_folder() / f"codex-{self.version}"
 
     @property
     def binary(self) -> Path:
-        """The program itself; whether it is there is another question, see `missing`."""
+        """The program's path; it may not exist, see `missing`."""
         return self.folder / self._archive().program
 
     def missing(self) -> str | None:
-        """Return why this release cannot be run here, or `None` when it can."""
+        """Return why this release cannot be run here, or `None` if it can."""
         if platform_name() not in self.archives:
             return f"Codex {self.version} is not pinned for {platform_name()}"
         if not self.binary.is_file():
@@ -79,7 +79,7 @@ class Release:
         return None
 
     def fetch(self) -> None:
-        """Download and unpack this release, unless it is there; raise `FetchError` when it is not what is pinned."""
+        """Download and unpack this release, unless it is there; raise `FetchError` if it is not the pinned one."""
         archive = self._archive()
         if self.binary.is_file():
             return
@@ -91,7 +91,7 @@ class Release:
             unpack(packed, unpacked, archive.program)
             if not (unpacked / archive.program).is_file():
                 raise FetchError(f"{PACKAGE}@{archive.version} holds no {archive.program}")
-            # Renamed last, so that a fetch that was cut short is never taken for a whole one.
+            # Renamed last, so that an incomplete fetch is never taken for a whole one.
             os.replace(unpacked, self.folder)
 
     def _archive(self) -> Archive:
@@ -113,7 +113,7 @@ def interop_folder() -> Path:
 
 
 def make_ignored_folder(folder: Path) -> None:
-    """Create *folder* with a ``.gitignore`` of its own, so that nothing in it is ever committed by accident."""
+    """Create *folder* with a ``.gitignore`` of its own, so that its files are never committed by accident."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
@@ -138,9 +138,9 @@ def check_digest(packed: Path, sha512: str) -> None:
 
 
 def unpack(packed: Path, folder: Path, program: str) -> None:
-    """Write the archive's plain files below *folder*, less what no test needs; links and odd paths are left out.
+    """Write the archive's plain files below *folder*; leave out links, odd paths, and files that no test needs.
 
-    What no test needs is what stands there for other platforms than that of *program*, and for other purposes.
+    No test needs files for other platforms than that of *program*, and files for other purposes.
     """
     with tarfile.open(packed) as archive:
         for member in archive:
@@ -188,7 +188,7 @@ FLAT = Release(
     ),
 )
 
-# The newest when this was written; docs/interop.md says how to move on to a newer one.
+# The newest release when this was written; docs/interop.md says how to support a newer one.
 NEWEST = Release(
     version="0.169.0",
     writes="envelope",
@@ -220,7 +220,7 @@ RELEASES = (FLAT, NEWEST)
 
 
 def fetch_all(releases: Sequence[Release]) -> int:
-    """Fetch *releases*; say each one's place, and return 1 at the first that fails, else 0."""
+    """Fetch *releases*; print the folder of each, and return 1 at the first that fails, else 0."""
     for release in releases:
         try:
             release.fetch()

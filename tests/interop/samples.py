@@ -15,17 +15,17 @@ from codex import Codex
 Item = dict[str, Any]
 WHEN = "2025-07-23T15:03:26.000Z"
 MEGABYTE = 1_000_000
-# Everything that some reader has taken for the end of a line or for something to escape, and a bit of the world.
+# Characters that some reader has taken for the end of a line or has failed to escape, and some of other alphabets.
 AWKWARD = 'naïve 日本語 🏔️ ≠ \u2028 \u2029 \u0085 \x0b \x0c \x1b \x00 \x7f \r \t "quoted" back\\slash </script> e\u0301'
 
 
 def user(text: str, **keys: Any) -> Item:
-    """Return what the user said."""
+    """Return a message of the user."""
     return {"type": "message", "id": None, "role": "user", "content": [{"type": "input_text", "text": text}], **keys}
 
 
 def assistant(*texts: str, **keys: Any) -> Item:
-    """Return what the assistant said."""
+    """Return a message of the assistant."""
     content = [{"type": "output_text", "text": text} for text in texts]
     return {"type": "message", "id": None, "role": "assistant", "content": content, **keys}
 
@@ -54,7 +54,7 @@ def reasoning(item_id: str, *summary: str, **keys: Any) -> Item:
 
 
 def picture() -> str:
-    """Return a picture of one pixel as a data URL; the newest opens pictures, and sends none that it cannot read."""
+    """Return a picture of one pixel as a data URL; the newest release opens pictures, and sends only readable ones."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -64,8 +64,8 @@ def picture() -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-# Every kind with every key, in the shapes that trip readers: empty lists, empty texts, arguments that are no JSON,
-# several parts, messages of one role in a row, roles beside the usual two, calls of which one is answered later.
+# Every kind with every key, in shapes that readers fail on: empty lists, empty texts, arguments that are not JSON,
+# several parts, adjacent messages of one role, other roles than the usual two, and a call that is answered later.
 EVERY_KIND: list[Item] = [
     user(AWKWARD),
     {"type": "message", "id": None, "role": "system", "content": [{"type": "input_text", "text": "be brief"}]},
@@ -109,7 +109,7 @@ def place(codex: Codex, items: list[Item]) -> Path:
 
 
 def meta(codex: Codex, session: str) -> bytes:
-    """Return the first line of a rollout in the format of *codex*, with what is required and no more."""
+    """Return the first line of a rollout in the format of *codex*, with the required keys only."""
     if codex.release.writes == "flat":
         return packed({"id": session, "timestamp": WHEN, "instructions": None})
     known = {"cwd": str(codex.workdir), "originator": "rolloutlog", "cli_version": "0.0.0"}
@@ -124,5 +124,5 @@ def line(codex: Codex, item: Item) -> bytes:
 
 
 def packed(value: Item) -> bytes:
-    """Return *value* as the real ones write it."""
+    """Return *value* as the real releases write it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""The harness itself: what runs in the cage sees only the scripted model, ends in time, and is what was pinned."""
+"""The harness itself: a program in the cage reaches only the scripted model, ends in time, and is the pinned one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from codex import says
 from releases import FLAT, FetchError, check_digest, unpack
 
-# A program that asks the model as often as its first argument says, and prints the types of the events that come.
+# A program that asks the model as often as its first argument says, and prints the types of the events.
 CLIENT = """
 import json, sys, urllib.request
 for _ in range(int(sys.argv[1])):
@@ -30,7 +30,7 @@ def order(folder: Path, command: list[str], **options: object) -> cage.Order:
 
 
 def test_replies_come_in_the_order_of_the_script(tmp_path: Path) -> None:
-    """Each request is kept and answered by the next reply of the script, and one too many by a message that says so."""
+    """Each request is kept and gets the next reply of the script; one too many gets a message that says so."""
     outcome = cage.run(order(tmp_path, ["-c", CLIENT, "3"], replies=[[says("first")], [says("second")]]))
 
     answers = [text for text in ("first", "second", "no further reply") if text in outcome.stdout]
@@ -40,7 +40,7 @@ def test_replies_come_in_the_order_of_the_script(tmp_path: Path) -> None:
 
 
 def test_a_program_that_hangs_is_killed(tmp_path: Path) -> None:
-    """What does not end within its time limit is killed, and the outcome says so."""
+    """A program that exceeds its time limit is killed, and the outcome says so."""
     outcome = cage.run(order(tmp_path, ["-c", "import threading; threading.Event().wait()"], seconds=0.3))
 
     assert outcome.timed_out
@@ -48,7 +48,7 @@ def test_a_program_that_hangs_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_program_is_killed_while_the_model_thinks(tmp_path: Path) -> None:
-    """With kill_when_stalled, a reply of None ends the program as soon as it waits for it, long before its time."""
+    """With kill_when_stalled, a reply of None ends the program as soon as it waits for it, long before its limit."""
     outcome = cage.run(order(tmp_path, ["-c", CLIENT, "2"], replies=[[says("first")], None], kill_when_stalled=True))
 
     assert outcome.returncode == -9
@@ -75,7 +75,7 @@ def test_what_is_not_the_pinned_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_unpacking_stays_in_its_folder(tmp_path: Path) -> None:
-    """Members that would leave the folder, links, and what is for other platforms are not unpacked."""
+    """Files that would leave the folder, links, and files for other platforms are not unpacked."""
     (tmp_path / "file").write_bytes(b"x")
     with tarfile.open(tmp_path / "package.tgz", "w:gz") as archive:
         for name in ("package/../../escaped", "/package/absolute", PROGRAM, "package/bin/x-aarch64-apple-darwin"):
@@ -97,7 +97,7 @@ def test_unpacking_stays_in_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_release_that_is_not_there_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing was fetched, the reason to skip names the release and the command that fetches it."""
+    """If nothing was fetched, the reason to skip names the release and the command that fetches it."""
     monkeypatch.setenv("ROLLOUTLOG_INTEROP_DIR", str(tmp_path))
 
     assert "0.20.0" in str(FLAT.missing())

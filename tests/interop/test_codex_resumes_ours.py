@@ -1,4 +1,4 @@
-"""We record, the real Codex resumes: what it then sends to the model holds our items, in order."""
+"""We record and the real Codex resumes: its request to the model holds our items, in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROMPT = "And then?"
 
 
 def test_every_kind_is_sent_in_order(writable: Codex) -> None:
-    """Every kind of item with every key, and text of every sort, recorded as dicts, reaches the model in order."""
+    """Every kind of item with every key, and text of all sorts, recorded as dicts, is sent to the model in order."""
     with create(writable, instructions=AWKWARD, meta={"cwd": "/somewhere", "tags": ["a", "b"]}) as recorder:
         recorder.record(*EVERY_KIND)
 
@@ -33,7 +33,7 @@ def test_every_kind_is_sent_in_order(writable: Codex) -> None:
 
 
 def test_items_of_our_classes_are_sent_in_order(writable: Codex) -> None:
-    """The same items as values of our classes, as they come out of a session, reach the model just so."""
+    """The same items as values of our classes, taken from a session, are sent to the model unchanged."""
     with create(writable) as first:
         first.record(*EVERY_KIND)
     with create(writable) as second:
@@ -45,7 +45,7 @@ def test_items_of_our_classes_are_sent_in_order(writable: Codex) -> None:
 
 
 def test_reasoning_without_an_id_is_sent(envelope: Codex) -> None:
-    """Reasoning that has no id, as some releases write it, reaches the model; flat ones know none without."""
+    """Reasoning without an id, as some releases write it, is sent; flat releases need one."""
     items = [user("hi"), {**reasoning("", "hm", encrypted_content="c2Vh"), "id": None}, assistant("ho")]
     with create(envelope) as recorder:
         recorder.record(*items)
@@ -58,7 +58,7 @@ def test_reasoning_without_an_id_is_sent(envelope: Codex) -> None:
 
 
 def test_the_short_forms_are_sent(writable: Codex) -> None:
-    """The short message dict and the constructors for messages are messages for the real one too."""
+    """The short message dict and the constructors for messages are messages for the real Codex too."""
     with create(writable) as recorder:
         recorder.record({"role": "user", "content": "one"}, Message.assistant("two"), Message.user("three"))
 
@@ -73,7 +73,7 @@ def test_the_short_forms_are_sent(writable: Codex) -> None:
 
 
 def test_keys_and_kinds_that_only_the_api_knows_disturb_nothing(writable: Codex) -> None:
-    """Output of today's API, with keys and kinds that the flat format has not, costs no item that it has."""
+    """Output of today's API, with keys and kinds that the flat format does not have, costs no other item."""
     of_the_api = [
         user("search"),
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2Vh", "status": "completed"},
@@ -91,7 +91,7 @@ def test_keys_and_kinds_that_only_the_api_knows_disturb_nothing(writable: Codex)
 
 
 def test_a_megabyte_of_output_is_sent_whole(flat: Codex) -> None:
-    """The output of a tool that printed a megabyte is sent as long as it was recorded."""
+    """A tool's output of a megabyte is sent in full."""
     printed = ("0123456789abcdé\n" * MEGABYTE)[:MEGABYTE]
     with create(flat) as recorder:
         recorder.record(user("print"), call("call_1"), output("call_1", printed))
@@ -102,7 +102,7 @@ def test_a_megabyte_of_output_is_sent_whole(flat: Codex) -> None:
 
 
 def test_states_and_log_entries_between_the_items_are_passed_over(writable: Codex) -> None:
-    """State lines and records of a plain logger, with their tracebacks and extras, are no part of what is sent."""
+    """State lines and records of a plain logger, with tracebacks and extras, are not sent."""
     logger = logging.getLogger("interop.agent")
     with create(writable) as recorder, rolloutlog.attach(logger, recorder=recorder):
         recorder.record_state({"step": 1, "type": "message", "role": "user"})
@@ -121,7 +121,7 @@ def test_states_and_log_entries_between_the_items_are_passed_over(writable: Code
 
 
 def test_a_healed_tail_costs_no_item(writable: Codex) -> None:
-    """A session with a torn last line, taken up again by us, is sent without that line and with all the others."""
+    """A session with a torn last line that we resumed is sent without that line and with all others."""
     with create(writable) as recorder:
         recorder.record(user("before"))
     with recorder.path.open("ab") as stream:
@@ -136,7 +136,7 @@ def test_a_healed_tail_costs_no_item(writable: Codex) -> None:
 
 
 def test_a_tail_torn_within_a_character_costs_no_item(writable: Codex) -> None:
-    """A last line torn within a character is healed to UTF-8, without which the real one would read nothing at all."""
+    """A last line torn within a character is repaired to UTF-8; otherwise Codex could not read the file."""
     with create(writable) as recorder:
         recorder.record(user("before"))
     whole = line(writable, user("日"))
@@ -152,7 +152,7 @@ def test_a_tail_torn_within_a_character_costs_no_item(writable: Codex) -> None:
 
 
 def test_a_killed_writer_loses_nothing_that_was_acknowledged(writable: Codex) -> None:
-    """After three kills in the middle of long writes, with a resume after each, every acknowledged item is sent."""
+    """After three kills in the middle of long writes, each followed by a resume, every acknowledged item is sent."""
     session_id = str(uuid.uuid4())
     acknowledged = [text for _ in range(3) for text in run_until_killed(writable, session_id, 2)]
     recorder, _ = RolloutRecorder.resume(session_id, home=writable.home)
@@ -170,7 +170,7 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(writable: Codex) ->
 
 
 def test_calls_that_a_kill_left_unanswered_are_sent(writable: Codex) -> None:
-    """A session that ends in a call, as when a tool kills the agent, is resumed, and the call answered as aborted."""
+    """A session that ends in a call, as when a tool kills the agent, is resumed, and its call answered as aborted."""
     items = [user("go"), reasoning("rs_1", "hm"), call("call_1"), output("call_1", "x"), call("call_2")]
     with create(writable) as recorder:
         recorder.record(*items)
@@ -181,7 +181,7 @@ def test_calls_that_a_kill_left_unanswered_are_sent(writable: Codex) -> None:
 
 
 def test_a_session_by_name_goes_on_in_codex_and_comes_back(in_place: Codex) -> None:
-    """What Codex says in a session of `rolloutlog.session` is there when the program runs again with the same name."""
+    """Items that Codex adds to a session of `rolloutlog.session` are there when the program runs again."""
     with rolloutlog.session("trip", home=in_place.home, format=in_place.release.writes) as session:
         session.record({"role": "user", "content": "Plan a day in Rome"}, assistant("The Forum."))
     (rollout,) = in_place.rollouts()
@@ -194,7 +194,7 @@ def test_a_session_by_name_goes_on_in_codex_and_comes_back(in_place: Codex) -> N
 
 
 def test_codex_may_append_while_we_have_the_session_open(in_place: Codex) -> None:
-    """Codex takes no lock: what it appends while we have the file open stands between what we recorded then."""
+    """Codex takes no lock. The lines that it appends while we have the file open are between ours."""
     with create(in_place) as recorder:
         recorder.record(user("before"))
         recorder.flush()
@@ -207,7 +207,7 @@ def test_codex_may_append_while_we_have_the_session_open(in_place: Codex) -> Non
 
 
 def test_a_session_is_among_those_that_the_newest_lists(newest: Codex) -> None:
-    """Asked to go on with the last session in its home, the newest finds ours, and goes on in it."""
+    """Told to resume the last session in its home, the newest release resumes ours."""
     with create(newest) as recorder:
         recorder.record(user("before"), assistant("said"))
 
@@ -218,7 +218,7 @@ def test_a_session_is_among_those_that_the_newest_lists(newest: Codex) -> None:
 
 
 def test_the_newest_shows_what_was_said_in_a_session_of_ours(newest: Codex) -> None:
-    """Its own programs, which ask its server, get our session with what user and model said."""
+    """Codex's own programs, which use its server, get our session with the messages of user and model."""
     with create(newest) as recorder:
         recorder.record(user("before"), call("call_1"), output("call_1", "x"), assistant("said"))
 
@@ -229,7 +229,7 @@ def test_the_newest_shows_what_was_said_in_a_session_of_ours(newest: Codex) -> N
 
 
 def test_a_session_of_ours_is_listed(listing: Codex) -> None:
-    """Its own programs, which ask its server for the sessions in its home, are told of ours by what was said first."""
+    """Codex's own programs, which use its server, list our session by its first message."""
     logger = logging.getLogger("interop.listed")
     with create(listing) as recorder, rolloutlog.attach(logger, recorder=recorder):
         for number in range(20):

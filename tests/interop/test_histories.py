@@ -1,4 +1,4 @@
-"""What the model sees is not always what a file holds: compactions, forks, archives, compressed and converted ones."""
+"""Sessions whose file differs from the model's view: compacted, forked, archived, compressed and converted ones."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PROMPT = "And then?"
 
 
 def sent(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
-    """Resume *rollout* and return the history that the model gets, as an API would take it."""
+    """Resume *rollout* and return the history that the model gets, in the form that an API accepts."""
     outcome = codex.resume(rollout, PROMPT)
     assert outcome.returncode == 0, outcome.stderr
     return list(map(as_input, history(codex.release, outcome.requests[0], PROMPT)))
 
 
 def seen(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
-    """Return what our reader says that the model gets."""
+    """Return the history that the model gets, according to our reader."""
     return expected_history(codex.release, list(map(as_input, load_session(rollout).to_input())))
 
 
@@ -43,7 +43,7 @@ def compacted(codex: Codex) -> Path:
 
 
 def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> None:
-    """Its own list of items stands for all before; what was said is still there."""
+    """Codex's list of items replaces all items before it, which remain in the file."""
     rollout = compacted(newest)
     saved = load_session(rollout)
 
@@ -56,7 +56,7 @@ def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> N
 
 
 def test_what_the_vendors_own_api_compacts_we_see_as_it_is_sent(newest: Codex) -> None:
-    """To a provider of that name the newest speaks otherwise: the API gives a sealed item that stands for the rest."""
+    """With a provider of that name, the newest release gets an encrypted item that replaces the items before it."""
     own = ["-c", 'model_providers.scripted.name="OpenAI"']
     newest.run(own, "hi", [[thinks("hm"), says("ho")]])
     (rollout,) = newest.rollouts()
@@ -99,7 +99,7 @@ def fork(codex: Codex, rollout: Path) -> Path:
 
 
 def test_a_fork_that_refers_to_another_file_is_read_with_its_history(newest: Codex) -> None:
-    """The newest copies nothing when it forks a session of its own; what we record there is sent with all before."""
+    """The newest release copies nothing when it forks its own session; our records there are sent with the history."""
     parent, _ = newest.begin("hi", [[says("ho")]])
     child = fork(newest, parent)
     newest.resume(parent, "not in the fork")
@@ -117,7 +117,7 @@ def test_a_fork_that_refers_to_another_file_is_read_with_its_history(newest: Cod
 
 
 def test_a_fork_with_a_copied_history_counts_it_once(newest: Codex) -> None:
-    """Of a session of ours, and of older ones, the fork holds a copy."""
+    """A fork of our session, or of an older one, holds a copy."""
     with create(newest) as recorder:
         recorder.record(user("before"), assistant("said"))
     child = fork(newest, recorder.path)
@@ -132,7 +132,7 @@ def test_a_fork_with_a_copied_history_counts_it_once(newest: Codex) -> None:
 
 
 def test_a_session_that_codex_archived_is_found(newest: Codex) -> None:
-    """It lies in another folder then, and goes on there."""
+    """It is then in another folder, and is resumed there."""
     with create(newest) as recorder:
         recorder.record(user("before"))
     newest.ask("thread/archive", {"threadId": recorder.session.id})
@@ -147,7 +147,7 @@ def test_a_session_that_codex_archived_is_found(newest: Codex) -> None:
 
 @pytest.mark.skipif(_zstd() is None and not REQUIRED, reason="needs the extra zstd")
 def test_a_compressed_session_is_read_by_both(newest: Codex) -> None:
-    """What the newest resumes, we load."""
+    """We load a session that the newest release resumes."""
     rollout = place(newest, EVERY_KIND)
     before = load_session(rollout)
     compressed = rollout.with_name(rollout.name + ".zst")
@@ -162,7 +162,7 @@ def test_a_compressed_session_is_read_by_both(newest: Codex) -> None:
 
 
 def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, newest: Codex, tmp_path: Path) -> None:
-    """0.20.0 records, convert() writes it anew, the newest sends all of it, and the way back is open."""
+    """0.20.0 records, convert() changes the format, the newest release sends all of it, and it converts back."""
     old, _ = flat.begin("hi", [flat.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
     before = old.read_bytes()
 
@@ -177,7 +177,7 @@ def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, 
 
 
 def test_a_session_of_the_newest_goes_on_in_the_old_one_once_it_is_converted(newest: Codex, flat: Codex) -> None:
-    """Of what the newest recorded, 0.20.0 sends each item that it knows."""
+    """0.20.0 sends each item of the newest release that it knows."""
     old, _ = newest.begin("hi", [newest.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
 
     new = convert(old, format="flat", home=flat.home)
@@ -188,14 +188,14 @@ def test_a_session_of_the_newest_goes_on_in_the_old_one_once_it_is_converted(new
 
 
 def shown(codex: Codex, rollout: Path) -> tuple[str, list[tuple[str, Any]]]:
-    """Return what *codex* calls the session in *rollout*, and what it shows people of it."""
+    """Return the title that *codex* shows for the session in *rollout*, and its messages."""
     thread = codex.ask("thread/read", {"threadId": session_id(rollout), "includeTurns": True})["thread"]
     items = [item for turn in thread["turns"] for item in turn["items"]]
     return thread["preview"], [(item["type"], item.get("text") or item["content"]) for item in items]
 
 
 def test_a_session_that_went_to_flat_and_back_shows_the_same(newest: Codex, tmp_path: Path) -> None:
-    """Neither twice what it says itself, nor its surroundings in the place of what the user asked."""
+    """It shows no message twice, and does not show the environment as the user's message."""
     old, _ = newest.begin("hi", [[says("ho")]])
     newest.resume(old, "more", [[says("ho")]])
     other = Codex(newest.release, tmp_path / "other")
@@ -207,7 +207,7 @@ def test_a_session_that_went_to_flat_and_back_shows_the_same(newest: Codex, tmp_
 
 
 def test_lines_of_ours_stay_out_of_the_model_in_a_session_of_the_newest(newest: Codex) -> None:
-    """States and log entries are wrapped in a type of our own, which it skips."""
+    """States and log entries are wrapped in our own type, which it skips."""
     rollout, _ = newest.begin("hi", [[says("ho")]])
     recorder, _ = RolloutRecorder.resume(rollout)
     with recorder:

@@ -1,4 +1,4 @@
-"""The page on interoperability says what is tested, and what it tells people to do works."""
+"""The page on interoperability names the tests, and its instructions work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "interop.md"
 
 
 def test_the_page_names_tests_that_exist() -> None:
-    """Each test that the page gives as a proof is one of this folder's."""
+    """Each test that the page names is in this folder."""
     here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
 
     named = re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8"))
@@ -37,7 +37,7 @@ def test_the_page_names_the_releases_that_are_pinned() -> None:
 
 
 def test_the_page_names_every_other_release() -> None:
-    """The rows of the second table are the releases that `make interop-all` runs besides, with their formats."""
+    """The rows of the second table are the other releases that `make interop-all` runs, with their formats."""
     rows = re.findall(
         r"^\| (0\.[\d., ]+) \| (flat|envelope) \| the (?:path|id) ", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""The kinds of items that came after the flat format: the newest's are read whole, and ours are sent."""
+"""The kinds of items that came after the flat format: we read all of the newest release's, and it sends ours."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
 WHEN = "2025-07-23T15:03:26.000Z"
-# A model to which the newest offers its tools one by one; for the others it has them called from a script.
+# With this model, the newest release offers its tools one by one. Other models call the tools from a script.
 ONE_BY_ONE = ["-m", "gpt-5.5"]
 PATCH = "*** Begin Patch\n*** Add File: new.txt\n+naïve ☀\n*** End Patch"
 SEARCH = {"type": "tool_search_call", "id": "tsc_1", "call_id": "call_search", "execution": "client"}
 
 
 def web(number: int, **keys: object) -> Item:
-    """Return a search that the model's side carried out."""
+    """Return a web search that the model's API ran."""
     return {"type": "web_search_call", "id": f"ws_{number}", "status": "completed", "action": keys}
 
 
-# What the model says in each reply: a call of each kind of tool, and what its own side made.
+# The model's output in each reply: a call of each kind of tool, and items that its API made.
 REPLIES: list[list[Item]] = [
     [
         thinks("look first"),
@@ -77,7 +77,7 @@ KINDS = {
 
 
 def with_every_tool(codex: Codex) -> Path:
-    """Have *codex* record a turn in which the model uses one tool after the other, one of an MCP server among them."""
+    """Have *codex* record a turn in which the model uses each tool, including one of an MCP server."""
     (codex.workdir / "picture.png").write_bytes(base64.b64decode(picture().partition(",")[2]))
     server = str(Path(__file__).with_name("mcp_server.py"))
     table = f'mcp_servers.sums={{command={json.dumps(sys.executable)}, args=["-I", {json.dumps(server)}]}}'
@@ -89,7 +89,7 @@ def with_every_tool(codex: Codex) -> Path:
 
 
 def test_every_kind_of_item_that_the_newest_records_is_read(newest: Codex) -> None:
-    """Nothing is skipped, each item is written again as it stood, and a program gets the input that it sends itself."""
+    """Nothing is skipped, each item is written again as it was, and our input equals the one that Codex sends."""
     rollout = with_every_tool(newest)
     saved, theirs = load_session(rollout), items_in(rollout, newest.release)
     ours = expected_history(newest.release, list(map(as_input, saved.to_input(orphans="keep"))))
@@ -98,7 +98,7 @@ def test_every_kind_of_item_that_the_newest_records_is_read(newest: Codex) -> No
 
     assert {item.type for item in saved.items} == KINDS
     assert (saved.skipped, [item.to_dict() for item in saved.items]) == ([], theirs)
-    # To this model its instructions are sent in front; they are no item, but stand in the meta, by and large.
+    # For this model the instructions are sent first; they are not an item, but are in the meta, apart from details.
     instructions, *sent = map(as_input, history(newest.release, outcome.requests[0], PROMPT))
     assert text_of(instructions)[:1000] == saved.session.extra["base_instructions"]["text"][:1000]
     assert ours == sent
@@ -147,7 +147,7 @@ OF_OURS: list[Item] = [
 
 
 def test_newer_kinds_that_we_recorded_are_sent(newest: Codex) -> None:
-    """In order, and whole."""
+    """In order, and in full."""
     with create(newest) as recorder:
         recorder.record(*OF_OURS)
 
@@ -157,7 +157,7 @@ def test_newer_kinds_that_we_recorded_are_sent(newest: Codex) -> None:
 
 
 def test_of_an_id_without_a_prefix_the_newest_sends_the_item(newest: Codex) -> None:
-    """And not the id: `m1` is none of the API's."""
+    """It leaves out the id, because the API has no ids like `m1`."""
     rollout = place(newest, [assistant("said", id="m1"), call("1"), {**output("1", "x"), "id": "o1"}, user("thanks")])
 
     sent = history(newest.release, newest.resume(rollout, PROMPT).requests[0], PROMPT)
@@ -193,7 +193,7 @@ OF_THE_USER = [
 
 
 def test_what_is_a_turn_to_the_newest_is_one_to_us(newest: Codex) -> None:
-    """Older versions took turns back by a number of them, between which Codex and other agents say things too."""
+    """Older versions took back a number of turns; messages of Codex and of other agents are between them."""
     told = {"author": "/root", "recipient": "/root/a", "other_recipients": [], "content": "go", "trigger_turn": True}
     message = {"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": []}
     rollout = place(newest, [user("a"), assistant("b"), user("c"), *map(user, IN_THE_NAME_OF_THE_USER), assistant("d")])
@@ -216,7 +216,7 @@ def test_what_is_a_turn_to_the_newest_is_one_to_us(newest: Codex) -> None:
 
 
 def test_of_a_session_that_the_newest_moved_to_its_present_form_the_items_are_left(newest: Codex) -> None:
-    """`codex migrate-rollouts --apply` writes a session of ours anew; what only we know of is gone then."""
+    """`codex migrate-rollouts --apply` rewrites our session; lines and keys that only we know are lost."""
     with create(newest) as recorder:
         recorder.record(*OF_OURS)
         recorder.record_state({"step": 1})

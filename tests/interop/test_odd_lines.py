@@ -1,4 +1,4 @@
-"""What is skipped and what is kept, over lines that are not as they should be: the real readers against ours."""
+"""Lines that are slightly wrong: the lines that the real readers skip and keep, compared with ours."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from samples import WHEN, call, line, place, user
 from rolloutlog import load_session
 
 PROMPT = "And then?"
-# Outputs to no call are not sent by the newest, so the odd ones have calls.
+# The newest release does not send outputs without a call, so the odd ones have calls.
 BEFORE = [user("first"), call("call_a"), call("call_b")]
 
 
 def odd_rollout(codex: Codex) -> Path:
-    """Write a rollout in which all odd lines stand between lines that are as they should be."""
+    """Write a rollout with all odd lines between valid lines."""
     rollout = place(codex, BEFORE)
     with rollout.open("ab") as stream:
         for odd in LINES:
@@ -38,9 +38,9 @@ def marked(text: str) -> list[str]:
 @pytest.mark.interop
 @pytest.mark.timeout(300)
 def test_the_real_reader_keeps_what_the_table_says(codex: Codex) -> None:
-    """The marks in what the real one sends are those of the lines that it keeps according to the table.
+    """The marks in the real reader's request are those of the lines that it keeps according to the table.
 
-    The table's columns are those of 0.20.0 and of the newest; where another release differs, its habits say it.
+    The table's columns are those of 0.20.0 and of the newest release; the habits of other releases list differences.
     """
     rollout = odd_rollout(codex)
 
@@ -56,7 +56,7 @@ def test_the_real_reader_keeps_what_the_table_says(codex: Codex) -> None:
 
 @pytest.mark.parametrize("release", RELEASES, ids=str)
 def test_our_reader_keeps_what_the_table_says(release: Release, tmp_path: Path) -> None:
-    """The marks in our items are those of the lines that we keep according to the table; every other is reported."""
+    """The marks in our items are those of the lines that we keep according to the table; all others are reported."""
     saved = load_session(odd_rollout(Codex(release, tmp_path)))
 
     kept = marked(json.dumps(saved.to_input(orphans="keep"), ensure_ascii=False))
@@ -68,7 +68,7 @@ def test_our_reader_keeps_what_the_table_says(release: Release, tmp_path: Path) 
 @pytest.mark.interop
 @pytest.mark.timeout(300)
 def test_a_state_is_a_state_in_spite_of_its_type(flat: Codex) -> None:
-    """A message that says that it is a state is one, for the real reader of the flat format and for ours."""
+    """A message with the key of a state is a state, for the real reader of the flat format and for ours."""
     rollout = place(flat, [user("first"), user("disguised", record_type="state"), user("last")])
 
     sent = json.dumps(flat.resume(rollout, PROMPT).requests[0]["input"])

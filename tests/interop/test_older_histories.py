@@ -1,4 +1,4 @@
-"""Sessions whose history was rewritten as older releases do it: what we say that the model sees, each of them sends."""
+"""Sessions whose history was rewritten as by older releases: each release sends the view that we compute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rolloutlog import load_session
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
-# How each summary begins that Codex has made since 0.60; it knows by the whole of it which messages are summaries.
+# The beginning of each summary that Codex has made since 0.60. It recognizes summaries by the whole text.
 SUMMARY = (
     "Another language model started to solve this problem and produced a summary of its thinking process. You also have"
     " access to the state of the tools that were used by that language model. Use this to build on the work that has"
@@ -26,26 +26,26 @@ SUMMARY = (
 
 
 def sent(codex: Codex, rollout: Path) -> list[str]:
-    """Resume *rollout* and return what was said, as the model gets it; some put their surroundings in front anew."""
+    """Resume *rollout* and return the messages that the model gets; some add their environment in front again."""
     outcome = codex.resume(rollout, PROMPT)
     assert outcome.returncode == 0, outcome.stderr
     return said(history(codex.release, outcome.requests[0], PROMPT))
 
 
 def seen(rollout: Path) -> list[str]:
-    """Return what was said, as our reader says that the model gets it."""
+    """Return the messages that the model gets, according to our reader."""
     return said(load_session(rollout).to_input())
 
 
 def append(rollout: Path, *lines: tuple[str, dict[str, Any]]) -> None:
-    """Append lines of those types with those payloads to *rollout*, as a real one does."""
+    """Append lines of those types with those payloads to *rollout*, as a real release does."""
     with rollout.open("a") as stream:
         for kind, payload in lines:
             stream.write(json.dumps({"timestamp": WHEN, "type": kind, "payload": payload}) + "\n")
 
 
 def test_of_two_summaries_the_last_is_sent(summing: Codex) -> None:
-    """Compacted twice without a list of items, a session is what the user said and the last summary."""
+    """A session that was compacted twice without a list of items is the user's messages and the last summary."""
     rollout = place(summing, [user("a"), assistant("b")])
     for number in (1, 2):
         summary = {"message": f"{SUMMARY}summary {number}"}
@@ -58,7 +58,7 @@ def test_of_two_summaries_the_last_is_sent(summing: Codex) -> None:
 
 
 def test_of_a_session_that_it_compacted_we_see_what_it_sends(rewriting: Codex) -> None:
-    """Whether with a list of items or with a summary alone."""
+    """With a list of items, or with a summary alone."""
     rollout, _ = rewriting.begin("hi", [[says("ho")]])
     limit = ["-c", "model_auto_compact_token_limit=50"]
     rewriting.run([*limit, "resume", session_id(rollout)], "more", [[says("in short: ho")], [says("after")]])

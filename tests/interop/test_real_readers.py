@@ -1,4 +1,4 @@
-"""The judges themselves: what the real readers do to files written by hand, and that our rules for it are right."""
+"""The real readers themselves: how they read files written by hand, and whether our rules for them are right."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROMPT = "And then?"
 
 
 def test_every_kind_is_sent_in_order(codex: Codex) -> None:
-    """The real one sends every item of a hand-written rollout, in order, but for the changes that `expected` knows."""
+    """The real reader sends every item of a hand-written rollout, in order, with the changes that `expected` knows."""
     rollout = place(codex, EVERY_KIND)
 
     outcome = codex.resume(rollout, PROMPT)
@@ -37,7 +37,7 @@ def test_every_kind_is_sent_in_order(codex: Codex) -> None:
 
 
 def test_unanswered_calls_are_answered_by_the_reader(codex: Codex) -> None:
-    """A call without its output is sent with an output "aborted": in front of everything, or behind the call."""
+    """A call without an output is sent with an output "aborted": before all other items, or after the call."""
     items = [user("hi"), call("call_1"), call("call_2"), output("call_2", "x"), user("well?"), call("call_3")]
     rollout = place(codex, items)
 
@@ -47,7 +47,7 @@ def test_unanswered_calls_are_answered_by_the_reader(codex: Codex) -> None:
 
 
 def test_flat_reader_leaves_an_unanswered_local_shell_call_alone(flat: Codex) -> None:
-    """Only function calls are answered by 0.20.0; a local shell call without output is sent as it is."""
+    """0.20.0 answers only function calls; a local shell call without an output is sent unchanged."""
     items = [user("hi"), local_call("call_1")]
     rollout = place(flat, items)
 
@@ -60,7 +60,7 @@ def test_flat_reader_leaves_an_unanswered_local_shell_call_alone(flat: Codex) ->
 
 
 def test_flat_reader_skips_reasoning_with_a_plain_text_part(flat: Codex) -> None:
-    """A reasoning item whose content has a part of type "text" is lost to 0.20.0, and that item alone."""
+    """0.20.0 skips a reasoning item whose content has a part of type "text", and only that item."""
     strange = reasoning("rs_1", "s", content=[{"type": "text", "text": "t"}])
     rollout = place(flat, [user("hi"), strange, assistant("ho")])
 
@@ -70,7 +70,7 @@ def test_flat_reader_skips_reasoning_with_a_plain_text_part(flat: Codex) -> None
 
 
 def test_the_newest_shortens_a_long_output(newest: Codex) -> None:
-    """Of a tool's output of a megabyte the newest sends the first and the last part; the file keeps it all."""
+    """The newest release sends the beginning and the end of a tool's output of a megabyte; the file keeps all of it."""
     printed = "".join(f"{number:09}\n" for number in range(MEGABYTE // 10))
     rollout = place(newest, [user("print"), call("call_1"), output("call_1", printed)])
     before = rollout.read_bytes()
@@ -85,7 +85,7 @@ def test_the_newest_shortens_a_long_output(newest: Codex) -> None:
 
 
 def test_the_newest_sends_no_picture_that_it_cannot_open(newest: Codex) -> None:
-    """In the place of a picture whose bytes are none, the newest sends a text; the message keeps its other parts."""
+    """In place of an invalid picture, the newest release sends a text; the message keeps its other parts."""
     broken = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
     rollout = place(newest, [user("look", content=[{"type": "input_text", "text": "look"}, broken])])
 
@@ -97,7 +97,7 @@ def test_the_newest_sends_no_picture_that_it_cannot_open(newest: Codex) -> None:
 
 
 def test_lines_of_other_kinds_disturb_nobody(codex: Codex) -> None:
-    """State lines, log lines, unknown kinds, blank lines and garbage between the items change nothing that is sent."""
+    """State lines, log lines, unknown kinds, blank lines and garbage between the items change no request."""
     others = [
         packed({"record_type": "state", "step": 3, "note": AWKWARD}),
         line(codex, {"type": "log", "timestamp": "x", "level": "INFO", "logger": "agent", "message": AWKWARD}),
@@ -117,21 +117,21 @@ def test_lines_of_other_kinds_disturb_nobody(codex: Codex) -> None:
 
 
 def test_one_byte_that_is_not_utf8_costs_the_whole_session(codex: Codex) -> None:
-    """A line torn within a character, even with its newline put back, makes the real one give up the whole file."""
+    """A line torn within a character makes the whole file unreadable for Codex, even if it ends with a newline."""
     rollout = place(codex, [user("hi")])
     torn = line(codex, user("é")).partition("é".encode())[0] + "é".encode()[:1]
     rollout.write_bytes(rollout.read_bytes() + torn + b"\n" + line(codex, assistant("ho")))
 
     outcome = codex.resume(rollout, PROMPT)
 
-    # Up to 0.28 it begins another session without a word; newer ones refuse, and ask the model nothing.
+    # Up to 0.28 it silently begins another session; newer ones refuse, and ask the model nothing.
     sent = [text_of(item) for request in outcome.requests for item in history(codex.release, request, PROMPT)]
     assert sent == []
     assert outcome.returncode == (1 if codex.release.habits.refuses else 0)
 
 
 def test_a_torn_character_that_is_completed_costs_its_line_alone(codex: Codex) -> None:
-    """When the missing bytes of the character are put before the newline, the real one reads all the other lines."""
+    """If the missing bytes of the character are added before the newline, Codex reads all other lines."""
     rollout = place(codex, [user("hi")])
     torn = line(codex, user("é")).partition("é".encode())[0] + "é".encode()[:1]
     rollout.write_bytes(rollout.read_bytes() + torn + b"\x80\n" + line(codex, assistant("ho")))

@@ -1,4 +1,4 @@
-"""Sessions that the newest begins by itself, and those of which it takes turns back: whose they are, what is seen."""
+"""Sessions that the newest release begins by itself, and those with turns taken back: their parents and views."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ROOT, ALONE, HEIR = "/root", "/root/alone", "/root/heir"
 
 
 def calls(name: str, call_id: str, **arguments: Any) -> Item:
-    """Return the model's call of a tool by which agents work together."""
+    """Return the model's call of a tool for communication between agents."""
     return {**in_function(name, arguments, call_id), "namespace": "collaboration"}
 
 
-# In one reply with what the other agent is asked: it has begun to wait before that one can be done.
+# In one reply with the message to the other agent, so that the wait begins before that agent is done.
 def waits(call_id: str) -> Item:
     """Return the model's call that waits until another agent is done."""
     return calls("wait_agent", call_id, timeout_ms=10_000)
@@ -34,7 +34,7 @@ def waits(call_id: str) -> Item:
 
 @pytest.fixture
 def team(newest: Codex) -> dict[str, Path]:
-    """The rollouts of an agent and of the two that it spawned: one with its history, and one with none."""
+    """The rollouts of an agent and of the two that it spawned: one with its history, and one without."""
     alone = calls("spawn_agent", "call_alone", task_name="alone", message="count", fork_turns="none")
     more = calls("send_message", "call_more", target="alone", message="more")
     heir = calls("spawn_agent", "call_heir", task_name="heir", message="name them")
@@ -68,7 +68,7 @@ def test_each_agent_has_a_session_that_names_its_parent(newest: Codex, team: dic
 
 
 def test_a_sub_agent_that_has_its_parents_history_counts_it_once(newest: Codex, team: dict[str, Path]) -> None:
-    """What it says of itself by the number of a line, we say by the number of items."""
+    """Codex marks the end of the copied history by the number of a line, and we by the number of items."""
     lines = list(map(json.loads, team[HEIR].read_bytes().splitlines()))
     first = lines[0]["payload"]["subagent_history_start_ordinal"]
 
@@ -85,7 +85,7 @@ def test_a_sub_agent_that_has_its_parents_history_counts_it_once(newest: Codex, 
 def test_of_each_agent_we_see_what_is_sent_when_its_parent_goes_on(
     newest: Codex, team: dict[str, Path], ours: list[Item]
 ) -> None:
-    """A sub-agent is resumed by its parent alone; what we record in its session is sent too."""
+    """A sub-agent is resumed through its parent only; items that we record in its session are sent too."""
     for path in team.values():
         recorder, _ = RolloutRecorder.resume(path)
         with recorder:
@@ -112,7 +112,7 @@ def test_of_each_agent_we_see_what_is_sent_when_its_parent_goes_on(
 
 
 def test_a_sub_agent_is_not_resumed_by_itself(newest: Codex, team: dict[str, Path]) -> None:
-    """As the page says."""
+    """As docs/interop.md says."""
     outcome = newest.resume(team[ALONE], PROMPT)
 
     assert "resume the parent first" in outcome.stderr
@@ -120,7 +120,7 @@ def test_a_sub_agent_is_not_resumed_by_itself(newest: Codex, team: dict[str, Pat
 
 
 def test_a_review_is_a_session_of_its_own(newest: Codex) -> None:
-    """Its parent holds what came of it; both are read, and both resumed."""
+    """Its parent holds the result; both are read, and both can be resumed."""
     newest.run(["review"], "look at it", [[thinks("hm"), says("it is fine")]])
     sessions = {load_session(path).session.parent_id: path for path in newest.rollouts()}
     parent = sessions.pop(None)
@@ -138,7 +138,7 @@ def test_a_review_is_a_session_of_its_own(newest: Codex) -> None:
 
 
 def revert(codex: Codex, rollout: Path, turn: int) -> Path:
-    """Have *codex* take back *turn* of the session in *rollout* and all after it; return the file where it goes on."""
+    """Have *codex* take back *turn* and all later ones in the session in *rollout*; return the new file."""
     begun = [json.loads(line)["payload"] for line in rollout.read_bytes().splitlines() if b'"task_started"' in line]
     before, session = set(codex.rollouts()), {"threadId": session_id(rollout)}
     codex.ask("thread/revert", {**session, "beforeTurnId": begun[turn]["turn_id"]}, first=[("thread/resume", session)])
@@ -147,7 +147,7 @@ def revert(codex: Codex, rollout: Path, turn: int) -> Path:
 
 
 def three_turns(codex: Codex) -> Path:
-    """Return a session in which three things were asked."""
+    """Return a session with three questions."""
     rollout, _ = codex.begin("one", [[says("first", "msg_1")]])
     codex.resume(rollout, "two", [[says("second", "msg_2")]])
     codex.resume(rollout, "three", [[says("third", "msg_3")]])
@@ -155,7 +155,7 @@ def three_turns(codex: Codex) -> Path:
 
 
 def test_of_a_session_that_goes_on_in_another_file_we_see_what_is_sent(newest: Codex) -> None:
-    """The newest leaves the file as it is when it takes turns back, and begins another that refers to it."""
+    """When the newest release takes turns back, it begins another file that refers to the first."""
     older = three_turns(newest)
     made = revert(newest, older, 2)
     recorder, before = RolloutRecorder.resume(session_id(older), home=newest.home)
@@ -188,20 +188,20 @@ def test_turns_are_taken_back_twice_and_forked_from_there(newest: Codex) -> None
 
 
 def inputs(codex: Codex, rollout: Path) -> list[Item]:
-    """Return what our reader says that the model gets."""
+    """Return the input that the model gets, according to our reader."""
     items = load_session(rollout).to_input(orphans="keep")
     return expected_history(codex.release, list(map(as_input, items)))
 
 
 def sent(codex: Codex, rollout: Path) -> list[Item]:
-    """Resume *rollout* and return the history that the model gets, as an API would take it."""
+    """Resume *rollout* and return the history that the model gets, in the form that an API accepts."""
     outcome = codex.resume(rollout, PROMPT)
     assert outcome.returncode == 0, outcome.stderr
     return list(map(as_input, history(codex.release, outcome.requests[0], PROMPT)))
 
 
 def first_of_each(outcome: Outcome) -> dict[str, list[Item]]:
-    """Return the first input that each agent sent, as an API would take it."""
+    """Return the first input that each agent sent, in the form that an API accepts."""
     found: dict[str, list[Item]] = {}
     for request in outcome.requests:
         found.setdefault(agent_of(request), [as_input(plain(item)) for item in request["input"]])

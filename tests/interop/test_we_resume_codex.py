@@ -1,4 +1,4 @@
-"""The real Codex records, we read and go on, it resumes again: no item is lost on either side, round after round."""
+"""The real Codex records, we continue, and it resumes: neither side loses an item, over several rounds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_sessio
 pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
 
 PROMPT = "And then?"
-# What the tool prints: text of several alphabets, an error, and more than fits in one buffer.
+# The tool's output: text of several alphabets, an error, and more than fits in one buffer.
 SCRIPTS = ("printf 'grüße\\n日本\\t🏔️'", "echo oops >&2; exit 3", "head -c 200000 /dev/zero | tr '\\0' x")
 
 
 def several_turns(codex: Codex) -> Path:
-    """Have *codex* record three turns with thinking, tool calls of each kind, and messages in a row."""
+    """Have *codex* record three turns with reasoning, tool calls of each kind, and adjacent messages."""
     scripted = []
     for number, script in enumerate(SCRIPTS):
         calls = codex.shell_calls(script, f"call_{number}")
@@ -43,7 +43,7 @@ def several_turns(codex: Codex) -> Path:
 
 
 def test_every_line_is_read(whole: Codex) -> None:
-    """Each line that the real one wrote is an entry, none is skipped, and the items are those in the file."""
+    """Each line that the real Codex wrote is an entry, none is skipped, and the items are those in the file."""
     rollout = several_turns(whole)
 
     saved = load_session(rollout)
@@ -57,7 +57,7 @@ def test_every_line_is_read(whole: Codex) -> None:
 
 
 def test_each_line_is_written_as_the_real_one_wrote_it(flat: Codex) -> None:
-    """The items of a session of the real one's, recorded into another session, give the very bytes of their lines."""
+    """The items of a real session, recorded into another session, have the same bytes as their lines."""
     rollout = several_turns(flat)
 
     with create(flat) as recorder:
@@ -68,7 +68,7 @@ def test_each_line_is_written_as_the_real_one_wrote_it(flat: Codex) -> None:
 
 
 def test_our_input_is_what_the_real_one_sends(whole: Codex) -> None:
-    """to_input() of a session of the real one's is what that sends when it resumes it, but for its known changes."""
+    """to_input() of a real session equals the request of the resumed Codex, with its known changes."""
     rollout = several_turns(whole)
     ours = load_session(rollout).to_input()
 
@@ -79,7 +79,7 @@ def test_our_input_is_what_the_real_one_sends(whole: Codex) -> None:
 
 
 def test_a_session_is_found_by_its_id(codex: Codex) -> None:
-    """In a home of the real one's, the list of sessions names each by the id that the real one gave it."""
+    """In a real home, the list of sessions names each by the id that Codex gave it."""
     rollout, _ = codex.begin("hi", [[says("ho")]])
 
     found = [(session.id, session.path) for session in find_sessions(codex.home)]
@@ -88,7 +88,7 @@ def test_a_session_is_found_by_its_id(codex: Codex) -> None:
 
 
 def test_the_meta_line_keeps_all_that_codex_says(flat: Codex) -> None:
-    """Instructions of the project and the state of its repository are in the meta."""
+    """The meta has the project's instructions and the state of its repository."""
     (flat.workdir / "AGENTS.md").write_text(AWKWARD.replace("\x00", ""), encoding="utf-8")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(flat.workdir)]
     subprocess.run([*git, "init", "-q", "-b", "trunk"], check=True)
@@ -103,7 +103,7 @@ def test_the_meta_line_keeps_all_that_codex_says(flat: Codex) -> None:
 
 
 def test_a_prompt_of_a_megabyte_is_read(whole: Codex) -> None:
-    """A line of more than a megabyte that the real one wrote is read like any other."""
+    """A line of more than a megabyte by the real Codex is read like any other."""
     prompt = ("word é " * MEGABYTE)[:MEGABYTE].strip()
     rollout, _ = whole.begin(prompt, [[says("long")]])
 
@@ -114,7 +114,7 @@ def test_a_prompt_of_a_megabyte_is_read(whole: Codex) -> None:
 
 
 def test_a_codex_that_was_killed_while_the_model_thought_is_read(whole: Codex) -> None:
-    """Of a session whose Codex was killed in the middle of a turn, everything that reached the file is read."""
+    """If Codex was killed in the middle of a turn, every item that reached the file is read."""
     calls = whole.shell_calls("echo hi", "call_1")
     rollout, _ = whole.begin("hi", [[says("ho")]])
     outcome = whole.resume(rollout, "go on", [[thinks("hm"), calls[0]], None], kill_when_stalled=True)
@@ -123,7 +123,7 @@ def test_a_codex_that_was_killed_while_the_model_thought_is_read(whole: Codex) -
     saved = load_session(rollout)
 
     assert outcome.returncode == -9
-    # What it had sent to the model when it died is at times not in the file yet, for it does not wait for its writer.
+    # Codex does not wait for its writer, so some items that it had sent to the model may not be in the file yet.
     ours = [as_input(plain(item)) for item in as_told(whole.release, saved.to_input(orphans="keep"))]
     sent = [as_input(plain(item)) for item in outcome.requests[-1]["input"]]
     begun = {"nothing": 0, "surroundings": 1, "instructions": 2}[whole.release.habits.front]
@@ -133,7 +133,7 @@ def test_a_codex_that_was_killed_while_the_model_thought_is_read(whole: Codex) -
 
 
 def go_on(rollout: Path, *items: Item) -> None:
-    """Take up *rollout*, record *items*, and close it."""
+    """Resume *rollout*, record *items*, and close it."""
     recorder, _ = RolloutRecorder.resume(rollout)
     with recorder:
         recorder.record(*items)
@@ -141,7 +141,7 @@ def go_on(rollout: Path, *items: Item) -> None:
 
 
 def test_we_go_on_and_the_real_one_goes_on_again(whole: Codex) -> None:
-    """Three rounds in turns: the real one sends all that it and we recorded, and what was there never changes."""
+    """In each of three rounds the real Codex sends all items of both sides, and earlier lines never change."""
     rollout = several_turns(whole)
     for number in range(3):
         before = rollout.read_bytes()
@@ -163,7 +163,7 @@ def test_we_go_on_and_the_real_one_goes_on_again(whole: Codex) -> None:
 
 
 def test_our_lines_in_a_session_of_the_newest_go_on_with_its_numbers(newest: Codex) -> None:
-    """The newest numbers its lines, and refuses a file that ends without a number: ours have the next ones."""
+    """The newest release numbers its lines, and refuses a file that ends without a number: ours get the next ones."""
     rollout, _ = newest.begin("hi", [[says("ho")]])
     recorder, _ = RolloutRecorder.resume(rollout)
     with recorder:
@@ -181,7 +181,7 @@ def test_our_lines_in_a_session_of_the_newest_go_on_with_its_numbers(newest: Cod
 
 
 def test_a_line_that_the_real_one_tore_is_healed_for_both(whole: Codex) -> None:
-    """When the real one left its last line without a newline, we go on behind it, and both read what was whole."""
+    """If Codex left its last line without a newline, we continue after it, and both read all whole lines."""
     rollout, _ = whole.begin("hi", [[says("torn")]])
     rollout.write_bytes(rollout.read_bytes()[:-1])
     go_on(rollout, user("still here"))
