@@ -125,5 +125,5 @@ bench: .venv/bench/installed
 .venv/bench/installed: .venv/venv.stamp setup.cfg pyproject.toml
 	$(BIN)/python -m venv --clear .venv/bench
 	$(BENCH) -m pip install -qq --disable-pip-version-check 'pip>=25.1'
-	$(BENCH) -m pip install -qq --disable-pip-version-check --editable '.[fast]' --group bench
+	$(BENCH) -m pip install -qq --disable-pip-version-check --editable '.[fast,openai]' --group bench
 	@touch $@
