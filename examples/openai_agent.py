@@ -6,6 +6,7 @@ Needs `pip install 'rolloutlog[openai]'` and OPENAI_API_KEY.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import openai
@@ -40,12 +41,12 @@ def main() -> None:
         print(session.items[-1].text)
 
 
-def is_answered(items: list[rolloutlog.ResponseItem]) -> bool:
+def is_answered(items: Sequence[rolloutlog.ResponseItem]) -> bool:
     """Return whether the model has given its final answer."""
     return isinstance(items[-1], Message) and items[-1].role == "assistant"
 
 
-def open_calls(items: list[rolloutlog.ResponseItem]) -> list[FunctionCall]:
+def open_calls(items: Sequence[rolloutlog.ResponseItem]) -> list[FunctionCall]:
     """Return the calls without an output, from this run or from before a kill."""
     answered = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
     return [item for item in items if isinstance(item, FunctionCall) and item.call_id not in answered]

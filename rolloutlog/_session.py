@@ -2,66 +2,90 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
 from ._checks import shortened, sized
-from ._entries import LogEntry, SessionStateSnapshot
+from ._entries import Entry, SessionStateSnapshot
 from ._format.coerce import ItemLike
 from ._locks import fork_safe_lock
 from ._options import RecorderOptions
+from ._reading.follow import Follower, Live
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, orphan_calls, to_input
-from ._responses.view import Rewrite, context
-from .exceptions import InvalidItemError
-from .items import Reasoning, ResponseItem, is_item
+from .exceptions import InvalidItemError, RolloutError
+from .items import Item, Reasoning, ResponseItem
 
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
 # changed: every named session would be lost from sight.
 NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
 
 
-class Session:
-    """What an agent has said and heard, kept in a rollout and in a list at once; made by `session`.
+class Items(list[ResponseItem]):
+    """The items of a session at one moment: a list that cannot be changed, because a change would not be recorded."""
 
-    A context manager: leaving it closes the file. What was recorded before stays on disk whatever happens.
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("the items of a session are read-only; session.record(item) adds one, take_back() hides some")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> tuple[type[Items], tuple[list[ResponseItem]]]:
+        return Items, (list(self),)
+
+
+class Session:
+    """The input and the output of an agent, kept in a rollout; made by `session`.
+
+    A context manager: leaving it closes the file. Everything that was recorded before stays on disk.
+
+    All that it shows is read from the file, so records of other threads, of another `Session` of the same name, and of
+    a handler within `bound` are there as well. The file is read once; after that, a look reads what was appended.
+    Records of this object are shown at once, even before they are in the file. While the file cannot be read, the
+    entries of the last look are shown; after `close`, those that it held then.
 
     Attributes:
-        name: what it was opened by.
-        recorder: what writes it.
-        saved: what the file held when it was opened, with a report of each line that could not be read; of a new
+        name: the name that it was opened by.
+        recorder: the recorder that writes it.
+        saved: the contents of the file when it was opened, with a report of each line that could not be read; of a new
             session, nothing.
-        items: the items of the session, saved ones and recorded ones, in order: what a reload gives, unless somebody
-            else records into the session too (another process, another `Session` of it, a handler within `bound`).
     """
 
-    # Under `_order`: the appends to `items` and `_rewrites`, and the hand-over of their lines, so that both stand in
-    # the same order; and `_is_torn`, whether reasoning stands at the end since a kill, until the first record. `_state`
-    # is set by whoever sets the state.
+    # `_order` is held while lines are handed over, so that `_pending` has the order of the file; it also guards
+    # `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held during a
+    # look, which never takes `_order`: so a look does not wait for room in the queue.
+    #
+    # `_pending` has the entries that were handed over, by number, until a look finds them in the file or a flush says
+    # that they are there. It is only changed by single operations of `dict`, which a signal handler or a finalizer
+    # cannot divide.
 
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
         self.name = name
         self.recorder = recorder
         self.saved = saved
-        self.items: list[ResponseItem] = list(saved.items)
-        self._state = saved.state
-        self._rewrites = list(saved._rewrites)
-        self._is_torn = bool(saved.context) and isinstance(saved.context[-1], Reasoning)  # never a model's last word
-        self._order = fork_safe_lock()
+        self._follower = Follower(recorder.path, saved)
+        self._pending: dict[int, Entry] = {}
+        self._numbers = itertools.count()
+        self._shown: tuple[Live, Items] | None = None
+        self._final: Live | None = None
+        self._order, self._looking = fork_safe_lock(), fork_safe_lock()
+        # A model's output does not end with reasoning.
+        self._is_torn = isinstance(next(reversed(self._look().view.items), None), Reasoning)
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
-        """Record *items* and append them to `items`; they are on disk when this returns.
+        """Record *items*; they are in `items`, and on disk, when this returns.
 
         Args:
             items: as for `RolloutRecorder.record`.
-            wait: false returns as soon as they are handed over.
+            wait: false returns as soon as they are handed over. They are in `items` at once.
             timeout: seconds to wait, for room and for the disk.
 
         Raises:
@@ -71,21 +95,16 @@ class Session:
         """
         deadline = monotonic() + timeout
         encoded = self.recorder.encode(items)
-        recorded = list(filter(is_item, encoded.entries))
         with self._order:
             if self._is_torn and encoded.lines:
                 # Reasoning that a kill cut off from its result must not seem to lead to these items.
-                cut = self.recorder.encode_taken_back("reasoning")
-                self.recorder.hand_over(cut + encoded, timeout=timeout)
-                self._note_rewrites(cut)
-            else:
-                self.recorder.hand_over(encoded, timeout=timeout)
-            self.items += recorded
+                encoded = self.recorder.encode_taken_back("reasoning") + encoded
+            last = self._hand_over(encoded, timeout)
         if wait:
-            self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
+            self._flush(last, max(0.0, deadline - monotonic()))
 
     def take_back(self, count: int | None = 1) -> None:
-        """Show the last *count* items to the model no more, or none at all; it is on disk when this returns.
+        """Hide the last *count* items, or all of them, from the model; the line is on disk when this returns.
 
         They stay in `items`, and in the file; see `RolloutRecorder.take_back`, also for the errors.
         """
@@ -93,21 +112,23 @@ class Session:
             raise ValueError(f"count must be at least 1, or None for all items; got {count}")
         encoded = self.recorder.encode_taken_back("all" if count is None else count)
         with self._order:
-            self.recorder.hand_over(encoded)
-            self._note_rewrites(encoded)
-        self.recorder.flush()
+            last = self._hand_over(encoded)
+        self._flush(last)
 
-    def _note_rewrites(self, encoded: Encoded) -> None:
-        """Keep the lines that were handed over and take back items."""
-        for entry in encoded.entries:
-            if isinstance(entry, LogEntry):
-                self._rewrites.append(Rewrite(len(self.items), entry))
-                self._is_torn = False
+    @property
+    def items(self) -> Sequence[ResponseItem]:
+        """All items of the session, in the order of the file; a read-only list as of now."""
+        with self._looking:
+            live = self._look()
+            if self._shown is None or self._shown[0] is not live or len(self._shown[1]) != len(live.items):
+                self._shown = live, Items(live.items)
+            return self._shown[1]
 
     @property
     def context(self) -> list[ResponseItem]:
-        """What the model sees of the items; see `SavedSession.context`."""
-        return context(self.items, self._rewrites)
+        """The items as the model sees them; see `SavedSession.context`."""
+        with self._looking:
+            return self._look().view.items[:]
 
     def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
         """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
@@ -115,23 +136,68 @@ class Session:
 
     @property
     def orphan_calls(self) -> list[ResponseItem]:
-        """The calls that the model waits for an output of, in order: the ones to carry out, after a kill once more."""
+        """The calls without an output, in order. After a crash, these are the ones to run again."""
         return orphan_calls(self.context)
 
     @property
     def state(self) -> SessionStateSnapshot:
         """The session's state as it was last set: a mapping of free keys. Set as a whole, it is on disk at once."""
-        return self._state
+        with self._looking:
+            return self._look().state
 
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
         encoded = self.recorder.encode_state(state)
         with self._order:
-            self.recorder.hand_over(encoded)
-            for entry in encoded.entries:
-                if isinstance(entry, SessionStateSnapshot):  # and not a line that says that redaction withheld it
-                    self._state = entry
-        self.recorder.flush()
+            last = self._hand_over(encoded)
+        self._flush(last)
+
+    def _hand_over(self, encoded: Encoded, timeout: float = 30.0) -> int:
+        """Hand over lines and expect their entries in the file; return the last number. The caller has `_order`."""
+        numbers = [next(self._numbers) for _ in encoded.lines]
+        try:
+            # First, because a look may find the lines before this method returns.
+            self._pending.update(zip(numbers, encoded.entries, strict=True))
+            self.recorder.hand_over(encoded, timeout=timeout)
+        except BaseException:
+            for number in numbers:
+                self._pending.pop(number, None)
+            raise
+        self._is_torn = self._is_torn and not numbers
+        return numbers[-1] if numbers else -1
+
+    def _flush(self, last: int, timeout: float = 30.0) -> None:
+        """Wait until everything is on disk, the entries up to the number *last* among it."""
+        self.recorder.flush(timeout=timeout)
+        for number in list(self._pending):
+            if number <= last:  # or it was never handed over, because of an interrupt
+                self._pending.pop(number, None)
+
+    def _look(self) -> Live:
+        """Return the contents of the session: those of its file, and after them the entries that are not in it yet."""
+        with self._looking:
+            if self._final is not None:
+                return self._final
+            pending = self._pending.copy()  # a flush during the look may forget some of these
+            try:
+                live = self._follower.look()
+                pending.update(self._pending)
+                self._remove_found(pending, live.latest)
+            except (OSError, RolloutError):
+                live = self._follower.live or Live.of(self.saved, [])
+            except BaseException:  # an interrupt, perhaps before all of `latest` was seen
+                self._follower.distrust()
+                raise
+            return live.and_then(entry for _, entry in sorted(pending.items())) if pending else live
+
+    def _remove_found(self, pending: dict[int, Entry], found: list[Entry]) -> None:
+        """Remove the entries that were *found* in the file from *pending*, and from `_pending`."""
+        for entry in found if pending else ():
+            for number, own in pending.items():
+                if _is_same(entry, own):
+                    del pending[number]
+                    self._pending.pop(number, None)
+                    break
 
     @property
     def path(self) -> Path:
@@ -150,6 +216,8 @@ class Session:
     def close(self, *, timeout: float = 30.0) -> None:
         """Close the file; see `RolloutRecorder.close`."""
         self.recorder.close(timeout=timeout)
+        with self._looking:
+            self._final = self._look()
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +228,10 @@ class Session:
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
         return f"<Session {what}, {self.recorder.lifecycle.name}, {self.path}>"
+
+
+def _is_same(entry: Entry, own: Entry) -> bool:
+    return entry.json == own.json if isinstance(entry, Item) and isinstance(own, Item) else entry == own
 
 
 def session(

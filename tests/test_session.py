@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -38,9 +41,11 @@ from rolloutlog import (
     _listing,
     session,
 )
+from rolloutlog._reading import follow
 from rolloutlog._session import NAMESPACE
 from rolloutlog.exceptions import (
     InvalidItemError,
+    QueueFullError,
     RecorderClosedError,
     SessionLockedError,
     SessionOptionsError,
@@ -48,6 +53,7 @@ from rolloutlog.exceptions import (
 )
 
 HELLO = {"role": "user", "content": "hello"}
+USER = Message.user
 NAME = "trip-to-rome"
 
 
@@ -252,31 +258,6 @@ def test_threads_record_in_the_order_of_the_list():
     assert opened.items == reloaded().items
 
 
-class Dawdling(list):
-    """A list that lets another thread do what it can before it is appended to."""
-
-    def __init__(self, meanwhile: threading.Thread) -> None:
-        super().__init__()
-        self.meanwhile = meanwhile
-
-    def __iadd__(self, items):
-        if self.meanwhile.ident is None:
-            self.meanwhile.start()
-            self.meanwhile.join(0.2)
-        return super().__iadd__(items)
-
-
-def test_the_list_has_the_order_of_the_file():
-    """No other thread comes between passing a line to the writer and appending its item to the list."""
-    with session(NAME) as opened:
-        other = threading.Thread(target=opened.record, args=({"role": "user", "content": "second"},))
-        opened.items = Dawdling(other)
-        opened.record({"role": "user", "content": "first"})
-        other.join(DEADLINE)
-
-    assert [item.text for item in opened.items] == texts_in(opened.path) == ["first", "second"]
-
-
 def test_a_bad_item_takes_its_fellows_along():
     """Nothing of the call is recorded, neither in the file nor in the list."""
     with session(NAME) as opened, pytest.raises(InvalidItemError):
@@ -314,6 +295,65 @@ def test_who_does_not_wait_is_not_held_up(disk):
     opened.close()
 
     assert (items, on_disk, texts_in(opened.path)) == (["hello"], [], ["hello"])
+
+
+def test_the_list_has_the_order_of_the_file(disk, monkeypatch):
+    """No other thread comes between expecting an item in the list and passing its line to the writer."""
+    opened = session(NAME)
+    other = threading.Thread(target=opened.record, args=(USER("second"),), kwargs={"wait": False})
+    hand_over = opened.recorder.hand_over
+
+    def dawdle(encoded, *, timeout):
+        if other.ident is None:
+            other.start()
+            other.join(0.2)
+        hand_over(encoded, timeout=timeout)
+
+    monkeypatch.setattr(opened.recorder, "hand_over", dawdle)
+    disk.hold()
+    opened.record(USER("first"), wait=False)
+    other.join(DEADLINE)
+    expected = [item.text for item in opened.items]
+    disk.go_on()
+    opened.close()
+
+    assert expected == texts_in(opened.path) == ["first", "second"]
+
+
+def test_an_item_for_which_there_is_no_room_is_not_in_the_list(disk):
+    """The call raised, so the item will not be in the file either."""
+    opened = session(NAME, queue_size=1, on_full="raise")
+    disk.hold()
+    refused = 0
+    for number in range(10):
+        try:
+            opened.record(USER(str(number)), wait=False)
+        except QueueFullError:
+            refused += 1
+    shown = [item.text for item in opened.items]
+    disk.go_on()
+    opened.close()
+
+    assert shown == texts_in(opened.path) == [str(number) for number in range(10 - refused)]
+    assert refused > 0
+
+
+def test_what_is_taken_back_is_hidden_before_it_is_on_disk(disk):
+    """As items are shown before; a model's answer need not wait for a slow disk."""
+    opened = session(NAME)
+    opened.record(USER("one"), USER("two"))
+    disk.hold()
+    waiting = threading.Thread(target=opened.take_back)
+    waiting.start()
+    while len(opened.context) > 1:
+        time.sleep(0.01)
+    shown = [item.text for item in opened.items]
+    disk.go_on()
+    waiting.join(DEADLINE)
+    opened.close()
+
+    assert shown == ["one", "two"]
+    assert opened.context == reloaded().context == [Message.user("one")]
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(disk):
@@ -361,6 +401,140 @@ def test_to_input_is_what_an_api_takes():
     assert given[-1]["call_id"] == "c1"
     with pytest.raises(rolloutlog.exceptions.OrphanCallError):
         opened.to_input(orphans="raise")
+
+
+# -- one live view -----------------------------------------------------------------------------------------------------
+
+
+def test_items_cannot_be_changed():
+    """A change would not be recorded; the error names the calls that are."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+        items = opened.items
+        for change in (
+            lambda: items.append(USER("x")),
+            lambda: items.extend([]),
+            lambda: items.pop(),
+            lambda: items.__setitem__(0, USER("x")),
+            lambda: items.__iadd__([]),
+        ):
+            with pytest.raises(TypeError, match=r"read-only; session\.record"):
+                change()
+
+        assert items == opened.items == [USER("hello")]
+        assert pickle.loads(pickle.dumps(items)) == copy.deepcopy(items) == items
+        assert [*items, USER("x")] == items + [USER("x")]  # noqa: RUF005 (a list can be made of it)
+
+
+def test_a_list_does_not_grow_under_a_loop():
+    """It is the items as of a moment; the next look gives the next list, and the same one if nothing was recorded."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+        before = opened.items
+        for _ in before:
+            opened.record(HELLO)
+
+        assert len(before) == 1
+        assert len(opened.items) == 2
+        assert opened.items is opened.items
+
+
+def test_what_others_record_in_this_process_is_there():
+    """Another object of the session, a logger within `bound`, and a recorder: in items, context and state."""
+    logger = logging.getLogger("agent.others")
+    with session(NAME) as first, session(NAME) as second, rolloutlog.attach(logger):
+        first.record(USER("one"), USER("two"))
+        with second.bound():
+            logger.warning(USER("three"))
+        recorder, _ = RolloutRecorder.resume(first.path)
+        with recorder:
+            recorder.record(USER("four"))
+            recorder.take_back(2)
+        second.state = {"step": 1}
+
+        assert [item.text for item in first.items] == ["one", "two", "three", "four"]
+        assert first.items == second.items == reloaded().items
+        assert first.context == second.context == reloaded().context == [USER("one"), USER("two")]
+        assert first.state == {"step": 1}
+
+
+def test_the_file_is_read_once(monkeypatch):
+    """By opening the session; a look reads what was appended, and opens nothing where nothing was."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+    loads = []
+    load_session = rolloutlog._open.load_session
+    monkeypatch.setattr(rolloutlog._open, "load_session", lambda path: loads.append(path) or load_session(path))
+    monkeypatch.setattr(follow, "load_session", lambda path: pytest.fail("all is read again"))
+
+    with session(NAME) as opened:
+        opened.record(USER("again"))
+        shown = [item.text for item in opened.items]
+        monkeypatch.setattr(follow, "Source", lambda path: pytest.fail("the file is opened"))
+
+        assert shown == [item.text for item in opened.items] == ["hello", "again"]
+    assert loads == [opened.path]
+
+
+def test_an_item_on_its_way_is_in_the_list_once():
+    """Whether a look finds it in the queue, in the file, or has to read the whole file; others record between."""
+    with session(NAME) as opened, session(NAME) as other:
+        done = threading.Event()
+        wrong = []
+
+        def look() -> None:
+            while not done.is_set():
+                texts = [item.text for item in opened.items]
+                wrong.extend(text for text in set(texts) if texts.count(text) > 1)
+
+        def record() -> None:
+            for number in range(300):
+                opened.record(USER(f"own {number}"), wait=False)
+                if not any(item.text == f"own {number}" for item in opened.items[-50:]):
+                    wrong.append(number)
+                other.record(USER(f"other {number}"), wait=False)
+                if number % 100 == 50:
+                    opened._follower.distrust()
+            done.set()
+
+        run_together(look, record)
+        opened.recorder.flush()
+
+        assert wrong == []
+        assert opened.items == other.items == reloaded().items
+        assert len(opened.items) == 600
+
+
+def test_a_look_that_is_interrupted_loses_nothing_and_shows_nothing_twice(disk, monkeypatch):
+    """Wherever Ctrl-C comes, the next look is whole."""
+    opened = session(NAME)
+    disk.hold()
+    opened.record(USER("one"), wait=False)
+    disk.go_on()
+    opened.recorder.flush()
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "_remove_found", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            opened.items  # noqa: B018 (the look is what is tested)
+
+    assert opened.items == reloaded().items == [USER("one")]
+    opened.close()
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_session_whose_file_is_gone_shows_its_last_items():
+    """An agent can continue; and a closed session needs no file."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+        shown = opened.items
+        opened.path.unlink()
+
+        assert opened.items == opened.context == shown
+    opened.path.unlink(missing_ok=True)
+    assert opened.to_input() == rolloutlog.to_input(opened.items)
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------
@@ -436,7 +610,7 @@ def test_what_is_no_state_raises_and_changes_nothing(state):
 
 
 def test_a_cell_that_opens_it_twice_has_it_twice():
-    """Within a process both are the same session; each list holds what was there when it was opened, and its own."""
+    """Within a process both are the same session; one that is closed shows the items of that moment."""
     with session(NAME) as first:
         first.record(HELLO)
         with session(NAME) as second:
@@ -444,7 +618,7 @@ def test_a_cell_that_opens_it_twice_has_it_twice():
         first.record({"role": "user", "content": "and again"})
 
     assert [item.text for item in second.items] == ["hello", "again"]
-    assert texts_in(first.path) == ["hello", "again", "and again"]
+    assert [item.text for item in first.items] == texts_in(first.path) == ["hello", "again", "and again"]
 
 
 def test_other_options_raise():
@@ -798,3 +972,31 @@ def test_an_interrupt_while_it_is_opened_leaves_it_free(exists):
     printed = in_fresh_process(open_and_interrupt, exists)
 
     assert printed == "True\n"
+
+
+def record_and_interrupt() -> None:
+    """Interrupt records and looks at each of their steps; print how many lists were not those of the file."""
+    sys.unraisablehook = lambda unraisable: None
+    step = missed = wrong = 0
+    with session(NAME) as opened, session(NAME) as other:
+
+        def use() -> None:
+            opened.record(USER("x"), wait=False)
+            opened.items  # noqa: B018 (the look is what is tested)
+            other.record(USER("x"))
+            opened.context  # noqa: B018
+
+        while missed < 30:
+            step += 1
+            missed = 0 if interrupted(step, use) else missed + 1
+            opened.record(USER("end"))
+            wrong += opened.items != rolloutlog.load_session(opened.path).items
+    sys.stdout.write(f"{step > 100} {wrong}\n")
+
+
+@pytest.mark.system
+def test_an_interrupt_of_a_record_or_a_look_leaves_the_list_right():
+    """Wherever Ctrl-C comes, after the next record the list is that of the file."""
+    printed = in_fresh_process(record_and_interrupt)
+
+    assert printed == "True 0\n"

@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
+from rolloutlog._entries import OtherEntry
 from rolloutlog._paths import find_session
 from rolloutlog._reading.blocks import _zstd
+from rolloutlog._responses import view
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
 from rolloutlog.items import InputText
 
@@ -119,6 +121,36 @@ def test_a_compaction_changes_what_the_model_sees_and_not_what_was_said(rollout,
     assert [item["content"][0]["text"] for item in saved.to_input()] == seen
     assert len(saved.items) == sum(b"response_item" in each for each in lines)
     assert not saved.skipped
+
+
+def test_the_items_of_a_compaction_are_parsed_once(rollout, monkeypatch):
+    """However often the caller looks; and each look gives a list of its own."""
+    saved = load_session(rollout(PARENT, meta(PARENT), user("a"), compacted("s", Message.user("S"))))
+    parsed = []
+    monkeypatch.setattr(view, "from_value", lambda value: parsed.append(value) or Message.user("S"))
+
+    saved.context.clear()
+
+    assert texts(saved.context) == ["S"]
+    assert len(parsed) == 1
+
+
+def test_a_copy_of_a_view_is_changed_alone():
+    """Items, turns and compactions that are added to it are not added to the first one, and the other way round."""
+    roll_back = view.Rewrite(
+        0, OtherEntry({"type": "event_msg", "payload": {"type": "thread_rolled_back", "num_turns": 1}})
+    )
+    first = view.ModelView()
+    first.append([Message.user("a"), Message.assistant("b")])
+    first.apply(view.Rewrite(2, OtherEntry({"type": "compacted", "payload": {"message": "s"}})))
+    second = first.copy()
+    second.append([Message.user("c")])
+    second.apply(roll_back)
+    second.apply(roll_back)
+    first.append([Message.user("d")])
+
+    assert texts(first.items) == ["a", "s", "d"]
+    assert texts(second.items) == []
 
 
 def test_a_compaction_is_kept_as_an_entry(rollout):

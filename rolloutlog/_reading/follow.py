@@ -7,6 +7,7 @@ process, and those of a program that takes no lock, are seen in the same way.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -35,11 +36,15 @@ class Follower:
     Args:
         path: the rollout.
         saved: its contents as they were read just now, so that they are not read again.
+
+    Attributes:
+        live: the result of the last look, or what was left of it by one that failed; `None` before the first one.
     """
 
     def __init__(self, path: StrPath, saved: SavedSession | None = None) -> None:
         self._path = path
-        self._live = None if saved is None else Live.of(saved, [])
+        self.live = None if saved is None else Live.of(saved, [])
+        self._is_whole = saved is not None  # false during a look, so after one that fails the whole file is read
 
     def look(self) -> Live:
         """Return what the session holds now: the same object as before, unless the whole file was read again.
@@ -47,13 +52,18 @@ class Follower:
         Raises:
             SessionNotFoundError, InvalidRolloutError, OSError: as for `load_session`.
         """
-        live, self._live = self._live, None  # after any failure, the next look reads the whole file
-        if live is None or not live.catch_up(self._path):
+        is_whole, self._is_whole = self._is_whole, False
+        live = self.live
+        if live is None or not is_whole or not live.catch_up(self._path):
             saved = load_session(self._path)
             rewrites = [rewrite.entry for rewrite in saved._rewrites]
             live = Live.of(saved, [*saved.items, *rewrites, saved.state])
-        self._live = live
+        self.live, self._is_whole = live, True
         return live
+
+    def distrust(self) -> None:
+        """Let the next look read the whole file, and have all entries in `Live.latest`."""
+        self._is_whole = False
 
 
 @attrs.define(eq=False)
@@ -116,6 +126,17 @@ class Live:
         if entry is None:
             return False
         self.latest.append(entry)
+        self._add(entry)
+        return True
+
+    def and_then(self, entries: Iterable[Entry]) -> Live:
+        """Return a copy that also holds *entries*, after all others."""
+        live = Live(self.items[:], self.state, self.view.copy(), [], None)
+        for entry in entries:
+            live._add(entry)
+        return live
+
+    def _add(self, entry: Entry) -> None:
         if is_item(entry):
             self.items.append(entry)
             self.view.append([entry])
@@ -123,7 +144,6 @@ class Live:
             self.state = entry
         elif isinstance(entry, LogEntry | OtherEntry) and is_rewrite(entry):
             self.view.apply(Rewrite(len(self.items), entry))
-        return True
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from .._format.lines import TakenBack
 from .._locks import fork_safe_lock, named_lock
 from .._paths import resolve_home
 from .._reading.follow import Follower
+from .._reading.saved import SavedSession
 from .._recorder import RolloutRecorder
 from .._responses.rules import GIVEN
 from .._session import session
@@ -115,13 +116,13 @@ class Conversation:
             if self._closed:
                 raise RecorderClosedError(self.path or resolve_home(self._home))
             if self._recorder is None or self._kept is None:
-                recorder = session(self._name, home=self._home, **self._options).recorder
+                opened = session(self._name, home=self._home, **self._options)
                 try:
-                    self._kept = _kept_of(recorder)
+                    self._kept = _kept_of(opened.recorder, opened.saved)
                 except BaseException:
-                    recorder.close()
+                    opened.recorder.close()
                     raise
-                self._recorder = recorder
+                self._recorder = opened.recorder
             return self._recorder, self._kept
 
 
@@ -136,9 +137,9 @@ class _Kept:
     # costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled: what
     # callers get is theirs to change, and this copies it four times as fast as `deepcopy`.
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, saved: SavedSession) -> None:
         self.turn = fork_safe_lock()
-        self._follower = Follower(path)
+        self._follower = Follower(path, saved)
         self._given: list[bytes] = []
         self._begun = False
 
@@ -171,12 +172,12 @@ def _take_back(recorder: RolloutRecorder, what: TakenBack) -> None:
 _files: weakref.WeakValueDictionary[Path, _Kept] = weakref.WeakValueDictionary()
 
 
-def _kept_of(recorder: RolloutRecorder) -> _Kept:
+def _kept_of(recorder: RolloutRecorder, saved: SavedSession) -> _Kept:
     """Return what is kept of the recorder's file; all recorders of this process that share a writer have one path."""
     with named_lock("conversations"):
         kept = _files.get(recorder.path)
         if kept is None:
-            kept = _files[recorder.path] = _Kept(recorder.path)
+            kept = _files[recorder.path] = _Kept(recorder.path, saved)
     kept.begin(recorder)
     return kept
 
