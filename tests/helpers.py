@@ -1,4 +1,4 @@
-"""What several test modules need: processes with a deadline, storms of signals, and files as lists of lines."""
+"""Helpers for several test modules: processes with a deadline, bursts of signals, and files as lists of lines."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from rolloutlog import RolloutRecorder
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog._writing.writer import Writer
 
-# Far beyond what anything here takes: whoever is still at it by then hangs.
+# Far more seconds than anything here takes: a thread or process that is not done by then hangs.
 DEADLINE = 60.0
 
 
 def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[str]:
-    """Start *function*, a plain one of a test module, in a fresh interpreter; *arguments* go there by their repr.
+    """Start *function*, a module-level one of a test module, in a fresh interpreter; *arguments* are passed as repr.
 
     Its input and output are pipes of text.
     """
     folders = [str(Path(rolloutlog.__file__).parents[1]), str(Path(__file__).parent)]
     given = ", ".join(map(repr, arguments))
-    # A suite that runs in the background of a shell is deaf to Ctrl-C, and its children would be.
+    # A suite that runs in the background of a shell ignores Ctrl-C, and so would its children.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{hear}; import {function.__module__} as module; module.{function.__name__}({given})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
@@ -48,7 +48,7 @@ def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[st
 
 
 def finish(process: subprocess.Popen[str], *, said: str = "", status: int = 0) -> str:
-    """Tell *process* what there is to tell, wait for its end, and return what it printed; kill one that hangs."""
+    """Write *said* to *process*, wait for its end, and return its output; kill a process that hangs."""
     try:
         printed, errors = process.communicate(said, timeout=DEADLINE)
     except subprocess.TimeoutExpired:
@@ -61,26 +61,26 @@ def finish(process: subprocess.Popen[str], *, said: str = "", status: int = 0) -
 
 
 def in_fresh_process(function: Callable[..., None], *arguments: Any) -> str:
-    """Run *function* as `start` does and return what it printed."""
+    """Run *function* as `start` does and return its output."""
     return finish(start(function, *arguments))
 
 
 def tell(word: object) -> None:
-    """Print *word*, a line of its own, to whoever started this process."""
+    """Print *word* on a line of its own, for the process that started this one."""
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
 
 
 def hear(process: subprocess.Popen[str]) -> str:
-    """Return the next line that *process* prints; an empty one if it has ended."""
+    """Return the next line that *process* prints; the empty string if it has ended."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 def storm(action: Callable[[], object], *, handler: Callable[[], object], signals: int) -> None:
-    """Repeat *action* while *handler* runs within it, *signals* times, at instants that nobody chose.
+    """Repeat *action* while *handler* runs within it, *signals* times, at random instants.
 
-    A handler may raise `KeyboardInterrupt`, as Ctrl-C does: then *action* begins anew.
+    If a handler raises `KeyboardInterrupt`, as Ctrl-C does, *action* starts again.
     """
     left = signals
     armed = False
@@ -89,7 +89,7 @@ def storm(action: Callable[[], object], *, handler: Callable[[], object], signal
         nonlocal left, armed
         if not armed:
             return
-        armed = False  # an interrupt ends `repeat`, which arms again; none is to come before that
+        armed = False  # an interrupt ends `repeat`, which arms again; none must come before that
         left -= 1
         handler()
         armed = True
@@ -117,10 +117,10 @@ def _set_alarm() -> None:
 
 
 def interrupted(step: int, action: Callable[[], object]) -> bool:
-    """Run *action* and interrupt it once, as Ctrl-C may; return whether it came to that *step*.
+    """Run *action* and interrupt it at *step*, as Ctrl-C may; return whether it reached that step.
 
-    The steps are the places in our package where the interpreter looks for signals: where a function begins, and where
-    one that is written in C has just returned.
+    The steps are the places in our package where the interpreter checks for signals: at the start of a function, and
+    after the return of a function that is written in C.
     """
     steps = 0
 
@@ -144,7 +144,7 @@ def interrupted(step: int, action: Callable[[], object]) -> bool:
 
 
 def lines_in(path: str | os.PathLike[str]) -> list[bytes]:
-    """Return the lines of a file without their newlines; what follows the last newline counts as one."""
+    """Return the lines of a file without their newlines; bytes after the last newline are a line, too."""
     lines = Path(path).read_bytes().split(b"\n")
     return lines[:-1] if not lines[-1] else lines
 
@@ -170,7 +170,7 @@ def join_threads(writer: Writer) -> None:
 
 
 class Disk:
-    """The real system, on a disk that a test can fill, empty again, and hold up in the middle of a write.
+    """The real system, on a disk that a test can fill, empty again, and block in the middle of a write.
 
     Attributes:
         is_full: every write fails with ENOSPC.
@@ -184,7 +184,7 @@ class Disk:
         self._goes_on.set()
 
     def hold(self) -> None:
-        """Let the next write wait until `go_on`."""
+        """Make the next write wait until `go_on` is called."""
         self.reached.clear()
         self._goes_on.clear()
 
@@ -193,7 +193,7 @@ class Disk:
         self._goes_on.set()
 
     def write(self, fd: int, lines: Sequence[bytes]) -> int:
-        """Write as `os.writev`, when and if this disk lets it."""
+        """Write like `os.writev`, unless this disk blocks or is full."""
         self.reached.set()
         assert self._goes_on.wait(DEADLINE)
         if self.is_full:
@@ -210,7 +210,7 @@ def recorder_on(system: Any) -> type[RolloutRecorder]:
 
 
 def values_in(path: str | os.PathLike[str]) -> list[Any]:
-    """Return what the lines of a rollout hold, read by nothing of ours."""
+    """Return the values of the lines of a rollout, parsed without our code."""
     return list(map(json.loads, lines_in(path)))
 
 
@@ -224,7 +224,7 @@ def texts_in(path: str | os.PathLike[str]) -> list[str]:
 
 
 def run_together(*actions: Callable[[], object]) -> None:
-    """Run *actions* in threads that begin at the same moment; raise what one of them raised."""
+    """Run *actions* in threads that begin at the same moment; raise the first error of a thread."""
     barrier = threading.Barrier(len(actions))
     raised: list[BaseException] = []
 

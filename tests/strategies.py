@@ -45,7 +45,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 
 def objects(*reserved: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for JSON objects without the *reserved* keys, mostly empty or small."""
+    """Return a strategy for JSON objects without the *reserved* keys, most of them empty or small."""
     keys = st.one_of(names, texts).filter(lambda key: key not in reserved)
     return st.one_of(st.just({}), st.dictionaries(keys, json_values, max_size=3))
 
@@ -56,7 +56,7 @@ def extras(cls: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def raws(*known: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for whole objects of a type that is none of *known*."""
+    """Return a strategy for whole objects of a type that is not one of *known*."""
     types = st.one_of(st.sampled_from(["refusal", "web_search_call", "input_file"]), names)
     keys = objects("type", "record_type", "payload")
     return st.builds(lambda kind, rest: {"type": kind} | rest, types.filter(lambda kind: kind not in known), keys)

@@ -205,7 +205,7 @@ def test_every_row_of_faults_that_a_promise_names_exists():
     assert named <= set(harness.load())
 
 
-def test_every_promise_names_what_shows_it():
+def test_every_promise_names_a_test_or_row():
     """The last cell of each row names a test or a row of faults."""
     rows = [row for row in re.findall(r"^\|.*\|$", promised(), re.MULTILINE) if not re.match(r"\|(---| promise )", row)]
     shown = [row.split(" | ")[-1] for row in rows]

@@ -37,7 +37,7 @@ def test_started_is_aware_and_in_utc(text):
     assert started.utcoffset() == dt.timedelta(0)
 
 
-def test_a_time_that_is_none_is_an_error_without_its_text():
+def test_an_invalid_time_is_an_error_without_its_text():
     """The meta of another program may hold any string as its timestamp; `started` raises, not reading."""
     with pytest.raises(ValueError, match="timestamp: is not an ISO 8601 time") as caught:
         _ = SessionMeta(ID, "yesterday").started

@@ -174,7 +174,7 @@ def test_a_callers_own_folder_and_originator_stay(tmp_path):
 
 
 @pytest.mark.parametrize("key", sorted(REQUIRED))
-def test_a_required_key_that_is_no_string_is_refused(tmp_path, key):
+def test_a_required_key_that_is_not_a_string_is_refused(tmp_path, key):
     """A real reader could not read the file. No file is created."""
     with pytest.raises(InvalidItemError, match=f"session_meta.{key}"):
         RolloutRecorder.create(tmp_path, format="envelope", meta={key: None})
@@ -200,7 +200,7 @@ def test_the_version_is_the_one_of_the_package():
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_goes_on_in_its_own_format(tmp_path):
+def test_a_resumed_session_keeps_its_format(tmp_path):
     """Resuming needs no ``format``, and ignores one that is passed."""
     with rolloutlog.session("trip", home=tmp_path, format="envelope") as session:
         session.record(Message.user("one"))
@@ -245,7 +245,7 @@ def numbers(path):
     return [value.get("ordinal") for value in values_in(path) if value["type"] != "rolloutlog"]
 
 
-def test_lines_behind_numbered_ones_have_the_next_numbers(tmp_path):
+def test_lines_after_numbered_ones_have_the_next_numbers(tmp_path):
     """In the order of the file, whichever recorder wrote them; lines of our own type have none."""
     path = paginated(tmp_path, {"timestamp": WHEN, "ordinal": 1, "type": "event_msg", "payload": {"type": "x"}})
     recorder, _ = RolloutRecorder.resume(path)
@@ -261,7 +261,7 @@ def test_lines_behind_numbered_ones_have_the_next_numbers(tmp_path):
     assert len(load_session(path).items) == 11
 
 
-def test_lines_behind_lines_without_numbers_have_none(tmp_path):
+def test_lines_after_lines_without_numbers_have_none(tmp_path):
     """Also if some other line has a number, because the meta decides."""
     with RolloutRecorder.create(tmp_path, format="envelope") as recorder:
         recorder.record(Message.user("hi"))

@@ -105,7 +105,7 @@ def test_the_agent_finishes_and_says_so_again(home):
 
 @pytest.mark.system
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 6])
-def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
+def test_the_agent_resumes_where_it_was_killed(home, kill_at):
     """Killed with SIGKILL at any step and run again, the agent makes the same calls and gets the same outputs."""
     command = [sys.executable, "-u", str(EXAMPLES / "sync_agent.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
@@ -126,7 +126,7 @@ def test_the_agent_goes_on_where_it_was_killed(home, kill_at):
     assert outputs == ["09:00 to 19:00", "08:30 to 16:30", "always open"]
 
 
-def test_resume_shows_the_session_and_goes_on(home):
+def test_resume_shows_and_continues_the_session(home):
     """A session with an open call and a torn line is resumed by part of its id, several times."""
     first = run("resume.py")
     (rollout,) = rollouts(home)
@@ -223,7 +223,7 @@ def test_the_openai_agent_finishes_and_says_so_again(home, api):
 
 
 @pytest.mark.once
-def test_the_agents_sdk_goes_on_with_what_was_said_before(home, api):
+def test_the_agents_sdk_continues_the_conversation(home, api):
     """A second run asks another question, and the model sees the first one with its answer."""
     pytest.importorskip("agents", reason="the extra `agents` is not installed")
     server = api(guide)

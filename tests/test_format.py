@@ -105,7 +105,7 @@ def test_an_item_in_an_envelope_is_the_payload():
     assert [strictly(item.to_dict()) for item in found if is_item(item)] == [strictly(payload) for payload in payloads]
 
 
-def test_lines_of_an_envelope_that_are_no_items_are_kept_whole():
+def test_lines_of_an_envelope_that_are_not_items_are_kept_whole():
     """Events, turn contexts and unknown types are entries with the whole line, including large integers."""
     lines = [
         line for line in whole_lines(ENVELOPE) if json.loads(line)["type"] not in ("response_item", "session_meta")
@@ -328,7 +328,7 @@ def test_a_record_type_other_than_state_is_no_part_of_an_item():
         ('{"type":"x","a":"\\ud800"}', "holds half of a surrogate pair"),
     ],
 )
-def test_a_line_that_stands_for_nothing_says_why(line, reason):
+def test_a_line_that_is_not_an_entry_says_why(line, reason):
     """No value is converted into another. The reason names the place and holds no text of the line."""
     with pytest.raises(InvalidLine) as caught:
         decode_line(line.encode())
@@ -628,7 +628,7 @@ def test_a_log_entry_has_only_the_keys_that_it_needs():
     ]  # fmt: skip
 
 
-def test_log_extras_that_are_no_json_become_strings():
+def test_log_extras_that_are_not_json_become_strings():
     """Logging never fails because of a value in ``extra``."""
     entry = LogEntry("t", "INFO", "agent", "hi", extra={"at": {1, }, 2: float("inf"), "text": "\ud800"})  # fmt: skip
 
@@ -669,7 +669,7 @@ def test_a_gap_is_a_log_line_that_says_how_many():
 
 
 @pytest.mark.parametrize("format", ["xml", "", None])
-def test_a_format_that_is_none_is_refused(format):
+def test_an_unknown_format_is_refused(format):
     """The error lists the formats."""
     with pytest.raises(ValueError, match="format must be 'flat'"):
         LineEncoder(format=format)

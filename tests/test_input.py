@@ -126,7 +126,7 @@ def test_the_input_is_the_callers_own():
 # --- orphans ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_orphaned_call_is_answered_right_behind_it():
+def test_an_orphaned_call_is_answered_right_after_it():
     """Its output follows it and says that there was none."""
     assert to_input([HELLO, CALL, HELLO])[1:3] == [
         {"type": "function_call", "id": "fc_1", "name": "weather", "arguments": "{}", "call_id": "call_1"},
@@ -247,7 +247,7 @@ def test_of_searches_without_ids_the_one_that_a_kill_tore_is_left_out():
     assert taken(SEARCHED, later, output, output)[:2] == ["tool_search_call tsc_1", "tool_search_call tsc_2"]
 
 
-def test_an_approval_that_nobody_asked_for_is_left_out():
+def test_an_approval_without_a_request_is_left_out():
     """The API requires the request."""
     assert taken({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}, HELLO) == [
         "message user"
@@ -312,13 +312,13 @@ def test_calls_that_the_api_answers_itself_need_nothing():
 
 
 @pytest.mark.parametrize("behind", [[], [HELLO], [THOUGHT], [OUTPUT], [THOUGHT, HELLO]])
-def test_reasoning_without_what_came_of_it_is_left_out(behind):
+def test_reasoning_without_the_item_that_it_led_to_is_left_out(behind):
     """At the end, where a session was killed, and before the message with which it was resumed."""
     assert not any(name.startswith("reasoning") for name in taken(HELLO, THOUGHT, *behind))
 
 
 @pytest.mark.parametrize("behind", [ANSWER, CALL, SHELL, CUSTOM, SEARCH])
-def test_reasoning_stays_before_what_came_of_it(behind):
+def test_reasoning_stays_before_the_item_that_it_led_to(behind):
     """A message of the model, or a call of any kind, follows it."""
     assert taken(HELLO, THOUGHT, behind)[1] == "reasoning rs_1"
 
@@ -333,7 +333,7 @@ def test_reasoning_before_a_call_that_is_left_out_goes_with_it():
     assert taken(HELLO, THOUGHT, SCREEN) == ["message user"]
 
 
-def test_what_came_with_reasoning_that_is_left_out_has_no_id():
+def test_items_after_reasoning_that_is_left_out_have_no_id():
     """By its id the API would know that the reasoning is missing. Later reasoning or a message ends that."""
     later = Reasoning("rs_2", ())
 

@@ -75,7 +75,7 @@ def test_args_are_the_parsed_arguments():
 
 
 @pytest.mark.parametrize("arguments", ["{no json", "[1]", "3", "", "[" * 100_000, "1" * 5_000])
-def test_arguments_that_are_no_object_are_an_error_that_says_so(arguments):
+def test_arguments_that_are_not_an_object_are_an_error_that_says_so(arguments):
     """The error names the place; neither it nor its cause holds the text of the model."""
     with pytest.raises(InvalidItemError, match=r"function_call\.arguments: is not a JSON object") as caught:
         _ = FunctionCall("f", arguments, "c").args
@@ -224,6 +224,6 @@ def test_every_item_knows_its_type(item):
 
 
 @pytest.mark.parametrize("value", [None, "hi", {"type": "message"}, InputText("x"), Message])
-def test_what_only_stands_for_an_item_is_none(value):
+def test_dicts_parts_and_classes_are_not_items(value):
     """Dicts, parts and classes are not items."""
     assert not is_item(value)

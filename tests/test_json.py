@@ -288,7 +288,7 @@ class Point:
         ({"the secret word": {"c": object()}}, "x.a[1][...].c"),
     ],
 )
-def test_what_would_change_without_a_word_is_refused_with_its_place(value, place):
+def test_values_that_would_change_silently_are_refused_with_their_place(value, place):
     """Orjson would silently write each of these as something else, or under another key."""
     with pytest.raises(InvalidItemError) as caught:
         plain({"a": [0, value]}, "x")
@@ -357,7 +357,7 @@ def test_a_snapshot_is_the_value_as_it_is_now(value):
 
 
 @pytest.mark.parametrize("value", [float("nan"), uuid.UUID(int=0), Colour.RED, {1: 2}, nested(MAX_DEPTH), 2**1023])
-def test_a_snapshot_refuses_what_would_change_without_a_word(value):
+def test_a_snapshot_refuses_values_that_would_change_silently(value):
     """Also values that orjson alone would write."""
     with pytest.raises(InvalidItemError):
         snapshot({"a": [value]}, "x")

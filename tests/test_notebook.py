@@ -55,7 +55,7 @@ def test_the_notebook_shows_what_it_was_committed_with(notebook):
     assert execute(notebook) == committed
 
 
-def test_the_notebook_goes_on_after_its_kernel_was_killed(notebook, home):
+def test_the_notebook_resumes_after_its_kernel_was_killed(notebook, home):
     """If its kernel is killed before the closing cell, the notebook finds its session again, and duplicates nothing."""
     whole = shown(notebook)
     unclosed = notebook.copy()

@@ -191,7 +191,7 @@ def test_what_the_api_takes_back_survives(sent, home):
     assert rolloutlog.to_input(saved.items, orphans="keep") == [sent]
 
 
-def test_the_output_of_a_tool_that_nobody_called_is_no_orphan(home):
+def test_the_output_of_a_tool_without_a_call_is_not_an_orphan(home):
     """It answers no call, so it is kept although there is no call."""
     sent = NAMED["output without a call"]
 
@@ -245,7 +245,7 @@ def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_item_is_refused_with_what_to_record(home):
+def test_other_objects_of_the_sdk_are_refused_with_the_right_one_to_record(home):
     """A whole response, its list, its text and the events of a stream are not written to the file."""
     message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
     with (
@@ -450,7 +450,7 @@ def test_the_api_takes_the_input_after_a_cut_anywhere(whole, tmp_path):
     assert not refused
 
 
-def test_the_api_takes_the_input_after_a_cut_behind_reasoning(whole, tmp_path):
+def test_the_api_takes_the_input_after_a_cut_after_reasoning(whole, tmp_path):
     """Reasoning that lost the item that it led to is not sent before a new item of the model."""
     rollout = whole[0].read_bytes()
     places = [cut for cut in cuts(rollout) if ends_in_reasoning(rollout[:cut])]

@@ -180,7 +180,7 @@ def test_calls_that_a_kill_left_unanswered_are_sent(writable: Codex) -> None:
     assert history(writable.release, outcome.requests[0], PROMPT) == expected_history(writable.release, items)
 
 
-def test_a_session_by_name_goes_on_in_codex_and_comes_back(in_place: Codex) -> None:
+def test_a_session_by_name_continues_in_codex_and_comes_back(in_place: Codex) -> None:
     """Items that Codex adds to a session of `rolloutlog.session` are there when the program runs again."""
     with rolloutlog.session("trip", home=in_place.home, format=in_place.release.writes) as session:
         session.record({"role": "user", "content": "Plan a day in Rome"}, assistant("The Forum."))

@@ -42,7 +42,7 @@ def compacted(codex: Codex) -> Path:
     return rollout
 
 
-def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> None:
+def test_we_see_a_compacted_session_as_the_newest_sends_it(newest: Codex) -> None:
     """Codex's list of items replaces all items before it, which remain in the file."""
     rollout = compacted(newest)
     saved = load_session(rollout)
@@ -55,7 +55,7 @@ def test_of_a_compacted_session_we_see_what_the_newest_sends(newest: Codex) -> N
     assert saved.skipped == []
 
 
-def test_what_the_vendors_own_api_compacts_we_see_as_it_is_sent(newest: Codex) -> None:
+def test_we_see_a_compaction_by_the_vendors_api_as_it_is_sent(newest: Codex) -> None:
     """With a provider of that name, the newest release gets an encrypted item that replaces the items before it."""
     own = ["-c", 'model_providers.scripted.name="OpenAI"']
     newest.run(own, "hi", [[thinks("hm"), says("ho")]])
@@ -73,7 +73,7 @@ def test_what_the_vendors_own_api_compacts_we_see_as_it_is_sent(newest: Codex) -
     assert ours == list(map(as_input, history(newest.release, outcome.requests[0], PROMPT)))
 
 
-def test_of_older_compactions_and_turns_taken_back_too(newest: Codex) -> None:
+def test_we_see_older_compactions_and_turns_taken_back_as_they_are_sent(newest: Codex) -> None:
     """Written by hand, as older versions did: a summary without items, and a turn that was rolled back."""
     rollout = place(newest, [user("a"), assistant("b"), user("c")])
     for payload in (
@@ -161,7 +161,7 @@ def test_a_compressed_session_is_read_by_both(newest: Codex) -> None:
     assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, EVERY_KIND)
 
 
-def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, newest: Codex, tmp_path: Path) -> None:
+def test_the_newest_resumes_a_flat_session_after_conversion(flat: Codex, newest: Codex, tmp_path: Path) -> None:
     """0.20.0 records, convert() changes the format, the newest release sends all of it, and it converts back."""
     old, _ = flat.begin("hi", [flat.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
     before = old.read_bytes()
@@ -176,7 +176,7 @@ def test_a_flat_session_goes_on_in_the_newest_once_it_is_converted(flat: Codex, 
     assert old.read_bytes() == before
 
 
-def test_a_session_of_the_newest_goes_on_in_the_old_one_once_it_is_converted(newest: Codex, flat: Codex) -> None:
+def test_the_old_one_resumes_a_session_of_the_newest_after_conversion(newest: Codex, flat: Codex) -> None:
     """0.20.0 sends each item of the newest release that it knows."""
     old, _ = newest.begin("hi", [newest.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
 

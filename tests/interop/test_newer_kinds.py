@@ -156,7 +156,7 @@ def test_newer_kinds_that_we_recorded_are_sent(newest: Codex) -> None:
     assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, OF_OURS)
 
 
-def test_of_an_id_without_a_prefix_the_newest_sends_the_item(newest: Codex) -> None:
+def test_the_newest_sends_an_item_without_an_id_that_has_no_prefix(newest: Codex) -> None:
     """It leaves out the id, because the API has no ids like `m1`."""
     rollout = place(newest, [assistant("said", id="m1"), call("1"), {**output("1", "x"), "id": "o1"}, user("thanks")])
 
@@ -192,7 +192,7 @@ OF_THE_USER = [
 ]
 
 
-def test_what_is_a_turn_to_the_newest_is_one_to_us(newest: Codex) -> None:
+def test_we_count_turns_as_the_newest_does(newest: Codex) -> None:
     """Older versions took back a number of turns; messages of Codex and of other agents are between them."""
     told = {"author": "/root", "recipient": "/root/a", "other_recipients": [], "content": "go", "trigger_turn": True}
     message = {"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": []}
@@ -215,7 +215,7 @@ def test_what_is_a_turn_to_the_newest_is_one_to_us(newest: Codex) -> None:
     assert ours == list(map(as_input, history(newest.release, newest.resume(rollout, PROMPT).requests[0], PROMPT)))
 
 
-def test_of_a_session_that_the_newest_moved_to_its_present_form_the_items_are_left(newest: Codex) -> None:
+def test_items_remain_when_the_newest_migrates_a_session(newest: Codex) -> None:
     """`codex migrate-rollouts --apply` rewrites our session; lines and keys that only we know are lost."""
     with create(newest) as recorder:
         recorder.record(*OF_OURS)

@@ -44,7 +44,7 @@ def append(rollout: Path, *lines: tuple[str, dict[str, Any]]) -> None:
             stream.write(json.dumps({"timestamp": WHEN, "type": kind, "payload": payload}) + "\n")
 
 
-def test_of_two_summaries_the_last_is_sent(summing: Codex) -> None:
+def test_the_last_of_two_summaries_is_sent(summing: Codex) -> None:
     """A session that was compacted twice without a list of items is the user's messages and the last summary."""
     rollout = place(summing, [user("a"), assistant("b")])
     for number in (1, 2):
@@ -57,7 +57,7 @@ def test_of_two_summaries_the_last_is_sent(summing: Codex) -> None:
     assert ours == sent(summing, rollout)
 
 
-def test_of_a_session_that_it_compacted_we_see_what_it_sends(rewriting: Codex) -> None:
+def test_we_see_a_session_that_it_compacted_as_it_sends_it(rewriting: Codex) -> None:
     """With a list of items, or with a summary alone."""
     rollout, _ = rewriting.begin("hi", [[says("ho")]])
     limit = ["-c", "model_auto_compact_token_limit=50"]

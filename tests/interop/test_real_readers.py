@@ -96,7 +96,7 @@ def test_the_newest_sends_no_picture_that_it_cannot_open(newest: Codex) -> None:
     assert sent["content"][0]["text"] == "look"
 
 
-def test_lines_of_other_kinds_disturb_nobody(codex: Codex) -> None:
+def test_lines_of_other_kinds_change_nothing(codex: Codex) -> None:
     """State lines, log lines, unknown kinds, blank lines and garbage between the items change no request."""
     others = [
         packed({"record_type": "state", "step": 3, "note": AWKWARD}),

@@ -82,7 +82,7 @@ def test_a_sub_agent_that_has_its_parents_history_counts_it_once(newest: Codex, 
 
 
 @pytest.mark.parametrize("ours", [[], [user("of ours"), assistant("noted")]], ids=["theirs", "ours"])
-def test_of_each_agent_we_see_what_is_sent_when_its_parent_goes_on(
+def test_we_see_each_agent_as_it_is_sent_when_its_parent_continues(
     newest: Codex, team: dict[str, Path], ours: list[Item]
 ) -> None:
     """A sub-agent is resumed through its parent only; items that we record in its session are sent too."""
@@ -154,7 +154,7 @@ def three_turns(codex: Codex) -> Path:
     return rollout
 
 
-def test_of_a_session_that_goes_on_in_another_file_we_see_what_is_sent(newest: Codex) -> None:
+def test_we_see_a_session_that_continues_in_another_file_as_it_is_sent(newest: Codex) -> None:
     """When the newest release takes turns back, it begins another file that refers to the first."""
     older = three_turns(newest)
     made = revert(newest, older, 2)

@@ -140,7 +140,7 @@ def go_on(rollout: Path, *items: Item) -> None:
         recorder.record_state({"by": "us"})
 
 
-def test_we_go_on_and_the_real_one_goes_on_again(whole: Codex) -> None:
+def test_we_continue_and_the_real_one_continues_again(whole: Codex) -> None:
     """In each of three rounds the real Codex sends all items of both sides, and earlier lines never change."""
     rollout = several_turns(whole)
     for number in range(3):
@@ -162,7 +162,7 @@ def test_we_go_on_and_the_real_one_goes_on_again(whole: Codex) -> None:
         assert load_session(rollout).skipped == []
 
 
-def test_our_lines_in_a_session_of_the_newest_go_on_with_its_numbers(newest: Codex) -> None:
+def test_our_lines_in_a_session_of_the_newest_continue_its_numbers(newest: Codex) -> None:
     """The newest release numbers its lines, and refuses a file that ends without a number: ours get the next ones."""
     rollout, _ = newest.begin("hi", [[says("ho")]])
     recorder, _ = RolloutRecorder.resume(rollout)
