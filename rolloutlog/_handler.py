@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
@@ -12,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, Self, Unpack
 
+from ._format.lines import INSIDE
 from ._locks import fork_safe_lock
 from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._paths import resolve_home
 from ._recorder import RolloutRecorder, bound_recorder
 from ._writing.ack import Ack
-from .exceptions import ForkedRecorderError, RecorderClosedError
+from .exceptions import ForkedRecorderError, RecorderClosedError, RedactionError
 
 # Seconds that flush and close of a handler wait: `logging.shutdown` calls both when the interpreter exits.
 _TIMEOUT = 10.0
@@ -46,9 +48,10 @@ class RolloutHandler(logging.Handler):
     log entry holds the whole item instead. One case is lost: an item among the keys of a structlog event that reaches
     the queue as a dict becomes its `repr`. Let structlog pass it as ``extra`` (``render_to_log_kwargs``).
 
-    Like any handler, it never raises: errors go to `logging.Handler.handleError`. Records after `shutdown`, or in a
-    fork of the process that owns the given recorder, are not recorded. `late` counts them, and the first is reported to
-    the logger ``rolloutlog``.
+    Like any handler, it never raises: errors go to `logging.Handler.handleError`. If the `redact` hook fails, the file
+    has a line in place of the record, and `handleError` gets a record without the text. Records after `shutdown`, or in
+    a fork of the process that owns the given recorder, are not recorded. `late` counts them, and the first is reported
+    to the logger ``rolloutlog``.
 
     Example:
         >>> import logging, rolloutlog
@@ -68,8 +71,8 @@ class RolloutHandler(logging.Handler):
     """
 
     # Guarded by `_beginning`: _recorder (None until the session starts; replaced in a fork), _begun_by (the frame of
-    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended` and `late`; if
-    # two threads count at the same instant, one count can get lost.
+    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended` and `late`, and
+    # adds to `_reported` (what the logger knows); if two threads count at the same instant, one count can get lost.
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class RolloutHandler(logging.Handler):
         self._begun_by: FrameType | None = None
         self._early: list[logging.LogRecord] = []
         self._ended = False
+        self._reported: set[tuple[str, str]] = set()
         self.late = 0
         if not delay:
             self._begin()
@@ -186,10 +190,27 @@ class RolloutHandler(logging.Handler):
         """Pass *record* to *recorder*, or keep it until there is a recorder."""
         if recorder is None:
             self._early.append(record)
-        elif (item := item_of(record)) is not None:
-            recorder.record(item)
-        else:
-            recorder.record_log(entry_of(record, self.formatter))
+            return
+        try:
+            if (item := item_of(record)) is not None:
+                recorder.record(item)
+            else:
+                recorder.record_log(entry_of(record, self.formatter))
+        except RedactionError as error:
+            # No caller hears of it, so the file says that a record is missing.
+            recorder.hand_over(recorder.encode_withheld(error))
+            self._report_redaction(record, error)
+
+    def _report_redaction(self, record: logging.LogRecord, error: RedactionError) -> None:
+        """Report *error* to `handleError`, and to the logger ``rolloutlog`` unless it was reported there before."""
+        reason = (error.hook, error.problem)
+        if reason not in self._reported:
+            self._reported.add(reason)
+            _log.error("%s", error)
+        if error.problem != INSIDE:  # a hook may log
+            hidden = copy.copy(record)  # `handleError` prints the message and its arguments
+            hidden.msg, hidden.args = f"(withheld: {error.kind})", None
+            self.handleError(hidden)
 
     def _begin(self, *, instead_of: RolloutRecorder | None = None) -> RolloutRecorder | None:
         """Start the handler's session, once. In a forked child, start a new session to replace the parent's.

@@ -25,8 +25,9 @@ class RecorderOptions(TypedDict, total=False):
         shared: let several processes append to the session; by default one process at a time owns it.
         lock_timeout: seconds to wait for the lock of the file. By default 0 when opening an unshared session, and 10
             for each batch of a shared one.
-        redact: called with each record as a dict, in the thread that records. It returns the dict to write instead, or
-            `None` to write nothing. If it raises, a line without the content is written.
+        redact: called with each item, state, log entry and meta as a dict, in the thread that records. It returns
+            the dict to write instead, or `None` to write nothing. If it fails, the record is not written, and the call
+            raises `RedactionError`; of a meta, only the id and the time are written.
         only_known: skip items of kinds that this library does not know; they are counted in `RecorderStats.filtered`.
         format: format of a new session: "flat" (the default; Codex up to 0.29 resumes it) or "envelope" (Codex 0.34
             and later). A resumed session keeps its format.

@@ -30,7 +30,7 @@ from ._writing.ack import Ack
 from ._writing.commands import RecorderStats, State
 from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
-from .exceptions import RecorderClosedError
+from .exceptions import RecorderClosedError, RedactionError
 
 # The recorder for the log records of this context, instead of their handler's own: see `RolloutRecorder.bound`.
 bound_recorder: ContextVar[RolloutRecorder | None] = ContextVar("rolloutlog_bound_recorder", default=None)
@@ -170,6 +170,7 @@ class RolloutRecorder:
 
         Raises:
             InvalidItemError: an item that would not come back as it is; none of them was recorded.
+            RedactionError: the `redact` hook failed; none of them was recorded.
             RecorderClosedError: the recorder is closed.
             QueueFullError: there was no room in time, or the writer cannot write.
         """
@@ -192,7 +193,7 @@ class RolloutRecorder:
         """Record a snapshot of the session's state; when the session is resumed, the last one counts.
 
         Raises:
-            InvalidItemError, RecorderClosedError, QueueFullError: as for `record`.
+            InvalidItemError, RedactionError, RecorderClosedError, QueueFullError: as for `record`.
         """
         self.hand_over(self.encode_state({} if state is None else state), timeout=timeout)
 
@@ -201,7 +202,7 @@ class RolloutRecorder:
 
         Raises:
             InvalidItemError: its line would be longer than a reader reads.
-            RecorderClosedError, QueueFullError: as for `record`.
+            RedactionError, RecorderClosedError, QueueFullError: as for `record`.
         """
         line = self._encoder.log(entry)
         self._put([line], 0, timeout) if line else self._put([], 1, timeout)  # withheld by the `redact` hook
@@ -235,6 +236,10 @@ class RolloutRecorder:
     def encode_taken_back(self, what: TakenBack) -> Encoded:
         """Return the line that takes back *what*, ready for `hand_over`."""
         return Encoded([self._encoder.taken_back(what)])
+
+    def encode_withheld(self, error: RedactionError) -> Encoded:
+        """Return the line that says that a record was withheld because of *error*, ready for `hand_over`."""
+        return Encoded([self._encoder.withheld(error)])
 
     def hand_over(self, encoded: Encoded, *, timeout: float = 30.0) -> None:
         """Record lines that were encoded, in one piece.

@@ -90,6 +90,7 @@ class Session:
 
         Raises:
             InvalidItemError: an item that would not come back as it is; none of them was recorded.
+            RedactionError: the `redact` hook failed; none of them was recorded.
             WriteError: they could not be written so far; they are kept, and tried again.
             RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
         """

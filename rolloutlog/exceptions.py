@@ -42,6 +42,30 @@ class InvalidItemError(RolloutError, ValueError):
         return f"{self.where}: {self.problem}"
 
 
+class RedactionError(RolloutError):
+    """The `redact` hook failed, so the record that it should have looked at was not recorded.
+
+    The hook's own error is not the cause of this one, because it may hold the text of the record.
+
+    Attributes:
+        kind: the type of the record, such as ``"message"``, ``"state"`` or ``"log"``.
+        hook: the name of the hook.
+        problem: how it failed, without the record: the class of its error and the line in the hook, or its result.
+    """
+
+    def __init__(self, kind: str, hook: str, problem: str) -> None:
+        super().__init__(kind, hook, problem)
+        self.kind = kind
+        self.hook = hook
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"a record of type {self.kind!r} was not recorded, because the redact hook {self.hook} {self.problem}; it"
+            " gets each item, state, log entry and meta as a dict, and must return a dict, or None to write nothing"
+        )
+
+
 class InvalidRolloutError(RolloutError, ValueError):
     """A file is not a session: it is empty, or its first line is not a session meta. The file is left untouched.
 

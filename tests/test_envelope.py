@@ -14,7 +14,7 @@ import rolloutlog
 from rolloutlog import LogEntry, Message, Other, RolloutRecorder, SessionMeta, SessionStateSnapshot, load_session
 from rolloutlog._format.envelope import Numbering
 from rolloutlog._format.lines import LineEncoder, decode_line
-from rolloutlog.exceptions import InvalidItemError
+from rolloutlog.exceptions import InvalidItemError, RedactionError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 NOW = 1753283006.5
@@ -114,7 +114,9 @@ def test_gaps_and_withheld_records_are_wrapped_too():
 
     encoder = LineEncoder(format="envelope", redact=fails, clock=lambda: NOW)
 
-    lines = [encoder.gap(3, "the queue was full"), *encoder.items([Message.user("secret")])[0]]
+    with pytest.raises(RedactionError) as caught:
+        encoder.items([Message.user("secret")])
+    lines = [encoder.gap(3, "the queue was full"), encoder.withheld(caught.value)]
 
     assert [decode_line(line).level for line in lines] == ["WARNING", "ERROR"]
     assert [json.loads(line)["type"] for line in lines] == ["rolloutlog", "rolloutlog"]

@@ -19,6 +19,7 @@ from rolloutlog.exceptions import (
     OrphanCallError,
     QueueFullError,
     RecorderClosedError,
+    RedactionError,
     RolloutError,
     SessionExistsError,
     SessionLockedError,
@@ -31,6 +32,7 @@ PATH = Path("/home/me/sessions/rollout-x.jsonl")
 
 ERRORS = [
     InvalidItemError("message.content[0].text", "must be a string"),
+    RedactionError("message", "hide", "raised KeyError at agent.py:12"),
     InvalidRolloutError(PATH, "the file is empty"),
     SessionNotFoundError("ab", PATH.parent),
     AmbiguousSessionError("ab", PATH.parent, ["abc", "abd"]),

@@ -18,7 +18,7 @@ from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateS
 from rolloutlog._format.coerce import to_item
 from rolloutlog._format.lines import InvalidLine, LineEncoder, decode_line
 from rolloutlog._json import MAX_DEPTH
-from rolloutlog.exceptions import InvalidItemError
+from rolloutlog.exceptions import InvalidItemError, RedactionError
 from rolloutlog.items import (
     ExecAction,
     FunctionCall,
@@ -760,15 +760,16 @@ def changes_kind(record):
 
 
 @pytest.mark.parametrize(
-    ("hook", "reason"),
+    ("hook", "problem"),
     [
-        (raising, "Leak"),
-        (lambda record: "xyzzy", "InvalidItemError"),
-        (lambda record: [record], "InvalidItemError"),
-        (lambda record: {**record, "n": float("nan")}, "InvalidItemError"),
-        (lambda record: {**record, "n": object()}, "InvalidItemError"),
-        (lambda record: {"secret": "xyzzy"}, "InvalidItemError"),
-        (changes_kind, "InvalidItemError"),
+        (raising, "raised Leak at test_format.py:"),
+        (lambda record: "xyzzy", "returned str"),
+        (lambda record: [record], "returned list"),
+        (lambda record: False, "returned bool"),
+        (lambda record: {**record, "n": float("nan")}, "returned a dict that is not a valid"),
+        (lambda record: {**record, "n": {"xyzzy": object()}}, "returned a dict that is not a valid"),
+        (lambda record: {"secret": "xyzzy"}, "returned a dict that is not a valid"),
+        (changes_kind, "returned a dict that is not a valid"),
     ],
 )
 @pytest.mark.parametrize(
@@ -779,27 +780,43 @@ def changes_kind(record):
         (LogEntry("t", "INFO", "a", "xyzzy"), "log"),
     ],
 )
-def test_a_hook_that_fails_lets_nothing_through(hook, reason, entry, kind):
-    """A line in place of the record says what was withheld and why, and holds nothing of it."""
-    line = encoded(entry, redacting(hook))
+def test_a_hook_that_fails_lets_nothing_through(hook, problem, entry, kind):
+    """The error names the record's type, the hook and its failure; neither it nor its cause holds any text of it."""
+    with pytest.raises(RedactionError) as caught:
+        encoded(entry, redacting(hook))
+
+    error = caught.value
+    assert (error.kind, error.hook) == (kind, hook.__qualname__)
+    assert error.problem.startswith(problem)
+    assert "xyzzy" not in str(error)
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+def test_the_line_in_place_of_a_withheld_record_holds_nothing_of_it():
+    """It says which type it had, and why it is missing."""
+    encoder = redacting(raising)
+    with pytest.raises(RedactionError) as caught:
+        encoded(SECRET, encoder)
+
+    line = encoder.withheld(caught.value)
 
     assert b"xyzzy" not in line
     assert decode_line(line) == LogEntry(
         "2025-07-23T15:03:26.123Z",
         "ERROR",
         "rolloutlog",
-        f"a record of type {kind!r} was withheld, because its redaction failed with {reason}",
+        f"a record of type 'message' was withheld, because the redact hook raising {caught.value.problem}",
     )
 
 
 @given(objects("record_type"))
-def test_any_object_that_the_hook_makes_of_a_state_is_written_or_withheld(values):
+def test_any_object_that_the_hook_makes_of_a_state_is_written_or_refused(values):
     """A state without the key that marks it would be read as something else."""
     written = redacting(lambda record: {"record_type": "state", **values}).state({"a": 1})
-    withheld = redacting(lambda record: values).state({"a": 1})
 
     assert decode_line(written) == SessionStateSnapshot(values)
-    assert decode_line(withheld).logger == "rolloutlog"
+    with pytest.raises(RedactionError):
+        redacting(lambda record: values).state({"a": 1})
 
 
 def test_what_the_hook_makes_of_an_item_may_be_of_another_kind():
@@ -809,20 +826,21 @@ def test_what_the_hook_makes_of_an_item_may_be_of_another_kind():
     assert line == b'{"type":"web_search_call"}\n'
 
 
-def test_a_record_made_inside_the_hook_is_withheld():
+def test_a_record_made_inside_the_hook_is_refused():
     """If a hook logged its argument, the record would leak, or the hook would recurse without end."""
     inner = []
 
     def hook(record):
-        inner.extend(encoder.items([SECRET])[0])
+        with pytest.raises(RedactionError) as caught:
+            encoder.items([SECRET])
+        inner.append(caught.value)
         record["content"] = []
         return record
 
     encoder = redacting(hook)
     outer = encoded(SECRET, encoder)
 
-    assert b"xyzzy" not in inner[0]
-    assert decode_line(inner[0]).message.endswith("RecursionError")
+    assert inner[0].problem.startswith("was running when it was recorded")
     assert decode_line(outer) == Message("user", ())
 
 
@@ -865,6 +883,15 @@ def test_a_meta_keeps_what_makes_it_one_whatever_the_hook_does(hook):
     meta = SessionMeta(ID, "2025-07-23T15:03:26.123Z", "xyzzy", {"cwd": "xyzzy"})
 
     assert decode_line(redacting(hook).meta(meta)) == SessionMeta(ID, "2025-07-23T15:03:26.123Z")
+
+
+def test_a_meta_whose_redaction_fails_is_reported(caplog):
+    """The logger says which session has a bare meta, and why; it does not repeat the meta."""
+    redacting(raising).meta(SessionMeta(ID, "t", "xyzzy"))
+
+    assert ID in caplog.text
+    assert "raising raised Leak" in caplog.text
+    assert "xyzzy" not in caplog.text
 
 
 def test_the_hook_may_change_the_rest_of_a_meta():

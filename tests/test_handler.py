@@ -539,6 +539,31 @@ def test_captured_warnings_do_not_recurse(handler):
     assert texts_in(second.recorder.path) == ["hello"]
 
 
+@pytest.mark.usefixtures("tidy_logging")
+def test_a_redaction_that_fails_is_reported(heard, capsys):
+    """Each record goes to handleError() without its text, the logger names the hook once, the file has a line each."""
+
+    def redact(record):
+        return record if "type" not in record else record["output"]
+
+    secret = "xy" + "zzy"  # because handleError() prints the lines of the code
+    with RolloutHandler(redact=redact) as handler:
+        logger = logger_with(handler)
+        logger.info("the secret word is %s", secret)
+        logger.info(Message.user(secret))
+    printed = capsys.readouterr().err
+
+    texts = texts_in(handler.recorder.path)
+    assert [text.partition(",")[0] for text in texts] == [
+        "a record of type 'log' was withheld",
+        "a record of type 'message' was withheld",
+    ]
+    assert printed.count("RedactionError: ") == 2
+    assert len(heard) == 1
+    assert "redact raised KeyError at test_handler.py:" in heard[0]
+    assert secret not in printed + "".join(heard) + "".join(texts)
+
+
 # -- logging while recording -------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
     RecorderClosedError,
+    RedactionError,
     SessionExistsError,
     SessionOptionsError,
     WriteError,
@@ -965,18 +966,28 @@ def test_redaction_may_leave_a_record_out():
 
 
 def test_redaction_that_fails_fails_closed():
-    """When the hook raises, a line says why a record was withheld, the secret is nowhere, and no call raises."""
+    """Each call raises when the hook raises, and nothing but a bare meta is in the file."""
 
     def redact(record):
         raise LookupError(SECRET)
 
-    path = record_everything(redact=redact)
+    refused = []
+    with RolloutRecorder.create(instructions=SECRET, meta={"key": SECRET}, redact=redact) as recorder:
+        for record in (
+            lambda: recorder.record(Message.user(SECRET)),
+            lambda: recorder.record(Message.user(SECRET), {"type": "odd", "key": SECRET}),
+            lambda: recorder.record_items([{"type": "odd", "key": SECRET}]),
+            lambda: recorder.record_state({"key": SECRET}),
+            lambda: recorder.record_log(LogEntry(ENTRY.timestamp, "INFO", "app", SECRET)),
+        ):
+            with pytest.raises(RedactionError) as caught:
+                record()
+            refused.append(caught.value.kind)
 
-    assert SECRET.encode() not in path.read_bytes()
-    assert texts_in(path) == [
-        f"a record of type {kind!r} was withheld, because its redaction failed with LookupError"
-        for kind in ("message", "function_call", "odd", "state", "log")
-    ]
+    assert refused == ["message", "message", "odd", "state", "log"]
+    assert SECRET.encode() not in recorder.path.read_bytes()
+    assert len(values_in(recorder.path)) == 1
+    assert recorder.stats.accepted == 0
 
 
 def test_redaction_may_change_what_it_is_given():
@@ -996,11 +1007,12 @@ def test_redaction_may_change_what_it_is_given():
 
 
 def test_redaction_that_records_does_not_redact_itself():
-    """A record that a hook makes is withheld, because no hook has seen it; the record that it was given is recorded."""
+    """A record that a hook makes is refused, because no hook has seen it; the record that it was given is recorded."""
 
     def redact(record):
         if recorder is not None:
-            recorder.record(hello("inside"))
+            with pytest.raises(RedactionError, match="cannot redact it before it returns"):
+                recorder.record(hello("inside"))
         return record
 
     recorder = None
@@ -1008,8 +1020,7 @@ def test_redaction_that_records_does_not_redact_itself():
     with recorder:
         recorder.record(hello("outside"))
 
-    withheld = "a record of type 'message' was withheld, because its redaction failed with RecursionError"
-    assert texts_in(recorder.path) == [withheld, "outside"]
+    assert texts_in(recorder.path) == ["outside"]
 
 
 # -- looking -----------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
     RecorderClosedError,
+    RedactionError,
     SessionLockedError,
     SessionOptionsError,
     WriteError,
@@ -224,20 +225,28 @@ def test_items_share_nothing_with_what_was_recorded():
 
 
 def test_items_are_redacted_as_the_file_is():
-    """Content that the hook hides, changes or leaves out is not in the list either."""
+    """Content that the hook changes or leaves out is not in the list either."""
 
     def redact(record):
         text = record["content"][0]["text"] if "content" in record else ""
-        if text == "raise":
-            raise ValueError
         return None if text == "drop" else record if text != "change" else {**record, "role": "developer"}
 
     with session(NAME, redact=redact) as opened:
-        for text in ("keep", "drop", "change", "raise"):
+        for text in ("keep", "drop", "change"):
             opened.record(Message.user(text))
 
     assert opened.items == reloaded().items
     assert [(item.role, item.text) for item in opened.items] == [("user", "keep"), ("developer", "change")]
+
+
+def test_an_item_whose_redaction_fails_raises():
+    """Neither the file nor the list has it, and the session can be used further."""
+    with session(NAME, redact=lambda record: record["content"] and record) as opened:
+        with pytest.raises(RedactionError, match="raised KeyError at test_session"):
+            opened.record({"type": "web_search_call"})
+        opened.record(Message.user("hello"))
+
+    assert opened.items == reloaded().items == [Message.user("hello")]
 
 
 def test_threads_record_in_the_order_of_the_list():
@@ -589,8 +598,9 @@ def test_a_state_that_redaction_withholds_is_not_set():
 
     with session(NAME, redact=redact) as opened:
         opened.state = {"step": 1}
-        for how in ("fail", "leave out"):
-            opened.state = {"step": 2, "how": how}
+        with pytest.raises(RedactionError):
+            opened.state = {"step": 2, "how": "fail"}
+        opened.state = {"step": 2, "how": "leave out"}
 
         assert opened.state == reloaded().state == {"step": 1}
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from .._checks import SHAPES, Wire, fits, shortened, structure
+from .._checks import SHAPES, Wire, fits, structure
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
 from .._item import CLASSES, Item, made, make_item, read_item
 from .._json import (
@@ -27,7 +30,7 @@ from .._json import (
     plain,
     snapshot,
 )
-from ..exceptions import InvalidItemError
+from ..exceptions import InvalidItemError, RedactionError
 from .coerce import ItemLike, canonical, quick_json, to_item
 from .envelope import Envelope, required_meta
 
@@ -36,6 +39,8 @@ Format: TypeAlias = Literal["flat", "envelope"]
 # these, so that no other item goes with it if one is recorded just before.
 TakenBack: TypeAlias = int | Literal["all", "reasoning"]
 Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+_logger = logging.getLogger("rolloutlog")
 
 
 class InvalidLine(ValueError):
@@ -228,6 +233,7 @@ class LineEncoder:
 
         Raises:
             InvalidItemError: it cannot be recorded.
+            RedactionError: *redact* failed.
         """
         item = value if isinstance(value, Item) else to_item(value)
         if not item.json or (self._only_known and item.type not in SHAPES):
@@ -258,6 +264,7 @@ class LineEncoder:
 
         Raises:
             InvalidItemError: one of them cannot be recorded.
+            RedactionError: *redact* failed for one of them.
         """
         lines = list(map(self.line_of, values))
         kept = list(filter(None, lines))
@@ -270,12 +277,17 @@ class LineEncoder:
 
         Raises:
             InvalidItemError: it holds something that is not plain JSON.
+            RedactionError: *redact* failed.
         """
         given = state if isinstance(state, SessionStateSnapshot) else SessionStateSnapshot(state)
         return self._seen_by_hook(given)
 
     def log(self, entry: LogEntry) -> bytes:
-        """Encode *entry*; ``b""`` when *redact* returned `None`. Never raises for what its extras hold."""
+        """Encode *entry*; ``b""`` when *redact* returned `None`. Never raises for what its extras hold.
+
+        Raises:
+            RedactionError: *redact* failed.
+        """
         return self._seen_by_hook(entry)
 
     def other(self, entry: OtherEntry) -> bytes:
@@ -302,17 +314,16 @@ class LineEncoder:
         """
         record = plain(self.completed(meta).to_dict(), meta.type)
         if self._redact is not None:
-            bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None, **self._required}
-            try:
-                redacted = {**bare, **(self._call_redact(record) or {}), "id": meta.id, "timestamp": meta.timestamp}
-                again = _other_entry(plain(redacted, meta.type))
-                record = plain(self.completed(again).to_dict(), meta.type) if type(again) is SessionMeta else bare
-            except Exception:  # as for items; but a rollout needs its first line, and this is all of it that it needs
-                record = bare
+            record = self._redacted_meta(record, meta)
         line = self._line(record, meta.type)
         if len(line) > MAX_RECORDED:
             raise InvalidItemError(meta.type, f"must not be longer than {MAX_RECORDED:,} bytes; it has {len(line):,}")
         return line
+
+    def withheld(self, error: RedactionError) -> bytes:
+        """Return a log line that says that a record was withheld here, because its redaction failed with *error*."""
+        message = f"a record of type {error.kind!r} was withheld, because the redact hook {error.hook} {error.problem}"
+        return self.line(self._own("ERROR", message, {}))
 
     def gap(self, count: int, reason: str) -> bytes:
         """Return a log line that says that *count* records were dropped here, and why."""
@@ -343,38 +354,81 @@ class LineEncoder:
         return b"" if written is None else self.line(written)
 
     def _redacted(self, entry: Item | SessionStateSnapshot | LogEntry) -> Entry | None:
-        """Return what *redact* makes of *entry*: an entry of its kind, or `None`; a log entry where that fails."""
+        """Return what *redact* makes of *entry*: an entry of its kind, or `None`. Raises `RedactionError`."""
         record = plain(canonical(entry.to_dict()) if isinstance(entry, Item) else entry.to_dict(), entry.type)
-        try:
-            redacted = self._call_redact(record)
-            if redacted is None:
-                return None
-            if not isinstance(redacted, Mapping):
-                raise InvalidItemError("redact", f"must return a dict or None; it returned {type(redacted).__name__}")
-            again = plain(redacted, entry.type)
+        redacted = self._call_redact(record, entry.type)
+        if redacted is None:
+            return None
+        with suppress(Exception):  # it may hold the text of the record, so it must not become the context of ours
+            again: Any = plain(redacted, entry.type)
             if isinstance(entry, Item) and type(again.get("type")) is str and again.get("record_type") != "state":
                 if again["type"] != "log" and not is_wrapped(again):
                     again.pop("record_type", None)
                     return make_item(canonical(again))
             elif not isinstance(entry, Item) and type(other := _other_entry(again)) is type(entry):
                 return other
-            raise InvalidItemError(entry.type, "has become something else")
-        except Exception as error:
-            # The hook has not looked at this record, so it must not be written: the file says so in its place.
-            reason = type(error).__name__
-            kind = shortened(entry.type)
-            return self._own(
-                "ERROR", f"a record of type {kind} was withheld, because its redaction failed with {reason}", {}
-            )
+        raise self._redaction_error(entry.type, f"returned a dict that is not a valid {_sort_of(entry)}") from None
 
-    def _call_redact(self, record: Wire) -> Mapping[str, Any] | None:
+    def _redacted_meta(self, record: Wire, meta: SessionMeta) -> Wire:
+        """Return what *redact* makes of *record*, the dict of *meta*; a bare meta where it fails or returns `None`."""
+        bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None, **self._required}
+        problem = "returned a dict that is not a valid meta"
+        try:
+            redacted = self._call_redact(record, meta.type) or {}
+        except RedactionError as error:
+            problem = error.problem
+        else:
+            with suppress(Exception):
+                again = _other_entry(plain({**bare, **redacted, "id": meta.id, "timestamp": meta.timestamp}, meta.type))
+                if type(again) is SessionMeta:
+                    written: Wire = plain(self.completed(again).to_dict(), meta.type)
+                    return written
+        # A rollout needs its first line, and a bare meta is all of it that it needs.
+        _logger.error(
+            "the meta of session %s is written without instructions and free keys, because the redact hook %s %s",
+            meta.id,
+            self._hook_name,
+            problem,
+        )
+        return bare
+
+    def _call_redact(self, record: Wire, kind: str) -> Mapping[str, Any] | None:
+        """Return what *redact* returns for *record*, a dict or `None`; raise `RedactionError` for anything else."""
         if getattr(self._hook, "runs", False):
-            raise RecursionError  # recorded inside the hook, which cannot redact it before it has returned
+            raise self._redaction_error(kind, INSIDE) from None
         self._hook.runs = True
         try:
-            return self._redact(record) if self._redact is not None else record
+            redacted: Any = self._redact(record) if self._redact is not None else record
+            problem = f"returned {type(redacted).__name__}"
+        except Exception as error:
+            redacted, problem = False, f"raised {type(error).__name__}{_line_in_hook(error)}"
         finally:
             self._hook.runs = False
+        if redacted is None or isinstance(redacted, Mapping):
+            return redacted
+        # After the handler, so that the hook's error is not its context; a caller's exception is not shown with it.
+        raise self._redaction_error(kind, problem) from None
+
+    def _redaction_error(self, kind: str, problem: str) -> RedactionError:
+        return RedactionError(kind if len(kind) <= 48 else kind[:45] + "...", self._hook_name, problem)
+
+    @property
+    def _hook_name(self) -> str:
+        return str(getattr(self._redact, "__qualname__", type(self._redact).__name__))
+
+
+INSIDE = "was running when it was recorded, and cannot redact it before it returns"
+"""The problem of a `RedactionError` for a record that the hook itself makes."""
+
+
+def _line_in_hook(error: Exception) -> str:
+    """Return the line of the hook that *error* came through, as in `` at agent.py:12``."""
+    hook = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    return "" if hook is None else f" at {Path(hook.tb_frame.f_code.co_filename).name}:{hook.tb_lineno}"
+
+
+def _sort_of(entry: Entry) -> str:
+    return "item" if isinstance(entry, Item) else "state" if isinstance(entry, SessionStateSnapshot) else "log entry"
 
 
 def decode_first(lines: bytes) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import io
@@ -155,8 +156,8 @@ def redact(report: Report, size: int, dice: random.Random) -> None:
     ]
     for trial in range(size):
         hook = hooks[trial % len(hooks)]
-        with scratch() as home, heard() as said:
-            stderr = io.StringIO()
+        stderr = io.StringIO()
+        with scratch() as home, heard() as said, contextlib.redirect_stderr(stderr):
             handler = RolloutHandler(home, redact=hook, instructions=_SECRET, meta={"key": _SECRET})
             logger = logging.Logger("private")
             logger.addHandler(handler)
@@ -167,8 +168,16 @@ def redact(report: Report, size: int, dice: random.Random) -> None:
             except KeyError:
                 logger.exception("failed")
             assert handler.recorder is not None
-            handler.recorder.record({"role": "user", "content": _SECRET})
-            handler.recorder.record_state({"key": _SECRET})
+            for record in (
+                lambda recorder=handler.recorder: recorder.record({"role": "user", "content": _SECRET}),
+                lambda recorder=handler.recorder: recorder.record_state({"key": _SECRET}),
+            ):
+                try:
+                    record()
+                except exceptions.RedactionError as error:
+                    said.append("".join(traceback.format_exception(error)))
+                else:
+                    report.expect(False, f"hook {trial % len(hooks)}: recording does not raise")
             handler.close()
             content = handler.recorder.path.read_bytes().decode()
             report.expect(_SECRET not in content, f"hook {trial % len(hooks)}: the secret is in the file:\n{content}")
