@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
 
 from . import _json
+from ._answers import answer
 from ._checks import (
     EXEC_KEYS,
     NOT_ITEMS,
@@ -109,6 +110,24 @@ class Item:
         return make_item(ordered | value | extra)  # type: ignore[return-value]
 
     __replace__ = replace
+
+    def answer(self, output: Any) -> Item:
+        """Return the item that answers this call with *output*, of the kind that an API expects.
+
+        Args:
+            output: for function, custom tool and local shell calls: text, parts, or plain data, which becomes JSON
+                text. For a shell call: text, or a dict with ``stdout``, ``stderr`` and ``outcome``, or a list of these.
+                For a patch: text, or ``{"status": "failed", "output": text}``. For a computer call: the URL of the
+                screenshot. For a search for tools: a list of them. For an MCP approval request: whether to approve.
+
+        Raises:
+            InvalidItemError: this is not a call that a caller answers, or *output* cannot answer it.
+
+        >>> from rolloutlog import FunctionCall
+        >>> FunctionCall("weather", '{"city": "Oslo"}', "call_1").answer({"sky": "clear"}).output
+        '{"sky":"clear"}'
+        """
+        return make_item(answer(self._read() if self.json else {"type": self.type}, output))
 
     @property
     def extra(self) -> Mapping[str, Any]:

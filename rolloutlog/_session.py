@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self, Unpack
 
 from ._checks import shortened, sized
 from ._entries import Entry, SessionStateSnapshot
-from ._format.coerce import ItemLike
+from ._format.coerce import ItemLike, to_item
 from ._locks import fork_safe_lock
 from ._options import RecorderOptions
 from ._reading.follow import Follower, Live
@@ -21,7 +21,7 @@ from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, orphan_calls, to_input
 from .exceptions import InvalidItemError, RolloutError
-from .items import Item, Reasoning, ResponseItem
+from .items import Call, Item, Reasoning, ResponseItem
 
 # The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
 # changed: every named session would be lost from sight.
@@ -104,6 +104,16 @@ class Session:
         if wait:
             self._flush(last, max(0.0, deadline - monotonic()))
 
+    def answer(self, call: ItemLike, output: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record the answer to *call*, an item of the right kind; it is on disk when this returns.
+
+        Args:
+            call: one of `orphan_calls`, or another call that the model made, as for `record`.
+            output: what the tool returned, as for `Item.answer`; likewise the errors.
+            wait, timeout: as for `record`; likewise the errors.
+        """
+        self.record(to_item(call).answer(output), wait=wait, timeout=timeout)
+
     def take_back(self, count: int | None = 1) -> None:
         """Hide the last *count* items, or all of them, from the model; the line is on disk when this returns.
 
@@ -136,9 +146,9 @@ class Session:
         return to_input(self.context, orphans=orphans, ids=ids)
 
     @property
-    def orphan_calls(self) -> list[ResponseItem]:
-        """The calls without an output, in order. After a crash, these are the ones to run again."""
-        return orphan_calls(self.context)
+    def orphan_calls(self) -> list[Call]:
+        """The calls without an output, in order. After a crash, these are the ones to run again; see `answer`."""
+        return orphan_calls(self.context)  # type: ignore[return-value]
 
     @property
     def state(self) -> SessionStateSnapshot:

@@ -68,6 +68,7 @@ __all__ = [
     "AdditionalTools",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
+    "Call",
     "CodeInterpreterCall",
     "Compaction",
     "CompactionTrigger",
@@ -301,17 +302,27 @@ class FunctionCallOutput(Item, kind="function_call_output"):
         self._fill({"call_id": call_id, "output": written}, extra)
 
     @classmethod
-    def of(cls, call: FunctionCall | LocalShellCall, output: str | Iterable[ContentPart]) -> FunctionCallOutput:
+    def of(cls, call: FunctionCall | LocalShellCall, output: Any) -> FunctionCallOutput:
         """Return the output of *call*. It names the ``caller`` of the call, if there is one: a program of the model's.
 
+        Args:
+            call: a function call or a local shell call; `Item.answer` answers calls of all kinds.
+            output: text, parts, or plain data, which becomes JSON text.
+
         Raises:
-            InvalidItemError: the call has no ``call_id``.
+            InvalidItemError: *call* is of another kind or has no ``call_id``, or *output* is none of these.
         """
+        given: object = call
+        if not isinstance(given, FunctionCall | LocalShellCall):
+            what = f"a {given.type!r}" if isinstance(given, Item) else type(given).__name__
+            raise InvalidItemError(
+                "FunctionCallOutput.of",
+                f"expected a FunctionCall or a LocalShellCall; got {what}; item.answer(output) and"
+                " session.answer(call, output) make an output of the right kind for each call",
+            )
         if call.call_id is None:
             raise InvalidItemError(f"{call.type}.call_id", "is None, so no output can answer it")
-        caller = call.extra.get("caller")
-        extra = EMPTY if caller is None else {"caller": caller}
-        return cls(call.call_id, output if isinstance(output, str) else tuple(output), extra=extra)
+        return call.answer(output)  # type: ignore[return-value]
 
     @property
     def text(self) -> str:
@@ -324,6 +335,18 @@ class FunctionCallOutput(Item, kind="function_call_output"):
 
 
 ResponseItem: TypeAlias = Item
+
+Call: TypeAlias = (
+    FunctionCall
+    | CustomToolCall
+    | LocalShellCall
+    | ShellCall
+    | ApplyPatchCall
+    | ComputerCall
+    | ToolSearchCall
+    | McpApprovalRequest
+)
+"""A call that the caller carries out, and answers with `Item.answer`."""
 
 
 def is_item(value: object) -> TypeGuard[Item]:

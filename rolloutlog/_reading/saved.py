@@ -14,7 +14,7 @@ from .._format.lines import Format
 from .._json import MAX_LINE
 from .._responses.input import OrphanPolicy, orphan_calls, to_input
 from .._responses.view import Rewrite, context
-from ..items import ResponseItem
+from ..items import Call, ResponseItem
 from .blocks import Source
 from .forks import stream_history
 from .lines import RolloutLine, checked_kinds, stream_lines
@@ -97,9 +97,9 @@ class SavedSession:
         return context(self.items, self._rewrites)
 
     @property
-    def orphan_calls(self) -> list[ResponseItem]:
+    def orphan_calls(self) -> list[Call]:
         """The calls that the model sees and that have no output, in order."""
-        return orphan_calls(self.context)
+        return orphan_calls(self.context)  # type: ignore[return-value]
 
     def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
