@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
 from ._checks import (
     EMPTY,
+    Extra,
     Wire,
     has_free_keys,
     is_text,
@@ -165,6 +166,16 @@ class OtherEntry:
 
     def __repr__(self) -> str:
         return f"OtherEntry(type={shortened(self.type)}, {sized(len(self.raw), 'key')})"
+
+
+_set_raw: Callable[[OtherEntry, Extra], None] = OtherEntry.__dict__["raw"].__set__
+
+
+def other_entry(raw: Wire) -> OtherEntry:
+    """Return the entry for *raw*, a line that was read and has a type, without the checks for values of callers."""
+    entry = object.__new__(OtherEntry)
+    _set_raw(entry, Extra(raw))
+    return entry
 
 
 @attrs.frozen

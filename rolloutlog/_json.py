@@ -224,6 +224,11 @@ def exactly(value: Any, data: bytes) -> Any:
     """
     if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         check_depth(value)
+    try:
+        if fast_dumps is not None and fast_dumps(value) == data.strip():
+            return value  # proven, faster than by a look at every value
+    except TypeError:
+        pass
     return STANDARD.loads(data) if _has_large_float(value) else value
 
 

@@ -64,7 +64,7 @@ def test_a_line_is_frozen(write):
     """It is a value."""
     (line, *_) = iter_lines(write(HEADER))
 
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         line.number = 2
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from .._checks import SHAPES, Wire, fits, structure
-from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, utc_timestamp
+from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, other_entry, utc_timestamp
 from .._item import CLASSES, Item, made, make_item, read_item
 from .._json import (
     MAX_DEPTH,
@@ -52,6 +52,9 @@ class InvalidLine(ValueError):
 # The line that wraps an item, as real Codex and we write it: the item is a slice of it.
 _WRAPPED = re.compile(rb'\s*\{"timestamp":"[0-9T:.Z+-]*",(?:"ordinal":[0-9]+,)?"type":"response_item","payload":(?=\{)')
 
+# Within how many bytes of such a line its type is.
+_NEAR = 120
+
 
 def decode_line(line: bytes) -> Entry:
     """Return the entry that *line* holds, in either format; white space around it does no harm.
@@ -60,7 +63,7 @@ def decode_line(line: bytes) -> Entry:
         InvalidLine: it holds none.
     """
     try:
-        if line.startswith(b'{"timestamp":') and (item := _wrapped_item(line)) is not None:
+        if line.find(b'"type":"response_item"', 0, _NEAR) > 0 and (item := _wrapped_item(line)) is not None:
             return item
         try:
             value = parse(line)
@@ -116,6 +119,8 @@ def _entry(value: Any, line: bytes) -> Entry:
     kind = value.get("type")
     if value.get("record_type") != "state" and type(kind) is str and kind != "log" and not is_wrapped(value):
         return read_item(value, line.strip())
+    if kind == "event_msg" and "payload" in value and "timestamp" in value and "record_type" not in value:
+        return other_entry(exactly(value, line))  # half of the lines of today's Codex
     return _other_entry(exactly(value, line))
 
 
@@ -136,7 +141,7 @@ def _other_entry(value: Wire) -> Entry:
     if kind == OWN and type(payload) is dict and payload.get("type") == "log":
         return _log(payload)
     if kind not in ("response_item", "session_meta"):
-        return OtherEntry(value)
+        return other_entry(value)
     if type(payload) is not dict:
         raise InvalidItemError("payload", "must be a JSON object")
     if kind == "session_meta":

@@ -64,7 +64,7 @@ def stream_history(
     """Yield the lines of a session as `iter_lines` does, and before them its history that is in other files."""
     for part in history_of(path, session)[0]:
         for line in stream_lines(part.path, kinds, max_line, part.end):
-            yield attrs.evolve(line, inherited=True) if part.is_inherited else line
+            yield line._replace(inherited=True) if part.is_inherited else line
 
 
 def _name_of(path: Path, session: SessionMeta) -> str:

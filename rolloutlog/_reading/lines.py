@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -35,9 +35,10 @@ _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 _STAMPED = re.compile(rb'\s*\{"timestamp":"([^"\\]*)",(?:"ordinal":(\d{1,18}),)?"type":"[^"\\]*","payload":')
 
 
-@attrs.frozen
-class RolloutLine:
+class RolloutLine(NamedTuple):
     """One line of a rollout, and the entry that it holds.
+
+    A named tuple, because it is made in a third of the time of an attrs class, and for each line.
 
     Attributes:
         number: which line of the file it is, from 1.
@@ -204,6 +205,9 @@ def begin(path: StrPath, block: Block) -> tuple[Head, int] | None:
 
 def _stamp(line: bytes, entry: Entry) -> tuple[dt.datetime | None, int | None]:
     """Return the time of *line*, which holds *entry*, and its ordinal."""
+    if type(entry) is OtherEntry:
+        ordinal = entry.raw.get("ordinal")
+        return _time(entry.raw.get("timestamp")), ordinal if type(ordinal) is int else None
     if (match := _STAMPED.match(line)) is not None:
         stamp, ordinal = match.groups()
         return _time(stamp.decode()), None if ordinal is None else int(ordinal)
@@ -295,8 +299,8 @@ def checked_kinds(kinds: Collection[str] | None) -> frozenset[str] | None:
 
 def kind_of(entry: Entry) -> str:
     """Return the kind of the line that holds *entry*; for an item, its type."""
-    if isinstance(entry, OtherEntry):
-        return _LINES.get(entry.type, "other")
+    if type(entry) is OtherEntry:
+        return _LINES.get(entry.raw["type"], "other")
     return "meta" if isinstance(entry, SessionMeta) else entry.type
 
 
