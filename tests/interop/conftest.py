@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "rewriting": [release for release in chosen if release.habits.rewrites],
         "listing": [release for release in chosen if release.habits.lists],
     }
-    for name in about.keys() & set(metafunc.fixturenames):
+    for name in [name for name in about if name in metafunc.fixturenames]:
         metafunc.parametrize(name, about[name], ids=str, indirect=True)
 
 
