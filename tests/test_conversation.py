@@ -1,4 +1,4 @@
-"""A conversation answers as a list does, whoever changes it, and wherever its process ends."""
+"""A conversation answers as a list does, whichever object changes it, and wherever its process ends."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Conversations(RuleBasedStateMachine):
         self.some(data, leaving=True).close()
 
     def some(self, data: st.DataObject, *, leaving: bool = False) -> Conversation:
-        """Return one of those that have it open, and remember how things stand."""
+        """Return one of those that have it open, and remember the state before the step."""
         self.note()
         place = data.draw(st.integers(0, len(self.open_ones) - 1))
         return self.open_ones.pop(place) if leaving else self.open_ones[place]
@@ -111,7 +111,7 @@ class Conversations(RuleBasedStateMachine):
 
     @rule(data=st.data(), limit=st.none() | st.integers(0, 4))
     def look(self, data: st.DataObject, limit: int | None) -> None:
-        """The last ones are as they were added; what is done to the answer is not done to them."""
+        """The last ones are as they were added; a change of the answer does not change them."""
         found = self.some(data).items(limit)
 
         assert found == self.kept[len(self.kept) - min(limit, len(self.kept)) if limit is not None else 0 :]
@@ -133,7 +133,7 @@ class Conversations(RuleBasedStateMachine):
 
     @rule()
     def append(self) -> None:
-        """A program that takes no lock appends a line, behind the end of one that a kill may have torn."""
+        """A program that takes no lock appends a line, after the end of one that a kill may have torn."""
         with self.path.open("ab") as file:
             file.write(b'\n{"type":"brand_new","by":"Codex"}\n')
         self.kept.append({"type": "brand_new", "by": "Codex"})
@@ -141,7 +141,7 @@ class Conversations(RuleBasedStateMachine):
 
     @rule(part=st.integers(0, 100), ends=st.booleans())
     def end(self, part: int, ends: bool) -> None:
-        """The process ends, perhaps with only a part of the last step done, and another goes on with what is left."""
+        """The process ends, perhaps with only a part of the last step done, and another continues with the rest."""
         while self.open_ones:
             self.open_ones.pop().close()
         size = os.stat(self.path).st_size
@@ -162,7 +162,7 @@ class Conversations(RuleBasedStateMachine):
 
     @invariant()
     def all_see_the_same(self) -> None:
-        """Whoever has it open has the same last item."""
+        """All that have it open see the same last item."""
         for conversation in getattr(self, "open_ones", ()):
             assert conversation.items(1) == self.kept[-1:]
 
@@ -190,7 +190,7 @@ def conversation(home):
 
 
 def test_no_call_reads_the_file_again(conversation, monkeypatch):
-    """What a conversation costs is what is added to it, not what it holds: the file is read once, when it is opened."""
+    """A call costs as much as was added, not as much as there is: the file is read once, when it is opened."""
     conversation.items()
     read = []
     monkeypatch.setattr(follow, "load_session", lambda *_: pytest.fail("all is read again"))
@@ -220,7 +220,7 @@ def test_threads_that_take_items_share_them_out(conversation):
 
 
 def test_batches_of_several_threads_do_not_mix(conversation):
-    """What is added in one call stands together, whoever else adds."""
+    """The items of one call stay together, whatever other threads add."""
     began = threading.Barrier(4)
 
     def add(thread: int) -> None:
@@ -269,7 +269,7 @@ def test_a_closed_conversation_says_so(conversation):
 
 
 def test_what_is_kept_goes_when_the_last_one_closes(conversation):
-    """A conversation that nobody has open takes no memory."""
+    """A conversation that is open nowhere takes no memory."""
     path, other = conversation.path, Conversation("talk", None, {})
     other.open()
     conversation.close()
@@ -281,7 +281,7 @@ def test_what_is_kept_goes_when_the_last_one_closes(conversation):
 
 
 def test_a_forked_child_takes_nothing_over(conversation):
-    """What is open is the parent's. Closed there, the child can have it, whatever a thread did at the fork."""
+    """The open session belongs to the parent. Once it is closed there, the child can open it, whatever a thread held."""
     reading, writing = os.pipe()
     with holding(named_lock("conversations"), _conversation._files[conversation.path].turn):
         child = os.fork()
@@ -298,7 +298,7 @@ def test_a_forked_child_takes_nothing_over(conversation):
 
 @contextmanager
 def holding(*locks: Any) -> Iterator[None]:
-    """Let another thread hold *locks* meanwhile."""
+    """Let another thread hold *locks* during the body."""
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:

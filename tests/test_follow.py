@@ -47,8 +47,8 @@ ENCODERS = {"flat": LineEncoder(), "envelope": LineEncoder(format="envelope")}
 HEADERS = {name: encoder.meta(encoder.completed(META)) for name, encoder in ENCODERS.items()}
 LINES = {name: lines_of(encoder) for name, encoder in ENCODERS.items()}
 
-# What befalls the file: bytes are appended (whole lines, and pieces of them), or it is shortened, replaced by a copy,
-# touched, or another file takes its place; the numbers say which lines, and where they are cut.
+# The steps that change the file: bytes are appended (whole lines, and pieces of them), or it is shortened, replaced by
+# a copy, touched, or another file takes its place; the numbers say which lines, and where they are cut.
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.lists(st.integers(0, 16), min_size=1, max_size=4)),
@@ -62,7 +62,7 @@ STEPS = st.lists(
 
 @given(format=st.sampled_from(["flat", "envelope"]), steps=STEPS)
 def test_whatever_befalls_the_file_it_shows_what_reading_all_of_it_shows(tmp_path_factory, format, steps):
-    """After each step what is seen is what `load_session` sees, and so once more without a step."""
+    """After each step a look sees what `load_session` sees, and so does a second look without a step."""
     path = tmp_path_factory.mktemp("followed") / "rollout.jsonl"
     path.write_bytes(HEADERS[format])
     follower = Follower(path)
@@ -150,7 +150,7 @@ def test_an_edit_of_what_was_read_is_seen(path):
     follower = Follower(path)
     follower.look()
     path.write_bytes(path.read_bytes().replace(b"one", b"two"))
-    os.utime(path, ns=(0, 0))  # the clock of files may stand still between two writes
+    os.utime(path, ns=(0, 0))  # the clock of files may not move between two writes
 
     assert texts(follower.look().view.items) == ["two"]
 
@@ -191,7 +191,7 @@ def fails_at_the_second():
 
 
 def test_a_file_that_was_removed_is_not_there(path):
-    """It is no reason to show what it held; and when it is back, it is read."""
+    """The look raises, and does not show the old items; when the file is back, it is read."""
     follower = Follower(path)
     follower.look()
     was = path.read_bytes()
@@ -204,7 +204,7 @@ def test_a_file_that_was_removed_is_not_there(path):
 
 
 def test_a_line_that_is_too_long_is_skipped_as_by_a_reader(path, monkeypatch):
-    """What the reader of the whole file leaves out is left out here."""
+    """A line that the reader of the whole file leaves out is left out here."""
     monkeypatch.setattr(follow, "MAX_LINE", len(LINES["flat"][0]))
     follower = Follower(path)
     follower.look()

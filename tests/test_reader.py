@@ -1,4 +1,4 @@
-"""Reading a rollout: each line on its own, nothing raised for what stands in it, nothing silently gone."""
+"""Reading a rollout: each line on its own, nothing in it makes the reader raise, nothing is lost without a report."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_spaces_around_a_line_do_no_harm(rollout, line):
 
 @pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
 def test_only_a_newline_ends_a_line(rollout, inside):
-    """What str.splitlines takes for more is text."""
+    """The further line ends of str.splitlines are text."""
     item = Message.user(f"a{inside}b")
     line = json.dumps(item.to_dict(), ensure_ascii=False).encode() + b"\n"
 
@@ -204,7 +204,7 @@ def test_only_a_newline_ends_a_line(rollout, inside):
     ],
 )
 def test_a_bad_line_costs_that_line_alone(rollout, bad, reason):
-    """It is reported with its number, its offset in bytes and the reason; what stands around it is kept."""
+    """It is reported with its number, its offset in bytes and the reason; the lines around it are kept."""
     path = rollout(HEADER, b"\n", LINE, bad, b"\n", LINE)
 
     saved = load_session(path)
@@ -227,7 +227,7 @@ def test_streaming_reports_a_bad_line_in_its_place(rollout):
 
 
 def test_the_last_state_wins(rollout):
-    """Each snapshot stands for the whole."""
+    """Each snapshot is a whole state."""
     path = rollout(HEADER, ENCODER.state({"a": 1}), LINE, ENCODER.state({"b": 2}), b'{"record_type":"state"\n')
 
     assert load_session(path).state == {"b": 2}
@@ -299,7 +299,7 @@ def test_a_meta_without_its_newline_is_a_session(rollout):
 
 
 def test_a_tail_torn_within_a_character_is_an_incomplete_line(rollout):
-    """Its last bytes are no UTF-8, which costs no more than the line."""
+    """Its last bytes are not UTF-8, which costs that line alone."""
     line = encoded(Message.user("日本語"))
     saved = load_session(rollout(HEADER, LINE, line[: line.index("本".encode()) + 2]))
 
@@ -458,7 +458,7 @@ def test_a_long_last_line_is_read_without_its_newline(rollout):
 
 
 def test_a_long_line_that_is_cut_while_it_is_read_costs_itself_alone(rollout):
-    """Somebody truncates the file between the look for its end and the reading."""
+    """Another program truncates the file between the look for its end and the reading."""
     path = rollout(HEADER, LINE, b"x" * 5_000_000, b"\n")
     source = Source(path)
     reread = source.reread
@@ -613,7 +613,7 @@ def test_a_file_cut_anywhere_loads(tmp_path, path):
     """Once its first line is whole, every prefix is a session."""
     content = path.read_bytes()
     whole = load_session(path).items
-    for cut in range(content.index(b"\n"), len(content), 3):  # three bytes are no multiple of anything here
+    for cut in range(content.index(b"\n"), len(content), 3):  # nothing here repeats after three bytes
         saved = load_session(written(tmp_path, content[:cut]))
         assert saved.items == whole[: len(saved.items)]
         assert len(saved.skipped) <= 1
@@ -631,7 +631,7 @@ garbage = st.one_of(
 
 @given(st.lists(st.tuples(st.booleans(), garbage, entries), max_size=6))
 def test_any_bytes_after_a_good_meta_keep_the_valid_lines_in_order(folder, lines):
-    """Whatever stands between them, and whatever that is taken for: nothing is raised, and nothing valid is lost."""
+    """Whatever is between them, and however it is read: nothing is raised, and no valid line is lost."""
     content = HEADER + b"".join(b"\n" + bad + b"\n" if is_bad else encoded(good) for is_bad, bad, good in lines)
     valid = [good for is_bad, _, good in lines if not is_bad]
     path = written(folder, content)
@@ -646,7 +646,7 @@ def test_any_bytes_after_a_good_meta_keep_the_valid_lines_in_order(folder, lines
 
 @given(st.binary(max_size=300))
 def test_any_bytes_at_all_can_be_streamed(folder, content):
-    """Each line that is not blank gives one entry, and the places of the bad ones are where they stand."""
+    """Each line that is not blank gives one entry, and the bad ones are reported with their places."""
     path = written(folder, content)
 
     found = list(iter_entries(path))
@@ -660,7 +660,7 @@ def test_any_bytes_at_all_can_be_streamed(folder, content):
 
 @given(st.data())
 def test_a_flipped_bit_costs_at_most_the_lines_that_it_touches(folder, data):
-    """Anywhere behind the meta, also in a newline."""
+    """Anywhere after the meta, also in a newline."""
     content = bytearray((DATA / "codex-0.20.0" / "unicode.jsonl").read_bytes())
     start = content.index(b"\n") + 1
     whole = load_session(DATA / "codex-0.20.0" / "unicode.jsonl").items

@@ -73,7 +73,7 @@ def test_the_line_is_a_log_entry_for_people(home):
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_taking_back_less_than_one_item_is_a_mistake(recorder, home, count):
-    """It is told at once, by the recorder and by the session."""
+    """The recorder and the session raise at once."""
     with pytest.raises(ValueError, match="count must be at least 1"):
         recorder.take_back(count)
     with rolloutlog.session("x") as session, pytest.raises(ValueError, match="count must be at least 1"):
@@ -82,14 +82,14 @@ def test_taking_back_less_than_one_item_is_a_mistake(recorder, home, count):
 
 @pytest.mark.parametrize("count", [0, -1, "two", None, True, 1.5, [1]])
 def test_a_line_that_takes_back_nothing_sensible_takes_back_nothing(count):
-    """Somebody else's line with a strange count shortens nothing, and harms nothing."""
+    """A line of another program with a strange count shortens nothing, and harms nothing."""
     line = LineEncoder().taken_back(1).replace(b'"taken_back":1', b'"taken_back":' + json.dumps(count).encode())
 
     assert context([ONE, TWO], [Rewrite(2, decode_line(line))]) == [ONE, TWO]
 
 
 def test_a_hook_cannot_withhold_it(home):
-    """What was taken back does not return because a `redact` hook drops log entries."""
+    """An item that was taken back does not return because a `redact` hook drops log entries."""
     with RolloutRecorder.create(redact=lambda record: None if record.get("type") == "log" else record) as recorder:
         recorder.record(ONE, TWO)
         recorder.take_back()
@@ -144,7 +144,7 @@ def test_a_session_takes_back_what_a_reload_takes_back(home):
 
 
 def test_reasoning_at_the_end_is_taken_back_when_more_is_said(home):
-    """A kill tore it from what it led to; what is recorded after the resume must not seem to come of it."""
+    """A kill cut it off from its result; the items after the resume must not seem to be that result."""
     with rolloutlog.session("torn") as session:
         session.record(ONE, THOUGHT)
     left = session.path.read_bytes()
@@ -158,7 +158,7 @@ def test_reasoning_at_the_end_is_taken_back_when_more_is_said(home):
 
 
 def test_only_reasoning_is_taken_back_for_being_torn(home):
-    """What another object of the session recorded meanwhile, behind the reasoning, is not mistaken for it."""
+    """Items that another object of the session recorded after the reasoning are not mistaken for it."""
     with rolloutlog.session("torn") as first:
         first.record(ONE, THOUGHT)
         with rolloutlog.session("torn") as second:
@@ -169,7 +169,7 @@ def test_only_reasoning_is_taken_back_for_being_torn(home):
 
 
 def test_reasoning_that_two_objects_find_torn_is_taken_back_once(home):
-    """Each of them says so at its first record, and nothing that came behind it goes with it."""
+    """Each of them says so at its first record, and no item after it goes with it."""
     with rolloutlog.session("torn") as session:
         session.record(ONE, THOUGHT, THOUGHT)
     with rolloutlog.session("torn") as first, rolloutlog.session("torn") as second:

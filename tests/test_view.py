@@ -1,4 +1,4 @@
-"""What was said and what the model sees: compactions, turns taken back, forks; archived and compressed sessions."""
+"""The items that the model sees: compactions, turns taken back, forks; and archived and compressed sessions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SUMMARY = "Another language model started to solve this problem and produced a s
 
 
 def compacted(summary, *instead, **keys):
-    """Return the line of a compaction with the items that stand for everything before."""
+    """Return the line of a compaction with the items that replace everything before."""
     return line("compacted", {"message": summary, "replacement_history": [item.to_dict() for item in instead], **keys})
 
 
@@ -206,7 +206,7 @@ def test_a_turn_that_was_taken_back_is_not_seen_any_more(rollout, lines, seen):
     ],
 )
 def test_what_codex_says_in_the_name_of_the_user_is_no_turn(rollout, text):
-    """It goes with the turn that it stands in, and is not among what the user asked when older Codex compacts."""
+    """It belongs to its turn, and is not one of the questions that older Codex keeps when it compacts."""
     before = [user("a"), model("b")]
     taken = rollout(PARENT, meta(PARENT), *before, user("c"), user(text), model("d"), taken_back(1), user("z"))
     path = rollout(CHILD, meta(CHILD), *before, user(text), line("compacted", {"message": "s"}), user("z"))
@@ -290,7 +290,7 @@ def test_a_resumed_session_goes_on_from_what_the_model_sees(rollout, tmp_path):
 
 
 def test_copied_history_is_told_from_what_was_said_here(rollout):
-    """A fork begins with its parent's meta and lines, written at once; nobody needs to count them twice."""
+    """A fork begins with its parent's meta and lines, written at once; so no line is counted twice."""
     path = rollout(
         CHILD,
         meta(CHILD, forked_from_id=PARENT),
@@ -311,7 +311,7 @@ def test_copied_history_is_told_from_what_was_said_here(rollout):
 
 
 def test_copies_end_where_a_line_names_the_session_itself(rollout):
-    """A program that forks and goes on at once leaves no time between."""
+    """A program that forks and continues at once leaves no time between."""
     own = line("event_msg", {"type": "thread_settings_applied", "thread_id": CHILD})
     path = rollout(CHILD, meta(CHILD, forked_from_id=PARENT), meta(PARENT), user("a"), own, user("c"))
 
@@ -321,7 +321,7 @@ def test_copies_end_where_a_line_names_the_session_itself(rollout):
 
 
 def base(lines):
-    """Return what a fork's meta says of the file in which its history stands."""
+    """Return what a fork's meta says of the file that holds its history."""
     return {"thread_id": PARENT, "end_ordinal_exclusive": 3, "end_byte_offset": len(b"".join(lines))}
 
 
@@ -354,7 +354,7 @@ def test_a_fork_of_a_fork_has_the_history_of_both(rollout):
 
 
 def revised(revision, **keys):
-    """Return the name by which a session goes on in a new file, and that one's meta."""
+    """Return the name by which a session continues in a new file, and the meta of that file."""
     return f"{PARENT}_{revision}", meta(PARENT, **keys)
 
 
@@ -413,7 +413,7 @@ def test_turns_can_be_taken_back_again_and_forked_from_there(rollout, tmp_path):
 
 
 def test_a_fork_that_takes_its_turns_back_keeps_what_it_inherited(rollout):
-    """What was said in the parent's session is counted there, however often the fork begins a new file."""
+    """Items of the parent's session are counted there, however often the fork begins a new file."""
     kept = [meta(OTHER), user("a")]
     rollout(OTHER, *kept)
     forked = [meta(PARENT, forked_from_id=OTHER, history_base={**base(kept), "thread_id": OTHER}), user("b")]
@@ -460,7 +460,7 @@ def test_a_sub_agent_says_where_its_own_history_begins(rollout):
     ids=str,
 )
 def test_history_that_is_not_there_is_reported(rollout, history_base):
-    """What the session itself holds is read, and the report says what is missing."""
+    """The lines of the session itself are read, and the report says what is missing."""
     saved = load_session(rollout(CHILD, meta(CHILD, history_base=history_base), user("c")))
 
     assert texts(saved.items) == ["c"]
@@ -471,7 +471,7 @@ def test_history_that_is_not_there_is_reported(rollout, history_base):
 
 @pytest.mark.parametrize("end", [0, -5, 20])
 def test_a_reference_into_the_first_line_of_a_file_is_to_no_history(rollout, end):
-    """The session itself is whole: to read it does not raise for what stands in another file."""
+    """The session itself is whole: no line of another file makes reading it raise."""
     rollout(PARENT, meta(PARENT), user("a"))
     path = rollout(CHILD, meta(CHILD, history_base={"thread_id": PARENT, "end_byte_offset": end}), user("c"))
 

@@ -1,6 +1,7 @@
-"""The items of a session as a list that can be shortened, each as it was given; all who have it open see the same.
+"""The items of a session as a list that can be shortened, each as it was given.
 
-Synchronous; whoever must not wait for the disk calls it on a thread.
+All objects of a process that have the session open see the same list. The calls wait for the disk, so a caller on an
+event loop runs them on a thread.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ..items import Reasoning, ResponseItem
 
 Wire = dict[str, Any]
 
-# What differs between an item as it was given and as it stands in the file, kept beside it under the key `GIVEN`.
+# The differences between an item as it was given and as it is in the file, kept in the item under the key `GIVEN`.
 _AS_TEXT = "text"  # a message's content was a string
 _UNTYPED = "untyped"  # there was no type
 _NULL = "null:"  # and the name of a key that held null, where the file has no such key
@@ -34,15 +35,15 @@ _NULL_ACTION = "null:action."  # the same of a local shell call's action
 
 
 class Conversation:
-    """The items of a named session that count; its file is read once, and after that only what is appended to it.
+    """The items of a named session that were not taken back. Its file is read once, and then only the appended lines.
 
     Args:
-        name: as for `rolloutlog.session`, and so *home* and *options*; ``shared=True`` is refused, for what another
+        name: as for `rolloutlog.session`, and so *home* and *options*. ``shared=True`` is refused: an item that another
             process adds between a look at the last item and the line that takes it back would be taken back instead.
     """
 
-    # Under `_opening`: `_recorder` and `_kept` go from None to what they are while it is open; `_kept` goes back, and
-    # `_closed` to true, once.
+    # Guarded by `_opening`: `_recorder` and `_kept` are set when the session is opened; `_kept` is None again, and
+    # `_closed` true, once it is closed.
 
     def __init__(self, name: str, home: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> None:
         if options.get("shared"):
@@ -70,7 +71,7 @@ class Conversation:
         self._open()
 
     def items(self, limit: int | None = None) -> list[Wire]:
-        """Return the items that count, each as it was given, or the last *limit* of them; the caller's own."""
+        """Return the items, each as it was given, or the last *limit* of them; the caller may change them."""
         recorder, kept = self._open()
         with kept.turn:
             given = kept.given(recorder)
@@ -127,15 +128,15 @@ class Conversation:
 
 
 class _Kept:
-    """The items of one file as they were given, for all who have it open in this process.
+    """The items of one file as they were given, for all objects of this process that have it open.
 
     Attributes:
-        turn: the lock for whoever changes the list, or reads it to say what is in it.
+        turn: the lock that is held to change the list, and to read it.
     """
 
-    # `_follower`, `_given` and `_begun` belong to whoever has the turn. An interrupt or a fork between any two steps
-    # costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled: what
-    # callers get is theirs to change, and this copies it four times as fast as `deepcopy`.
+    # `_follower`, `_given` and `_begun` belong to the thread that holds `turn`. An interrupt or a fork between any two
+    # steps costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled:
+    # callers may change the items that they get, and this copies an item four times as fast as `deepcopy`.
 
     def __init__(self, path: Path, saved: SavedSession) -> None:
         self.turn = fork_safe_lock()
@@ -144,7 +145,7 @@ class _Kept:
         self._begun = False
 
     def begin(self, recorder: RolloutRecorder) -> None:
-        """Take back reasoning at the end, which a kill tore from what it led to: an API refuses it. Once."""
+        """Take back reasoning at the end, once: a kill cut it off from its result, and an API refuses it."""
         with self.turn:
             if self._begun:
                 return
@@ -155,7 +156,7 @@ class _Kept:
             self._begun = True
 
     def given(self, recorder: RolloutRecorder) -> list[bytes]:
-        """Return the items that are in the file when what was recorded so far is."""
+        """Return the items in the file, after all records so far are in it."""
         recorder.flush()
         seen = self._follower.look().view
         del self._given[seen.unchanged_prefix :]
@@ -173,7 +174,7 @@ _files: weakref.WeakValueDictionary[Path, _Kept] = weakref.WeakValueDictionary()
 
 
 def _kept_of(recorder: RolloutRecorder, saved: SavedSession) -> _Kept:
-    """Return what is kept of the recorder's file; all recorders of this process that share a writer have one path."""
+    """Return the list of the recorder's file; all recorders of this process that share a writer have one path."""
     with named_lock("conversations"):
         kept = _files.get(recorder.path)
         if kept is None:
@@ -186,7 +187,7 @@ def _kept_of(recorder: RolloutRecorder, saved: SavedSession) -> _Kept:
 
 
 def _noted(item: ItemLike) -> ItemLike:
-    """Return *item* as it is recorded, with a note of what is lost by that."""
+    """Return *item* as it is recorded, with notes of the differences."""
     if not isinstance(item, Mapping):
         return item
     lost = []
