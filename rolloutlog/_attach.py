@@ -7,9 +7,10 @@ import os
 from types import FunctionType
 from typing import Any, Unpack
 
-from ._handler import RolloutHandler
+from ._handler import RolloutHandler, recorder_of
 from ._options import RecorderOptions
 from ._recorder import RolloutRecorder
+from ._session import Session
 
 
 class _AttachedHandler(RolloutHandler):
@@ -56,7 +57,7 @@ def attach(
     logger: logging.Logger | str | None = None,
     *,
     home: str | os.PathLike[str] | None = None,
-    recorder: RolloutRecorder | None = None,
+    recorder: RolloutRecorder | Session | None = None,
     level: int | str = logging.INFO,
     **options: Unpack[RecorderOptions],
 ) -> RolloutHandler:
@@ -68,13 +69,13 @@ def attach(
     Args:
         logger: a logger or its name; by default the root logger, which gets the records of all loggers.
         home: as for `RolloutRecorder.create`; likewise *options*.
-        recorder: write to this recorder instead of starting a session.
+        recorder: write to this recorder, or to that of this `Session`, instead of starting a session.
         level: lowest level to record, a number or a name. If the logger's own level is higher, it is lowered to this
             until the handler is closed.
 
     Raises:
         ValueError: the logger already has an attached handler with other arguments: close that one first.
-        TypeError: unknown option.
+        TypeError: unknown option, or *recorder* is neither a recorder nor a session.
 
     Example:
         >>> import logging, rolloutlog
@@ -87,7 +88,7 @@ def attach(
         logger = logging.getLogger(logger)
     if isinstance(level, str):
         level = logging.getLevelNamesMapping().get(level, level)
-    how: dict[str, Any] = {"home": home, "recorder": recorder, "level": level, **options}
+    how: dict[str, Any] = {"home": home, "recorder": recorder_of(recorder), "level": level, **options}
     attached = _attached_to(logger) or _AttachedHandler(logger, how).join()
     differing = attached.differing(how)
     if differing:

@@ -19,8 +19,9 @@ from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._paths import resolve_home
 from ._recorder import RolloutRecorder, bound_recorder
+from ._session import Session
 from ._writing.ack import Ack
-from .exceptions import ForkedRecorderError, RecorderClosedError, RedactionError
+from .exceptions import ForkedRecorderError, InvalidItemError, RecorderClosedError, RedactionError
 
 # Seconds that flush and close of a handler wait: `logging.shutdown` calls both when the interpreter exits.
 _TIMEOUT = 10.0
@@ -37,16 +38,18 @@ _nested = threading.local()
 class RolloutHandler(logging.Handler):
     """Records log records into a rollout: items as items, everything else as log entries.
 
-    ``logger.info(item)`` and ``logger.info("text", extra={"rollout_item": item})`` record the item. Any other record
-    becomes a log entry with its message, exception and extras. Log entries are not part of the model's input.
+    ``logger.info(item)`` and ``logger.info("text", extra={"rollout_item": item})`` record the item. As a message, a
+    dict is an item if it has a known ``type``, or a ``role`` and a ``content``. Any other record becomes a log entry
+    with its message, exception and extras. Log entries are not part of the model's input. If an item is invalid, the
+    record becomes a log entry, too, and the error is reported.
 
     The handler starts its own session at the first record (or at once, with ``delay=False``), unless it gets a
     recorder. Inside `RolloutRecorder.bound` it writes to that recorder instead. In a forked child it starts a new
     session whose meta line names the parent's session as ``parent_id``.
 
     Items pass through a `logging.handlers.QueueHandler` as items. If a formatter there changes the text of an item, the
-    log entry holds the whole item instead. One case is lost: an item among the keys of a structlog event that reaches
-    the queue as a dict becomes its `repr`. Let structlog pass it as ``extra`` (``render_to_log_kwargs``).
+    log entry holds the whole item instead. Dicts become text there: a message that is a dict, and an item among the
+    keys of a structlog event that reaches the queue as a dict. Pass these as ``extra`` (``render_to_log_kwargs``).
 
     Like any handler, it never raises: errors go to `logging.Handler.handleError`. If the `redact` hook fails, the file
     has a line in place of the record, and `handleError` gets a record without the text. Records after `shutdown`, or in
@@ -78,7 +81,7 @@ class RolloutHandler(logging.Handler):
         self,
         home: str | os.PathLike[str] | None = None,
         *,
-        recorder: RolloutRecorder | None = None,
+        recorder: RolloutRecorder | Session | None = None,
         session_id: str | uuid.UUID | None = None,
         instructions: str | None = None,
         meta: Mapping[str, Any] | None = None,
@@ -90,7 +93,8 @@ class RolloutHandler(logging.Handler):
 
         Args:
             home: as for `RolloutRecorder.create`; likewise *session_id*, *instructions*, *meta* and *options*.
-            recorder: write to this recorder. The caller still owns it: closing the handler only flushes it.
+            recorder: write to this recorder, or to that of this `Session`. The caller still owns it: closing the
+                handler only flushes it.
             delay: start the session at the first record, so that a process that logs nothing leaves no file.
             level: as for any handler, a number or a name.
 
@@ -99,6 +103,7 @@ class RolloutHandler(logging.Handler):
             OSError: with ``delay=False``, as for `RolloutRecorder.create`.
         """
         checked(options, "home", "recorder", "session_id", "instructions", "meta", "delay", "level")
+        given = recorder_of(recorder)
         own = [home, session_id, instructions, meta]
         if recorder is not None and (options or any(value is not None for value in own)):
             raise TypeError(
@@ -109,8 +114,8 @@ class RolloutHandler(logging.Handler):
         self._home = None if home is None else resolve_home(home).absolute()
         self._session_id, self._instructions = session_id, instructions
         self._meta, self._options = dict(meta or {}), options
-        self._recorder = recorder
-        self._owns = recorder is None
+        self._recorder = given
+        self._owns = given is None
         self._beginning = fork_safe_lock()
         self._begun_by: FrameType | None = None
         self._early: list[logging.LogRecord] = []
@@ -192,10 +197,14 @@ class RolloutHandler(logging.Handler):
             self._early.append(record)
             return
         try:
-            if (item := item_of(record)) is not None:
-                recorder.record(item)
-            else:
+            if (item := item_of(record)) is None:
                 recorder.record_log(entry_of(record, self.formatter))
+                return
+            try:
+                recorder.record(item)
+            except InvalidItemError:
+                recorder.record_log(entry_of(record, self.formatter))  # so that the text of the call is not lost
+                raise
         except RedactionError as error:
             # No caller hears of it, so the file says that a record is missing.
             recorder.hand_over(recorder.encode_withheld(error))
@@ -288,6 +297,21 @@ class RolloutHandler(logging.Handler):
     def __repr__(self) -> str:
         where = self._recorder.path if self._recorder is not None else "no session yet"
         return f"<RolloutHandler {where} ({logging.getLevelName(self.level)})>"
+
+
+def recorder_of(value: RolloutRecorder | Session | None) -> RolloutRecorder | None:
+    """Return the recorder that a caller passed as ``recorder``.
+
+    Raises:
+        TypeError: it is neither a recorder nor a session.
+    """
+    if isinstance(value, Session):
+        return value.recorder
+    if value is not None and not isinstance(value, RolloutRecorder):
+        raise TypeError(
+            f"recorder must be a RolloutRecorder or a Session, as session(name) returns; got {type(value).__name__}"
+        )
+    return value
 
 
 def _stack() -> Iterator[FrameType]:

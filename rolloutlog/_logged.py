@@ -12,7 +12,7 @@ from typing import Any
 
 from ._entries import LogEntry, utc_timestamp
 from ._format.coerce import ItemLike
-from ._item import Item, ItemText
+from ._item import CLASSES, Item, ItemText
 
 # Attributes of every LogRecord, which are therefore not `extra`. Python 3.12 added `taskName`; a formatter that saw the
 # record before adds `message` and `asctime`. `rollout_item` is ours, and `event` is structlog's name for the message.
@@ -32,7 +32,9 @@ def item_of(record: logging.LogRecord) -> ItemLike | None:
         return message
     if isinstance(message, ItemText):  # a QueueHandler replaced the item by this text
         return message.item
-    return message.get("rollout_item") if _is_event(record) else None
+    if _is_event(record):
+        return message.get("rollout_item")  # type: ignore[no-any-return]
+    return message if isinstance(message, dict) and _is_item_like(message) else None
 
 
 def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> LogEntry:
@@ -58,6 +60,14 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
         stack=formatter.formatStack(stack) if stack else None,
         extra=extra,
     )
+
+
+def _is_item_like(message: dict[Any, Any]) -> bool:
+    """Return whether *message* is meant as an item: of a kind that is known, or a role with a content."""
+    if "type" not in message:
+        return "role" in message and "content" in message
+    kind = message["type"]
+    return isinstance(kind, str) and kind in CLASSES
 
 
 def _is_event(record: logging.LogRecord) -> bool:

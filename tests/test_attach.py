@@ -8,7 +8,7 @@ import sys
 import pytest
 from helpers import interrupted, run_together, texts_in
 
-from rolloutlog import Message, RolloutHandler, RolloutRecorder, attach, find_sessions
+from rolloutlog import Message, RolloutHandler, RolloutRecorder, attach, find_sessions, session
 
 NAME = "rolloutlog-test.agent"
 
@@ -212,6 +212,16 @@ def test_a_recorder_can_be_given(logger):
         recorder.record(Message.user("recorded"))
 
     assert texts_in(recorder.path) == ["logged", "recorded"]
+
+
+def test_a_session_can_be_given(logger):
+    """Records go to it; its recorder is the same argument."""
+    with session("given") as opened:
+        with attach(logger, recorder=opened) as handler:
+            assert attach(logger, recorder=opened.recorder) is handler
+            logger.info({"role": "user", "content": "logged"})
+
+        assert [item.text for item in opened.items] == ["logged"]
 
 
 # -- the level ---------------------------------------------------------------------------------------------------------

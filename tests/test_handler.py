@@ -362,19 +362,19 @@ def test_a_repr_is_short(logger, handler):
 
 
 @pytest.mark.parametrize(
-    ("message", "args", "extra"),
+    ("message", "args", "extra", "kept"),
     [
-        ("%d", ("seven",), {}),
-        ("x", (), {"rollout_item": Unrecordable()}),
-        ("text", (), {"rollout_item": {"role": "user", "content": "x", "x": {1}}}),
+        ("%d", ("seven",), {}, []),
+        ("x", (), {"rollout_item": Unrecordable()}, ["x"]),
+        ("text", (), {"rollout_item": {"role": "user", "content": "x", "x": {1}}}, ["text"]),
     ],
 )
-def test_what_cannot_be_recorded_is_told_as_logging_tells(logger, handler, capsys, message, args, extra):
+def test_what_cannot_be_recorded_is_told_as_logging_tells(logger, handler, capsys, message, args, extra, kept):
     """A bad message or item goes to handleError(), which writes to stderr, and the next record is fine."""
     logger.info(message, *args, extra=extra)
     logger.info("next")
 
-    assert recorded(handler) == ["next"]
+    assert recorded(handler) == [*kept, "next"]
     assert capsys.readouterr().err.startswith("--- Logging error ---")
 
 
@@ -537,6 +537,41 @@ def test_captured_warnings_do_not_recurse(handler):
     texts = recorded(handler)
     assert [sum(word in text for text in texts) for word in ("outside", "inside")] == [1, 2]
     assert texts_in(second.recorder.path) == ["hello"]
+
+
+def test_a_logged_dict_is_an_item(logger, handler):
+    """As it is for session.record()."""
+    logger.info({"role": "user", "content": "hi"})
+    handler.flush()
+
+    assert rolloutlog.load_session(handler.recorder.path).items == [Message.user("hi")]
+
+
+@pytest.mark.usefixtures("tidy_logging")
+@pytest.mark.parametrize("item", [{"role": "user"}, {"type": "message", "role": 3, "content": "x"}, object()])
+def test_an_invalid_item_does_not_lose_the_text(logger, handler, capsys, item):
+    """The text becomes a log entry, and the error goes to handleError()."""
+    logger.info("the text", extra={"rollout_item": item})
+
+    assert recorded(handler) == ["the text"]
+    assert "InvalidItemError" in capsys.readouterr().err
+
+
+def test_a_session_can_be_given_as_the_recorder():
+    """Text and items go to the session, which stays open."""
+    with rolloutlog.session("given") as session:
+        with RolloutHandler(recorder=session) as handler:
+            logger_with(handler).info(Message.user("hello"))
+        session.record(Message.assistant("hi"))
+
+        assert handler.recorder is session.recorder
+        assert session.items == [Message.user("hello"), Message.assistant("hi")]
+
+
+def test_another_value_as_the_recorder_is_refused():
+    """The error comes from the call that is wrong."""
+    with pytest.raises(TypeError, match=r"must be a RolloutRecorder or a Session.*; got str"):
+        RolloutHandler(recorder="greeter")
 
 
 @pytest.mark.usefixtures("tidy_logging")
