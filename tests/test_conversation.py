@@ -281,7 +281,7 @@ def test_what_is_kept_goes_when_the_last_one_closes(conversation):
 
 
 def test_a_forked_child_takes_nothing_over(conversation):
-    """The open session belongs to the parent. Once it is closed there, the child can open it, whatever a thread held."""
+    """The open session belongs to the parent. Closed there, the child can open it, whatever a thread held."""
     reading, writing = os.pipe()
     with holding(named_lock("conversations"), _conversation._files[conversation.path].turn):
         child = os.fork()
