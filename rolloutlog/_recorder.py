@@ -64,8 +64,8 @@ class RolloutRecorder:
     it. `flush` waits until everything is on disk. A context manager: leaving it closes the recorder.
     """
 
-    # Set once at construction: path, session, _lease, _writer, _encoder. `_left` goes once from None to the ack of
-    # `shutdown`.
+    # Set once at construction: path, session, _lease, _writer, _encoder, _line_of. `_left` goes once from None to the
+    # ack of `shutdown`.
 
     # The system calls of its journal; a subclass in a test has others, which fail.
     _system: System = REAL_SYSTEM
@@ -73,7 +73,7 @@ class RolloutRecorder:
     def __init__(self, lease: Lease, encoder: LineEncoder, session: SessionMeta) -> None:
         """Use `create` or `resume` instead."""
         self._lease = lease
-        self._writer, self._encoder = lease.writer, encoder
+        self._writer, self._encoder, self._line_of = lease.writer, encoder, encoder.line_of
         self._left: Ack | None = None
         self.path: Path = lease.writer.journal.path
         self.session = session
@@ -175,7 +175,7 @@ class RolloutRecorder:
             QueueFullError: there was no room in time, or the writer cannot write.
         """
         if len(items) == 1 and self._left is None:
-            line = self._encoder.line_of(items[0])
+            line = self._line_of(items[0])
             if line:
                 self._writer.put(line, timeout)
             else:

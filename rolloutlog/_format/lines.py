@@ -209,6 +209,9 @@ class LineEncoder:
         only_known: leave out items of kinds that no class knows, as the original does.
         format: whether lines are wrapped.
         clock: gives the time of lines that wrap a record and of lines of our own, in seconds since the epoch.
+
+    Attributes:
+        line_of: returns the line for a value, as `entry` and `line` together do; ``b""`` if it is left out.
     """
 
     def __init__(
@@ -226,7 +229,8 @@ class LineEncoder:
         self._clock = clock
         self._envelope = None if format == "flat" else Envelope(clock)
         self._required = {} if format == "flat" else required_meta()
-        self._is_bare = format == "flat" and redact is None and not only_known
+        is_bare = format == "flat" and redact is None and not only_known
+        self.line_of: Callable[[ItemLike], bytes] = _bare_line if is_bare else self._line_of
         self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
     # -- items --------------------------------------------------------------------------------------------------------
@@ -245,13 +249,7 @@ class LineEncoder:
             return None
         return item if self._redact is None else self._redacted(item)
 
-    def line_of(self, value: ItemLike) -> bytes:
-        """Return the line for *value*, as `entry` and `line` together do; ``b""`` if it is left out."""
-        if self._is_bare:
-            data = quick_json(value) if type(value) is dict else None
-            if data is None:
-                data = to_item(value).json
-            return data + b"\n" if data else b""
+    def _line_of(self, value: ItemLike) -> bytes:
         entry = self.entry(value)
         return b"" if entry is None else self.line(entry)
 
@@ -434,6 +432,14 @@ def _line_in_hook(error: Exception) -> str:
 
 def _sort_of(entry: Entry) -> str:
     return "item" if isinstance(entry, Item) else "state" if isinstance(entry, SessionStateSnapshot) else "log entry"
+
+
+def _bare_line(value: ItemLike) -> bytes:
+    """Return the line for *value* where nothing is around an item, and nothing looks at it."""
+    data = quick_json(value) if type(value) is dict else None
+    if data is None:
+        data = value.json if isinstance(value, Item) else to_item(value).json
+    return data + b"\n" if data else b""
 
 
 def decode_first(lines: bytes) -> Entry:
