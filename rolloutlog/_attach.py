@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Unpack
 
-from ._handler import RolloutHandler, recorder_of
+from ._handler import RolloutHandler, is_our_own, last_resort, recorder_of
 from ._options import RecorderOptions
 from ._recorder import RolloutRecorder
 from ._session import Session
 
 
-class _AttachedHandler(RolloutHandler):
-    """A handler that removes itself from its logger and restores the logger's level when it is closed."""
+class _LoweredLevel(int):
+    """A logger's level that `attach` set, and the level before it. A level that other code sets is a plain `int`."""
 
-    # _lowered: the logger's level before and after `attach` lowered it; `None` if it did not. Set by the threads that
-    # call `attach` and `close`.
+    before: int
+
+
+class _AttachedHandler(RolloutHandler):
+    """A handler that removes itself from its logger and restores the logger's level when it is closed.
+
+    What other handlers, and stderr without any, get does not change.
+    """
 
     def __init__(self, logger: logging.Logger, how: dict[str, Any]) -> None:
         super().__init__(**how)
         self._logger = logger
-        self._lowered: tuple[int, int] | None = None
         self._how = how
 
     def differing(self, how: dict[str, Any]) -> list[str]:
@@ -41,15 +47,33 @@ class _AttachedHandler(RolloutHandler):
     def let_pass(self) -> None:
         """Lower the logger's level, if needed, so that records of the handler's level reach it."""
         if self._logger.getEffectiveLevel() > self.level:
-            self._lowered = (self._logger.level, self.level)
-            self._logger.setLevel(self.level)
+            lowered = _LoweredLevel(self.level)
+            lowered.before = _level_before(self._logger)
+            for logger in (self._logger, *_loggers()):
+                _hide_from(logger.handlers)
+            self._logger.setLevel(lowered)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Record *record*, and keep what `attach` lets pass from handlers that were added after it."""
+        is_ours = is_our_own(record)
+        if not is_ours and not _passed_before(record):
+            for logger in _ancestors(record):
+                _hide_from(logger.handlers)
+        handled = super().handle(record)
+        if not is_ours and record.levelno >= logging.WARNING and self._is_alone_with(record):
+            last_resort(record)  # as if this handler were not there
+        return handled
 
     def close(self) -> None:
         """Remove the handler from its logger, restore the logger's level, and close."""
         self._logger.removeHandler(self)
-        lowered, self._lowered = self._lowered, None
-        if lowered is not None and self._logger.level == lowered[1]:  # no other code has set it since
-            self._logger.setLevel(lowered[0])
+        if isinstance(self._logger.level, _LoweredLevel):  # no other code has set it since
+            self._logger.setLevel(self._logger.level.before)
+        loggers = (self._logger, *_loggers())
+        if not any(isinstance(logger.level, _LoweredLevel) for logger in loggers):
+            for logger in loggers:
+                for handler in logger.handlers:
+                    handler.removeFilter(_passed_before)
         super().close()
 
 
@@ -71,7 +95,7 @@ def attach(
         home: as for `RolloutRecorder.create`; likewise *options*.
         recorder: write to this recorder, or to that of this `Session`, instead of starting a session.
         level: lowest level to record, a number or a name. If the logger's own level is higher, it is lowered to this
-            until the handler is closed.
+            until the handler is closed. Other handlers get the same records as before.
 
     Raises:
         ValueError: the logger already has an attached handler with other arguments: close that one first.
@@ -103,6 +127,42 @@ def attach(
 def _attached_to(logger: logging.Logger) -> _AttachedHandler | None:
     """Return the handler that `attach` added to *logger*, the first one if two threads have just added one."""
     return next((handler for handler in logger.handlers if isinstance(handler, _AttachedHandler)), None)
+
+
+# --- what other handlers get ------------------------------------------------------------------------------------------
+
+
+def _loggers() -> list[logging.Logger]:
+    """Return the root logger and all others that have a name."""
+    named = list(logging.root.manager.loggerDict.values())
+    return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+
+
+def _ancestors(record: logging.LogRecord) -> Iterator[logging.Logger]:
+    """Yield the logger of *record* and those above it; none if no logger has that name."""
+    found = logging.root if record.name == "root" else logging.root.manager.loggerDict.get(record.name)
+    logger = found if isinstance(found, logging.Logger) else None
+    while logger is not None:
+        yield logger
+        logger = logger.parent
+
+
+def _level_before(logger: logging.Logger) -> int:
+    """Return the logger's own level as it would be if `attach` had lowered none."""
+    return logger.level.before if isinstance(logger.level, _LoweredLevel) else logger.level
+
+
+def _passed_before(record: logging.LogRecord) -> bool:
+    """Return whether *record* would exist if `attach` had lowered no level; a filter for other handlers."""
+    level = next(filter(None, map(_level_before, _ancestors(record))), logging.NOTSET)
+    return record.levelno >= level
+
+
+def _hide_from(handlers: list[logging.Handler]) -> None:
+    """Keep the records that exist only because `attach` lowered a level from *handlers*."""
+    for handler in handlers[:]:
+        if not isinstance(handler, _AttachedHandler):
+            handler.addFilter(_passed_before)  # once: a filter that is there is not added again
 
 
 def _is_same(one: Any, other: Any) -> bool:

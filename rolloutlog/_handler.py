@@ -71,11 +71,14 @@ class RolloutHandler(logging.Handler):
 
     Attributes:
         late: number of records that came too late to be recorded.
+        unstarted: number of records that were lost because the session could not be started, as in a home that cannot
+            be written. The first is reported, and `close` reports the count. Each further record tries again.
     """
 
     # Guarded by `_beginning`: _recorder (None until the session starts; replaced in a fork), _begun_by (the frame of
-    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended` and `late`, and
-    # adds to `_reported` (what the logger knows); if two threads count at the same instant, one count can get lost.
+    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended`, `late` and
+    # `unstarted`, and adds to `_reported` (what the logger knows); if two threads count at the same instant, one count
+    # can get lost.
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class RolloutHandler(logging.Handler):
         self._ended = False
         self._reported: set[tuple[str, str]] = set()
         self.late = 0
+        self.unstarted = 0
         if not delay:
             self._begin()
 
@@ -138,10 +142,10 @@ class RolloutHandler(logging.Handler):
         The lock leaks when Ctrl-C comes at the wrong moment (Python 3.11 and 3.12). It would also make all threads wait
         for one that waits for the disk. Nothing here needs it.
         """
-        if str(record.name).partition(".")[0] in _OURS:
+        if is_our_own(record):
             # Records about writing cannot be written: each would cause the next, without an end.
             if record.levelno >= logging.WARNING and self._is_alone_with(record):
-                _last_resort(record)
+                last_resort(record)
             return False
         passed: Any = self.filter(record)
         if not passed:
@@ -173,8 +177,13 @@ class RolloutHandler(logging.Handler):
             self._record(record)
         except RecorderClosedError as error:
             self._count_late(error)
-        except Exception:
-            self.handleError(record)
+        except Exception as error:
+            if self._recorder is not None or not isinstance(error, OSError):
+                self.handleError(record)
+            else:  # such as a home that cannot be written: every record would report it
+                self.unstarted += 1
+                if self.unstarted == 1:
+                    self.handleError(record)
         finally:
             _nested.depth = depth
 
@@ -281,6 +290,9 @@ class RolloutHandler(logging.Handler):
 
     def close(self) -> None:
         """Shut down and wait up to 10 seconds; errors go to the logger ``rolloutlog``."""
+        if self.unstarted > 1 and not self._ended:
+            home = resolve_home(self._home)
+            _log.error("%d records were not recorded, because no session could be started in %s", self.unstarted, home)
         try:
             self.shutdown().result(_TIMEOUT)
         except Exception as error:
@@ -314,6 +326,11 @@ def recorder_of(value: RolloutRecorder | Session | None) -> RolloutRecorder | No
     return value
 
 
+def is_our_own(record: logging.LogRecord) -> bool:
+    """Return whether *record* comes from writing itself."""
+    return str(record.name).partition(".")[0] in _OURS
+
+
 def _stack() -> Iterator[FrameType]:
     """Yield the frames of this thread, starting with the caller's."""
     frame = sys._getframe(1)
@@ -322,7 +339,7 @@ def _stack() -> Iterator[FrameType]:
         frame = frame.f_back  # type: ignore[assignment]
 
 
-def _last_resort(record: logging.LogRecord) -> None:
+def last_resort(record: logging.LogRecord) -> None:
     """Show *record* on stderr, as logging does where there is no handler."""
     if logging.lastResort is not None:
         logging.lastResort.handle(record)

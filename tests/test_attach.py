@@ -224,6 +224,99 @@ def test_a_session_can_be_given(logger):
         assert [item.text for item in opened.items] == ["logged"]
 
 
+# -- what other handlers get -------------------------------------------------------------------------------------------
+
+
+class Console(logging.Handler):
+    """Keeps the texts that it would print."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def console(logger):
+    """A handler on the logger above, which lets WARNING pass."""
+    above = logging.getLogger(NAME.partition(".")[0])
+    console, level = Console(), above.level
+    above.setLevel(logging.WARNING)
+    above.addHandler(console)
+    yield console
+    above.removeHandler(console)
+    above.setLevel(level)
+
+
+def log_both(logger):
+    logger.info("quiet")
+    logger.getChild("child").info("quiet, too")
+    logger.warning("loud")
+
+
+def test_other_handlers_get_what_they_got_before(logger, console):
+    """Lowering the level for this handler does not make a console print more."""
+    with attach(logger) as handler:
+        log_both(logger)
+
+    assert console.lines == ["loud"]
+    assert texts_in(handler.recorder.path) == ["quiet", "quiet, too", "loud"]
+    assert console.filters == []
+
+
+def test_a_handler_that_comes_later_gets_the_same(logger):
+    """So it does not matter whether logging is set up before or after attach()."""
+    with attach(logger):
+        console = Console()
+        logger.parent.addHandler(console)
+        log_both(logger)
+    logger.parent.removeHandler(console)
+
+    assert console.lines == ["loud"]
+    assert console.filters == []
+
+
+def test_a_level_that_the_program_sets_after_attach_counts_for_all(logger, console):
+    """Also when it is the level that attach() has set."""
+    with attach(logger):
+        logger.setLevel(logging.INFO)
+        log_both(logger)
+
+    assert console.lines == ["quiet", "quiet, too", "loud"]
+    assert logger.level == logging.INFO
+
+
+def test_two_attached_loggers_change_nothing_for_others(logger, console):
+    """One above the other; the filter stays until both are closed."""
+    logger.setLevel(logging.NOTSET)
+    with attach(logger.parent, level=logging.INFO) as above:
+        with attach(logger, level=logging.DEBUG) as below:
+            log_both(logger)
+            logger.debug("deep")
+        log_both(logger)
+
+    assert console.lines == ["loud", "loud"]
+    assert texts_in(below.recorder.path) == ["quiet", "quiet, too", "loud", "deep"]
+    assert texts_in(above.recorder.path) == ["quiet", "quiet, too", "loud"] * 2
+
+
+def test_warnings_stay_on_stderr_where_no_logging_is_set_up(logger, monkeypatch, capsys):
+    """As without attach(): the text of WARNING and above, once; a handler of the program's takes its place."""
+    monkeypatch.setattr(logger, "propagate", False)
+    with attach(logger) as handler:
+        logger.info("quiet")
+        logger.warning("loud")
+        alone = capsys.readouterr().err
+        logger.addHandler(Console())
+        logger.warning("louder")
+
+    assert alone == "loud\n"
+    assert capsys.readouterr().err == ""
+    assert texts_in(handler.recorder.path) == ["quiet", "loud", "louder"]
+
+
 # -- the level ---------------------------------------------------------------------------------------------------------
 
 

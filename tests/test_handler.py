@@ -402,6 +402,21 @@ def test_a_subclass_hears_of_errors(home):
     assert heard == [("hello", NotADirectoryError)]
 
 
+@pytest.mark.usefixtures("tidy_logging")
+def test_a_home_that_cannot_be_written_is_reported_once(home, heard, capsys):
+    """The first record goes to handleError(), the others are counted, and close() reports how many."""
+    home.write_bytes(b"where a folder should be")
+    with RolloutHandler() as handler:
+        logger = logger_with(handler)
+        for _ in range(3):
+            logger.info("hello")
+        printed = capsys.readouterr().err
+
+        assert (handler.unstarted, heard) == (3, [])
+    assert printed.count("--- Logging error ---") == 1
+    assert heard == [f"3 records were not recorded, because no session could be started in {home}"]
+
+
 def test_a_session_begins_as_soon_as_it_can(home, capsys):
     """A home that could not be made is tried again at the next record."""
     home.write_bytes(b"")
