@@ -272,7 +272,11 @@ def read_item(value: Wire, data: bytes) -> Item:
 
 def check_free(value: Mapping[str, Any], where: str) -> None:
     """Raise `InvalidItemError` if *value*, of a kind that may hold anything, would be read as another kind of line."""
-    if value["type"] in SHAPES or value["type"] in NOT_ITEMS:
+    if value["type"] in NOT_ITEMS:
+        raise InvalidItemError(
+            where, f"is of the type {value['type']!r}, which is not an item; see record_log(LogEntry)"
+        )
+    if value["type"] in SHAPES:
         raise InvalidItemError(where, f"is of the type {value['type']!r}, which has a class of its own")
     if "timestamp" in value and "payload" in value:
         raise InvalidItemError(where, "would be read as a line that wraps an item, because of its payload")

@@ -332,7 +332,9 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
         raise InvalidItemError(where, f"expected plain JSON; got {type(value).__name__}")
     if depth >= MAX_DEPTH:
         shown = where if len(where) <= _LONGEST_PLACE else where[:_LONGEST_PLACE] + "..."  # it may hold itself
-        raise InvalidItemError(shown, f"is nested more than {MAX_DEPTH} deep; real readers skip such a line")
+        raise InvalidItemError(
+            shown, f"is nested more than {MAX_DEPTH} deep, or holds itself; real readers skip such a line"
+        )
     if not isinstance(value, Mapping):
         return [plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     made = {}

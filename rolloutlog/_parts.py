@@ -127,6 +127,13 @@ SUMMARY: Mapping[str, type] = {"summary_text": SummaryText}
 REASONING: Mapping[str, type] = {"reasoning_text": ReasoningText, "text": ReasoningText}
 
 
+_HINTS = {
+    "input_text": "Message.user(text) and its siblings take a string",
+    "summary_text": "[SummaryText(text)] is a sequence of one",
+    "reasoning_text": "[ReasoningText(text)] is a sequence of one",
+}
+
+
 def read_parts(raws: Iterable[Wire], classes: Mapping[str, type]) -> tuple[Any, ...]:
     """Return the parts that *raws*, JSON objects with a type, are; an `OtherPart` where no class of *classes* fits."""
     return tuple([_read_part(raw, classes) for raw in raws])
@@ -150,7 +157,7 @@ def written_parts(parts: object, classes: Mapping[str, type], where: str) -> lis
         InvalidItemError: one of them is not a part that may be here, or would be read as another one.
     """
     if not isinstance(parts, list | tuple):
-        hint = "; Message.user(text) and its siblings take a string" if isinstance(parts, str) else ""
+        hint = f"; {_HINTS[next(iter(classes))]}" if isinstance(parts, str) else ""
         raise InvalidItemError(where, f"must be a sequence of parts; got {type(parts).__name__}{hint}")
     return [_written_part(part, classes, f"{where}[{index}]") for index, part in enumerate(parts)]
 
@@ -161,7 +168,8 @@ def _written_part(part: Any, classes: Mapping[str, type], where: str) -> Wire:
             raise InvalidItemError(where, f"is an OtherPart of type {part.type!r}, which has a class of its own")
     elif type(part) not in classes.values():
         names = ", ".join(sorted({cls.__name__ for cls in classes.values()}))
-        raise InvalidItemError(where, f"must be one of {names} and OtherPart; got {type(part).__name__}")
+        hint = "; a dict can be recorded as part of an item that is a dict as a whole" if isinstance(part, dict) else ""
+        raise InvalidItemError(where, f"must be one of {names} and OtherPart; got {type(part).__name__}{hint}")
     return part._to_dict()  # type: ignore[no-any-return]
 
 

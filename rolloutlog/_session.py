@@ -270,7 +270,7 @@ def session(
             may hold it cannot be read.
     """
     if not name or type(name) is not str:
-        raise ValueError("a session's name must be a non-empty string")
+        raise ValueError(f"a session's name must be a non-empty string; got {type(name).__name__}")
     if options.get("on_full") == "drop":
         raise ValueError("a session drops nothing: its on_full must be 'block' or 'raise'")
     if meta is not None and "name" in meta:

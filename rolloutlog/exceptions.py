@@ -97,7 +97,10 @@ class SessionNotFoundError(RolloutError, LookupError):
         self.searched = Path(searched)
 
     def __str__(self) -> str:
-        return f"no session {self.wanted!r} in {self.searched}"
+        return (
+            f"no session {self.wanted!r} in {self.searched}; expected a path, an id or the beginning of one;"
+            " session(name) opens a session by its name, and find_sessions() yields all of a home"
+        )
 
 
 class AmbiguousSessionError(SessionNotFoundError):

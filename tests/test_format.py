@@ -477,8 +477,16 @@ class Raises:
         (Raises(), "Raises: its to_dict() raised RuntimeError"),
         (FromSdk("xyzzy"), "FromSdk: its to_dict() must return a dict; it returned str"),
         (FromSdk(None), "FromSdk: its to_dict() must return a dict; it returned NoneType"),
-        ({"content": "xyzzy"}, "item: is a dict without a 'type' that is a string"),
-        ({"type": 3}, "item: is a dict without a 'type' that is a string"),
+        (
+            {"content": "xyzzy"},
+            "item: expected a dict with a 'type', or with a 'role' and a 'content'; got the keys content",
+        ),
+        (
+            {"xyzzy xyzzy": 1},
+            "item: expected a dict with a 'type', or with a 'role' and a 'content'; got no key that is a name",
+        ),
+        ({}, "item: expected a dict with a 'type', or with a 'role' and a 'content'; got an empty dict"),
+        ({"type": 3}, "item: expected a 'type' that is a string; got int"),
         ({"role": "user"}, "message.content: is missing"),
         ({"role": "user", "content": None}, "message.content: must be a JSON array"),
         ({"role": "user", "content": [{"type": "input_text", "text": 3}]}, "message.content[0].text: must be a string"),
@@ -487,7 +495,7 @@ class Raises:
         ({"role": "user", "content": "hi", "n": {3: 1}}, "message.n: has a key that is not a string; got int"),
         ({"role": "user", "content": "hi", 3: 1}, "message: has a key that is not a string; got int"),
         ({"type": "web_search_call", "at": {1}}, "web_search_call.at: expected plain JSON; got set"),
-        ({"type": "log"}, "item: is of the type 'log', which has a class of its own"),
+        ({"type": "log"}, "item: is of the type 'log', which is not an item; see record_log(LogEntry)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_with_its_place(value, message):

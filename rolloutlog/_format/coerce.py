@@ -170,7 +170,7 @@ def _from_mapping(value: Wire) -> Item:
         value = {"type": "message", **value}
         kind = "message"
     if not isinstance(kind, str):
-        raise InvalidItemError("item", "is a dict without a 'type' that is a string")
+        raise InvalidItemError("item", _untyped(value))
     if kind.startswith("response."):
         raise InvalidItemError(kind, _EVENT)
     if "record_type" in value:
@@ -187,6 +187,16 @@ def _from_mapping(value: Wire) -> Item:
         if key in _TEMPLATES.get(kind, {}) and key not in value:  # the null in its place is ours
             raise InvalidItemError(error.where, "is missing") from None
         raise
+
+
+def _untyped(value: Mapping[Any, Any]) -> str:
+    """Return what is wrong with *value*, which has no valid type, with those of its keys that are names."""
+    if "type" in value:
+        return f"expected a 'type' that is a string; got {type(value['type']).__name__}"
+    # Another key may be text of the record.
+    names = [key for key in value if isinstance(key, str) and key.isidentifier() and len(key) <= 40][:8]
+    came = f"the keys {', '.join(names)}" if names else "no key that is a name" if value else "an empty dict"
+    return f"expected a dict with a 'type', or with a 'role' and a 'content'; got {came}"
 
 
 def _wrong_value(value: object) -> str:

@@ -134,7 +134,9 @@ class Writer:
         """Hand over *count* whole *lines* that stay together, or one that `put` cannot hand over; see `put`."""
         self._check_open()
         if len(lines) > MAX_RECORDED and (size := longest(lines)) > MAX_RECORDED:
-            raise InvalidItemError("record", f"is longer than a line may be: {size:,} bytes")
+            raise InvalidItemError(
+                "record", f"is longer than a line may be: {size:,} bytes; at most {MAX_RECORDED:,} can be read"
+            )
         if not self._find_room(len(lines), timeout):
             self._drop(count)
             return
