@@ -23,7 +23,7 @@ class _LoweredLevel(int):
 class _AttachedHandler(RolloutHandler):
     """A handler that removes itself from its logger and restores the logger's level when it is closed.
 
-    What other handlers, and stderr without any, get does not change.
+    The output of other handlers does not change, nor that of stderr where there are none.
     """
 
     def __init__(self, logger: logging.Logger, how: dict[str, Any]) -> None:

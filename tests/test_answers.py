@@ -17,7 +17,7 @@ CALL = FunctionCall("weather", "{}", "c1")
 EXEC = {"type": "exec", "command": ["ls"]}
 SCREENSHOT = {"type": "computer_screenshot", "image_url": "data:image/png;base64,AA"}
 
-# Each call, an output, and the answer but for its call id.
+# Each call, an output, and the answer without its call id.
 ANSWERED = [
     ({"type": "function_call", "name": "f", "arguments": "{}"}, "x", {"type": "function_call_output", "output": "x"}),
     ({"type": "custom_tool_call", "name": "f", "input": "x"}, "x", {"type": "custom_tool_call_output", "output": "x"}),

@@ -27,15 +27,15 @@ _T = TypeVar("_T")
 class RolloutSession:
     """A conversation of the Agents SDK, kept in a rollout.
 
-    It survives the death of the process: made again with the same id, it has the same items. What is popped or cleared
-    is not removed from the file; a line is added that says so. Any number of objects of one process may have the same
-    session, and they see the same items; another process is refused while one has it open.
+    It survives the death of the process: a new object with the same id has the same items. Items that are popped or
+    cleared stay in the file; a line is added that says so. Any number of objects of one process may share a session, and
+    they see the same items. Another process is refused while one has it open.
 
-    The file is read when the session is opened, and after that only what is appended, by whoever it be. So keep one
-    open for as long as a conversation lasts, rather than open it for each question.
+    The file is read when the session is opened. After that, only lines that are appended are read, whichever process
+    appends them. So keep a session open for as long as a conversation lasts, instead of opening it for each question.
 
-    The SDK's sessions that encrypt or compact may stand around it. To compact, the SDK clears a session and adds the
-    summary: a kill in between leaves it empty, and what was in it is still in the file, in `SavedSession.items`.
+    The SDK's sessions that encrypt or compact can wrap it. To compact, the SDK clears a session and adds the summary. A
+    kill in between leaves the session empty; its items are still in the file, in `SavedSession.items`.
 
     Nothing here waits for the disk on the event loop. A context manager, also without ``async``: it closes the file.
 
@@ -99,7 +99,7 @@ class RolloutSession:
         Raises:
             SessionLockedError: another process has the session open.
             RecorderClosedError: the session is closed.
-            WriteError: what was added before could not be written so far; it is tried again.
+            WriteError: items that were added before could not be written so far; they are tried again.
             OSError: the file cannot be opened or read.
         """
         if limit is None:
@@ -150,7 +150,7 @@ class RolloutSession:
 async def _on_a_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run *function* on a thread to its end, also when the caller is cancelled: then raise that when it is done.
 
-    A thread cannot be stopped. If a cancelled call returned at once, its items would turn up behind what comes next.
+    A thread cannot be stopped. If a cancelled call returned at once, its items would appear after later ones.
     """
     task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None
@@ -161,5 +161,5 @@ async def _on_a_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.
             cancelled = error
     if cancelled is None:
         return task.result()
-    task.exception()  # looked at, or asyncio would complain that nobody did: the cancellation is what is raised
+    task.exception()  # retrieved, or asyncio would complain; the cancellation is raised instead
     raise cancelled
