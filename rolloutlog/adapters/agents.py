@@ -28,8 +28,8 @@ class RolloutSession:
     """A conversation of the Agents SDK, kept in a rollout.
 
     It survives the death of the process: a new object with the same id has the same items. Items that are popped or
-    cleared stay in the file; a line is added that says so. Any number of objects of one process may share a session, and
-    they see the same items. Another process is refused while one has it open.
+    cleared stay in the file; a line is added that says so. Any number of objects of one process may share a session,
+    and they see the same items. Another process is refused while one has it open.
 
     The file is read when the session is opened. After that, only lines that are appended are read, whichever process
     appends them. So keep a session open for as long as a conversation lasts, instead of opening it for each question.
