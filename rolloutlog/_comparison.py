@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ._format.coerce import ItemLike
+from ._format.coerce import ItemLike, to_item
 from ._reading.saved import SavedSession
-from ._responses.input import to_input
+from ._responses.rules import strip_for_input
 
 # Keys that hold ids, and keys that hold times. An id that occurs more than once becomes a number, the same for the same
 # id, so that a call and its output still belong together. An id that occurs once is left out, because it tells nothing
@@ -44,16 +44,21 @@ def normalized_lines(
 def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool) -> Iterator[Mapping[str, Any]]:
     """Yield the parts of *session* to compare: items and, unless *bare*, the model's view, the state and the logs."""
     items = session.items if isinstance(session, SavedSession) else session
-    yield from to_input(items, orphans="keep")
+    yield from _stripped(items)
     if bare or not isinstance(session, SavedSession):
         return
     seen = session.context
     if seen != session.items:
-        yield {"context": to_input(seen, orphans="keep")}
+        yield {"context": list(_stripped(seen))}
     if session.state:
         yield {"state": dict(session.state)}
     if logs:
         yield from ({"level": entry.level, "logger": entry.logger, "message": entry.message} for entry in session.logs)
+
+
+def _stripped(items: Iterable[ItemLike]) -> Iterator[Mapping[str, Any]]:
+    """Yield *items* without nulls and the keys of answers, with all else that they hold."""
+    yield from (strip_for_input(item._read()) for item in map(to_item, items) if item.json)
 
 
 def _ids(value: Any, ignore: frozenset[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ._options import RecorderOptions
 from ._reading.follow import Follower, Live
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
-from ._responses.input import OrphanPolicy, orphan_calls, to_input
+from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from .exceptions import InvalidItemError, RolloutError
 from .items import Call, Item, Reasoning, ResponseItem
 
@@ -141,9 +141,14 @@ class Session:
         with self._looking:
             return self._look().view.items[:]
 
-    def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
-        """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`."""
-        return to_input(self.context, orphans=orphans, ids=ids)
+    def to_input(
+        self, *, orphans: OrphanPolicy = "close", ids: bool = True, reasoning: ReasoningPolicy = "encrypted"
+    ) -> list[Any]:
+        """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`.
+
+        Items that no reasoning leads have no ids here, because a `redact` hook or a damaged line may have taken it.
+        """
+        return session_input(self.context, orphans, ids, reasoning)
 
     @property
     def orphan_calls(self) -> list[Call]:

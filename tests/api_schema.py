@@ -27,8 +27,9 @@ NOT_REQUIRED = frozenset(
     }
 )
 
-# Keys that the types know and the API refuses: users who sent one got "Unknown parameter: 'input[1].status'."
-REFUSED = frozenset({("reasoning", "status")})
+# Keys that the types know and the API refuses: users who sent one got "Unknown parameter: 'input[1].status'." or, for
+# the text of reasoning, "array too long. Expected an array with maximum length 0".
+REFUSED = frozenset({("reasoning", "status"), ("reasoning", "content")})
 
 
 @dataclass(frozen=True)

@@ -129,11 +129,12 @@ def _refused_ids(items: Sequence[Item]) -> Refusal | None:
 def _refused_calls(items: Sequence[Item]) -> Refusal | None:
     waiting: dict[str, Item] = {}
     asked: dict[str, str] = {}
-    for item in items:
+    for index, item in enumerate(items):
         kind, call_id = item.get("type", "message"), item.get("call_id")
         if kind in ANSWERS:
-            waiting[call_id or item["id"]] = item
-            asked |= {one: kind for one in (call_id, item.get("id")) if one}
+            name = call_id or item.get("id") or f"input[{index}]"  # a search of the API's needs neither
+            waiting[name] = item
+            asked |= {one: kind for one in (name, item.get("id")) if one}
         elif kind in OUTPUTS:
             call_id = item.get(_ANSWERED_BY.get(kind, "call_id"))
             if call_id is None and kind == "tool_search_output":  # the API searched by itself

@@ -17,6 +17,28 @@ from rolloutlog import FunctionCall, FunctionCallOutput, Message, Other
 FINAL = "Colosseum at 08:30, Pantheon at noon."
 Item = dict[str, Any]
 
+# How the API begins the ids of a kind; any of its own will do for the kinds that are missing here.
+PREFIXES = {
+    "apply_patch_call": "apc",
+    "code_interpreter_call": "ci",
+    "compaction": "cmp",
+    "computer_call": "cu",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "file_search_call": "fs",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "image_generation_call": "ig",
+    "mcp_approval_request": "mcpr",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
+    "message": "msg",
+    "reasoning": "rs",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "web_search_call": "ws",
+}
+
 _THOUGHT = {"type": "reasoning", "id": "rs", "encrypted_content": "gAAAAB0"}
 
 # The model's output, turn by turn. A reply is sent whole if the input has none of it; otherwise only the missing part.
@@ -66,7 +88,10 @@ class Model:
                 missing = turn
             if missing:
                 number = next(self._numbers)
-                return [{**item, "id": f"{item['type'][:2]}_{number}_{place}"} for place, item in enumerate(missing)]
+                return [
+                    {**item, "id": f"{PREFIXES.get(item['type'], 'own')}_{number}_{place}"}
+                    for place, item in enumerate(missing)
+                ]
         raise AssertionError("the model is asked for more than it has to say")
 
 

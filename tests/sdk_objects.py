@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+import zlib
 from typing import Any
 
 import api_schema
@@ -11,6 +12,7 @@ import pydantic
 from hypothesis import strategies as st
 from openai._models import construct_type
 from openai.types.responses import ResponseOutputItem
+from sdk_agent import PREFIXES
 
 _TEXT = st.text(max_size=12)
 _KEYS = st.text("abcdefgh_", min_size=1, max_size=6)
@@ -84,7 +86,22 @@ def wire_dicts(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
 
 def objects(kind: str) -> st.SearchStrategy[Any]:
     """Return a strategy for SDK objects of *kind*, built by the SDK from JSON of the API."""
-    return wire_dicts(OUTPUTS[kind]).map(sdk_object)
+    return wire_dicts(OUTPUTS[kind]).map(with_given_ids).map(sdk_object)
+
+
+def with_given_ids(wire: dict[str, Any]) -> dict[str, Any]:
+    """Return *wire* with ids such as the API gives, and reasoning as it sends that: its text is never all of it."""
+    kind = wire.get("type") or "message"
+    given = dict(wire)
+    if given.get("id") is not None:
+        given["id"] = f"{PREFIXES.get(kind, 'own')}_{zlib.crc32(given['id'].encode()):x}"
+    if given.get("call_id") == "":
+        given["call_id"] = "call_1"
+    if isinstance(caller := given.get("caller"), dict) and caller.get("caller_id") == "":
+        given["caller"] = {**caller, "caller_id": "call_1"}
+    if given.get("content") and kind == "reasoning":
+        given["encrypted_content"] = "gAAAAB"
+    return given
 
 
 def sdk_object(wire: dict[str, Any]) -> Any:
@@ -99,7 +116,8 @@ def inputs(shape: Any, depth: int = 0) -> st.SearchStrategy[dict[str, Any]]:
         # A key is null only if it is required; otherwise a null means the same as an absent key.
         declared = inside if is_required else [option for option in inside if option is not type(None)]
         (required if is_required else optional)[key] = _given(declared, depth + 1)
-    return st.fixed_dictionaries(required, optional={} if depth > _DEEPEST else optional)
+    found = st.fixed_dictionaries(required, optional={} if depth > _DEEPEST else optional)
+    return found if depth else found.map(with_given_ids)
 
 
 def _given(declared: list[Any], depth: int) -> st.SearchStrategy[Any]:

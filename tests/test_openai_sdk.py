@@ -99,7 +99,7 @@ def test_any_input_comes_out_as_it_was(shape, home):
 def in_full(given: dict[str, Any]) -> dict[str, Any]:
     """Return *value*, input of a program, in our form: a short message in full, and without its id."""
     if given.get("type") == "reasoning":
-        return {key: held for key, held in given.items() if key != "status"}
+        return {key: held for key, held in given.items() if key not in ("status", "content")}
     if given.get("type", "message") != "message":
         return given
     full = {"type": "message", **given}
@@ -130,7 +130,7 @@ NAMED = {
     },
     "phase": {
         "type": "message",
-        "id": "m",
+        "id": "msg_1",
         "role": "assistant",
         "status": "completed",
         "phase": "commentary",
@@ -139,7 +139,7 @@ NAMED = {
     "encrypted_content": {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAB"},
     "refusal": {
         "type": "message",
-        "id": "m",
+        "id": "msg_1",
         "role": "assistant",
         "status": "completed",
         "content": [{"type": "refusal", "refusal": "No."}],
@@ -209,7 +209,7 @@ def test_reasoning_that_came_without_a_summary_has_an_empty_one(sent, home):
 
 def test_what_only_answers_have_is_left_out_of_the_input_alone(home):
     """The rollout keeps the maker of an item and the status of reasoning; the input has neither."""
-    output = {"type": "custom_tool_call_output", "id": "o", "call_id": "c", "output": "x"}
+    output = {"type": "custom_tool_call_output", "id": "ctco_1", "call_id": "c", "output": "x"}
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": []}
     with rolloutlog.session("answers") as session:
         session.record({**output, "status": "completed", "created_by": "user_1"}, {**reasoning, "status": "completed"})
@@ -229,7 +229,7 @@ class Trip(pydantic.BaseModel):
 def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
     """`parsed` and `parsed_arguments`, of any type, are the SDK's own copies; the rollout has none."""
     said = {"type": "output_text", "text": '{"day": "2026-05-01"}', "annotations": []}
-    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [said]}
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [said]}
     call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": '{"day": "2026-05-01"}'}
     with ResponsesServer(lambda history: [message, call]) as server, rolloutlog.session("parse") as session:
         tools = [openai.pydantic_function_tool(Trip, name="f")["function"] | {"type": "function"}]
@@ -247,7 +247,7 @@ def test_what_parse_returns_is_recorded_as_what_the_api_sent(home):
 
 def test_other_objects_of_the_sdk_are_refused_with_the_right_one_to_record(home):
     """A whole response, its list, its text and the events of a stream are not written to the file."""
-    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
     with (
         ResponsesServer(lambda history: [message]) as server,
         client(server) as api,
@@ -372,7 +372,7 @@ def test_the_server_remembers_what_it_said():
 def test_what_an_api_did_not_keep_is_refused_by_its_id_and_taken_without(home):
     """With ``store=False`` it can read only encrypted reasoning; it would have to look up an id."""
     thoughts = [THOUGHT, {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAB"}]
-    said = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": []}
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": []}
     with (
         ResponsesServer(lambda history: [*thoughts, said]) as server,
         client(server) as api,

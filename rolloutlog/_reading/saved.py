@@ -12,7 +12,7 @@ import attrs
 from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._format.lines import Format
 from .._json import MAX_LINE
-from .._responses.input import OrphanPolicy, orphan_calls, to_input
+from .._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from .._responses.view import Rewrite, context
 from ..items import Call, ResponseItem
 from .blocks import Source
@@ -101,9 +101,14 @@ class SavedSession:
         """The calls that the model sees and that have no output, in order."""
         return orphan_calls(self.context)  # type: ignore[return-value]
 
-    def to_input(self, *, orphans: OrphanPolicy = "close", ids: bool = True) -> list[Any]:
-        """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`."""
-        return to_input(self.context, orphans=orphans, ids=ids)
+    def to_input(
+        self, *, orphans: OrphanPolicy = "close", ids: bool = True, reasoning: ReasoningPolicy = "encrypted"
+    ) -> list[Any]:
+        """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`.
+
+        Items that no reasoning leads have no ids here, because a `redact` hook or a damaged line may have taken it.
+        """
+        return session_input(self.context, orphans, ids, reasoning)
 
     def lines(self, *, kinds: Collection[str] | None = None) -> Iterator[RolloutLine]:
         """Yield the session's lines, each with its place and its time, from all files that hold its history.

@@ -5,12 +5,14 @@ Items are wire dicts here: a list of them is parsed once, by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import attrs
 
 from .._checks import Wire
+from .ids import REQUIRED
 
 NO_OUTPUT = "[no output: the session ended before this call was answered]"
 """The output of an orphaned call: marked, so that a model (and a person) sees that it is not from a tool."""
@@ -44,7 +46,9 @@ class OrphanReport:
     torn: frozenset[int]
     """Calls without an output that the API gives by itself, in the same answer: the end of that answer was lost."""
     outputs: frozenset[int]
-    """Outputs without a call before them."""
+    """Outputs without a call before them that still waited for one."""
+    pairs: Mapping[int, int]
+    """Where the call of each other output is."""
 
 
 def find_orphans(items: Sequence[Wire]) -> OrphanReport:
@@ -52,26 +56,109 @@ def find_orphans(items: Sequence[Wire]) -> OrphanReport:
     waiting: dict[tuple[str, str], list[int]] = {}  # by answering type and id
     calls: set[int] = set()
     outputs: set[int] = set()
+    pairs: dict[int, int] = {}
     for index, item in enumerate(items):
         kind = item["type"]
         if kind in _ANSWERS:
             calls.add(index)
-            for call_id in _ids(item):
-                for answer in _ANSWERS[kind]:
-                    # Ids are not unique in real files: of two calls with one id, the later is answered.
-                    if call_id == _NAMELESS:
-                        waiting.setdefault((answer, call_id), []).append(index)
-                    else:
-                        waiting[answer, call_id] = [index]
+            for key in _keys(item):
+                waiting.setdefault(key, []).append(index)
         elif kind in _OUTPUTS and (ids := _ids(item)):
-            queue = next((waiting[kind, call_id] for call_id in ids if waiting.get((kind, call_id))), [])
-            if queue:
-                calls.discard(queue.pop() if ids == [_NAMELESS] else queue[0])
+            # Ids are not unique in real files: of two calls with one id, the later is answered first.
+            queues = [waiting.get((kind, name), []) for name in ids]
+            for queue in queues:
+                while queue and queue[-1] not in calls:  # answered by another of its ids
+                    queue.pop()
+            if queue := next(filter(None, queues), []):
+                pairs[index] = queue.pop()
+                calls.discard(pairs[index])
             elif ids != [_NAMELESS]:
                 outputs.add(index)
-    of_api = {index for index in calls if _is_answered_by_api(items[index])}
+    of_api = {index for index in calls if is_answered_by_api(items[index])}
     torn = of_api - _running(items, of_api) if of_api else of_api
-    return OrphanReport(frozenset(calls - of_api), frozenset(torn), frozenset(outputs))
+    return OrphanReport(frozenset(calls - of_api), frozenset(torn), frozenset(outputs), pairs)
+
+
+@attrs.frozen
+class Arrangement:
+    """How the items of a list follow each other as the API takes them."""
+
+    order: Sequence[int]
+    """Where each item was, without those that are there twice; an output is after its call."""
+    repeated: Set[int]
+    """Items of other content whose id occurs before."""
+
+
+def arrange(items: Sequence[Wire]) -> Arrangement:
+    """Return an order of *items* with each waiting call once, one output a call, and each output after its call."""
+    order, repeated = _once(items)
+    kept = [items[index] for index in order]
+    found = find_orphans(kept)
+    if not found.outputs:
+        return Arrangement(order, repeated)
+    answered = {key for call in found.pairs.values() for key in _keys(kept[call])}
+    waiting: dict[tuple[str, str], deque[int]] = {}
+    for call in sorted(found.calls | found.torn):
+        for key in _keys(kept[call]):
+            waiting.setdefault(key, deque()).append(call)
+    left_out: set[int] = set()
+    moved: dict[int, int] = {}  # from a call to the output that is before it
+    for index in sorted(found.outputs):
+        keys = {(kept[index]["type"], name) for name in _ids(kept[index])}
+        queues = [waiting.get(key, deque()) for key in keys]
+        for queue in queues:
+            while queue and (queue[0] < index or queue[0] in moved):
+                queue.popleft()
+        if queue := next(filter(None, queues), deque()):
+            moved[queue.popleft()] = index
+            answered |= keys
+        elif keys.isdisjoint(answered):
+            continue  # its call is missing
+        left_out.add(index)
+    ordered: list[int] = []
+    for index, place in enumerate(order):
+        if index not in left_out:
+            ordered.append(place)
+        if index in moved:
+            ordered.append(order[moved[index]])
+    return Arrangement(ordered, repeated)
+
+
+def _once(items: Sequence[Wire]) -> tuple[list[int], set[int]]:
+    """Return which of *items* to keep, each once: by its id, or as a call that waits; and whose id occurs before."""
+    by_id: dict[str, Wire] = {}
+    waiting: dict[str, Wire] = {}
+    kept: list[int] = []
+    repeated: set[int] = set()
+    for index, item in enumerate(items):
+        kind = item["type"]
+        call_id = text_at(item, "call_id")
+        if kind in _ANSWERS and call_id is not None:
+            if call_id in waiting and _is_same(waiting[call_id], item):
+                continue
+            waiting[call_id] = item
+        elif kind in _OUTPUTS and call_id is not None:
+            waiting.pop(call_id, None)
+        item_id = text_at(item, "id")
+        if item_id is not None and kind != "local_shell_call_output":  # whose id is that of its call
+            first = by_id.setdefault(item_id, item)
+            if first is not item:
+                if _is_same(first, item) or kind in REQUIRED:
+                    continue
+                repeated.add(index)
+        kept.append(index)
+    return kept, repeated
+
+
+def _is_same(one: Wire, other: Wire) -> bool:
+    """Whether two items say the same, whatever id and status they have."""
+    keys = (one.keys() | other.keys()) - {"id", "status"}
+    return all(key in one and key in other and one[key] == other[key] for key in keys)
+
+
+def _keys(call: Wire) -> list[tuple[str, str]]:
+    """Return the answering types and ids by which *call* can be answered."""
+    return [(answer, name) for name in _ids(call) for answer in _ANSWERS[call["type"]]]
 
 
 def _ids(item: Wire) -> list[str]:
@@ -96,7 +183,7 @@ def text_at(item: Wire, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _is_answered_by_api(call: Wire) -> bool:
+def is_answered_by_api(call: Wire) -> bool:
     """Whether the API itself carries out *call*, of a kind that has its answer in another item."""
     kind = call["type"]
     if kind == "tool_search_call":

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._checks import Wire
+from .ids import KEPT, REQUIRED, is_valid_id, short_call_id
 
 _NONE: frozenset[str] = frozenset()
 
@@ -54,24 +55,10 @@ _FREE: Mapping[str, frozenset[str]] = {
 }
 _TYPES = frozenset().union(_REFUSED, _NULLABLE, _FREE)
 
-# Kinds that the API does not take without an id, or that say by it which other item they mean.
-_KNOWN_BY_ID = frozenset(
-    {
-        "code_interpreter_call",
-        "computer_call",
-        "file_search_call",
-        "image_generation_call",
-        "item_reference",
-        "local_shell_call",
-        "local_shell_call_output",
-        "mcp_approval_request",
-        "mcp_call",
-        "mcp_list_tools",
-        "program",
-        "program_output",
-        "web_search_call",
-    }
-)
+# The kinds and keys of Codex that stay on this side of the wire, and an older name of a kind.
+_PRIVATE_KINDS = frozenset({"ghost_snapshot"})
+_PRIVATE_KEYS = frozenset({"internal_chat_message_metadata_passthrough"})
+_RENAMED: Mapping[str, str] = {"compaction_summary": "compaction"}
 
 
 def strip_for_input(item: Mapping[str, Any]) -> Wire:
@@ -82,11 +69,46 @@ def strip_for_input(item: Mapping[str, Any]) -> Wire:
     return taken
 
 
-def without_id(item: Wire) -> Wire:
-    """Return *item*, a wire dict, without its id, if the API takes its kind without."""
-    if item.get("type") not in _KNOWN_BY_ID:
-        item.pop("id", None)
+def sendable(item: Mapping[str, Any], *, text: bool) -> Wire | None:
+    """Return *item* as the API takes it, without keys and ids that it refuses; `None` for an item that it refuses.
+
+    Args:
+        item: a wire dict; it stays as it is.
+        text: whether reasoning may hold its text, in `content`.
+    """
+    if item["type"] in _PRIVATE_KINDS:
+        return None
+    taken = strip_for_input(item)
+    kind = taken["type"] = _RENAMED.get(item["type"], item["type"])
+    for key in _PRIVATE_KEYS.intersection(taken):
+        del taken[key]
+    if "id" in taken and not is_valid_id(kind, taken["id"]):
+        del taken["id"]
+    if kind in REQUIRED and "id" not in taken:
+        return None
+    _shorten_call_ids(taken)
+    if kind == "reasoning" and not text and taken.pop("content", None) and not taken.get("encrypted_content"):
+        return None
+    return taken
+
+
+def without_id(item: Wire, *, is_named: bool = True) -> Wire:
+    """Return *item*, a wire dict, without its id, if the API takes it so.
+
+    A local shell call keeps it, unless it has a call id and *is_named* says that no output names the call by its id.
+    """
+    is_kept = item["type"] in KEPT and (is_named or item["type"] in REQUIRED or "call_id" not in item)
+    if "id" in item and not is_kept:
+        item = {key: held for key, held in item.items() if key != "id"}
     return item
+
+
+def _shorten_call_ids(item: Wire) -> None:
+    if isinstance(call_id := item.get("call_id"), str):
+        item["call_id"] = short_call_id(call_id)
+    caller = item.get("caller")
+    if isinstance(caller, dict) and isinstance(caller_id := caller.get("caller_id"), str):
+        item["caller"] = {**caller, "caller_id": short_call_id(caller_id)}
 
 
 def _stripped(value: Mapping[str, Any], where: str) -> Wire:

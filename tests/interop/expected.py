@@ -18,6 +18,8 @@ Item = dict[str, Any]
 
 # Notes that the newest release adds to an item, and does not send.
 NOTES = "internal_chat_message_metadata_passthrough"
+# Kinds whose id an API needs. We leave out other ids where no reasoning leads the item; the newest sends them.
+WITH_ID = frozenset({"reasoning", "web_search_call", "image_generation_call"})
 ABORTED = "aborted"
 # Keys of today's API that the newest release does not keep.
 NOT_KEPT = {"reasoning": "status", "function_call_output": "status"}
@@ -161,9 +163,15 @@ def said(items: list[Item]) -> list[str]:
 
 
 def as_input(item: Item) -> Item:
-    """Return *item*, as the newest release sends it, without notes and ids, which an API does not accept as input."""
-    keys = {NOTES} if item["type"] != "message" or is_assistant(item) else {NOTES, "id"}
+    """Return *item*, as the newest release sends it, without its notes, and without an id that an API does not need."""
+    keys = {NOTES} if item["type"] in WITH_ID else {NOTES, "id"}
     return {key: value for key, value in item.items() if key not in keys}
+
+
+def our_input(item: Item) -> Item:
+    """Return *item*, as we send it, without an id that an API does not need; it has no notes."""
+    assert NOTES not in item
+    return as_input(item)
 
 
 def is_assistant(item: Item) -> bool:

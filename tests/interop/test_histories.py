@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from codex import Codex, says, session_id, thinks
-from expected import as_input, expected_history, history, items_in, said
+from expected import as_input, expected_history, history, items_in, our_input, said
 from ours import create
 from releases import REQUIRED
 from samples import EVERY_KIND, assistant, place, user
@@ -30,7 +30,7 @@ def sent(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
 
 def seen(codex: Codex, rollout: Path) -> list[dict[str, Any]]:
     """Return the history that the model gets, according to our reader."""
-    return expected_history(codex.release, list(map(as_input, load_session(rollout).to_input())))
+    return expected_history(codex.release, list(map(our_input, load_session(rollout).to_input())))
 
 
 def compacted(codex: Codex) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from codex import Codex, in_custom_tool, in_function, says, session_id, thinks
-from expected import as_input, expected_history, history, items_in, said, text_of
+from expected import as_input, expected_history, history, items_in, our_input, said, text_of
 from model_server import Item
 from ours import create
 from samples import assistant, call, output, picture, place, reasoning, user
@@ -92,7 +92,7 @@ def test_every_kind_of_item_that_the_newest_records_is_read(newest: Codex) -> No
     """Nothing is skipped, each item is written again as it was, and our input equals the one that Codex sends."""
     rollout = with_every_tool(newest)
     saved, theirs = load_session(rollout), items_in(rollout, newest.release)
-    ours = expected_history(newest.release, list(map(as_input, saved.to_input(orphans="keep"))))
+    ours = expected_history(newest.release, list(map(our_input, saved.to_input(orphans="keep"))))
 
     outcome = newest.run([*ONE_BY_ONE, "resume", session_id(rollout)], PROMPT, [[says("Resumed.")]])
 
@@ -209,7 +209,7 @@ def test_we_count_turns_as_the_newest_does(newest: Codex) -> None:
         ):
             stream.write(json.dumps({"timestamp": WHEN, "type": kind, "payload": payload}) + "\n")
 
-    ours = expected_history(newest.release, list(map(as_input, load_session(rollout).to_input())))
+    ours = expected_history(newest.release, list(map(our_input, load_session(rollout).to_input())))
 
     assert [text_of(item) for item in ours] == ["a", "b", "go", "z"]
     assert ours == list(map(as_input, history(newest.release, newest.resume(rollout, PROMPT).requests[0], PROMPT)))

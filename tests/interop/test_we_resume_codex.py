@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from codex import Codex, says, session_id, thinks
-from expected import as_input, as_told, expected_history, history, items_in, plain, said
+from expected import as_input, as_told, expected_history, history, items_in, our_input, plain, said
 from model_server import Item
 from ours import create
 from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
@@ -75,7 +75,7 @@ def test_our_input_is_what_the_real_one_sends(whole: Codex) -> None:
     outcome = whole.resume(rollout, PROMPT)
 
     sent = history(whole.release, outcome.requests[0], PROMPT)
-    assert list(map(as_input, sent)) == expected_history(whole.release, list(map(as_input, ours)))
+    assert list(map(as_input, sent)) == expected_history(whole.release, list(map(our_input, ours)))
 
 
 def test_a_session_is_found_by_its_id(codex: Codex) -> None:
