@@ -524,6 +524,17 @@ def test_what_was_recorded_twice_is_sent_once():
     assert orphan_calls([CALL, CALL]) == [CALL]
 
 
+def test_a_call_that_the_model_made_again_stays_with_its_reasoning():
+    """It has the call id of one that was never answered, and an id of its own."""
+    again = FunctionCall("weather", "{}", "call_1", id="fc_2")
+
+    assert taken(CALL, THOUGHT, again, OUTPUT)[2:] == [
+        "reasoning rs_1",
+        "function_call call_1",
+        "function_call_output call_1",
+    ]
+
+
 def test_other_content_with_the_id_of_an_item_before_it_is_sent_without():
     """A server that numbers badly costs no message."""
     sent = to_input([ANSWER, Message("assistant", [OutputText("no")], id="msg_1")])

@@ -134,7 +134,9 @@ def _once(items: Sequence[Wire]) -> tuple[list[int], set[int]]:
         kind = item["type"]
         call_id = text_at(item, "call_id")
         if kind in _ANSWERS and call_id is not None:
-            if call_id in waiting and _is_same(waiting[call_id], item):
+            first = waiting.get(call_id)
+            # Two ids are two calls, each with reasoning of its own: the model made the call again after a kill.
+            if first is not None and _is_same(first, item) and not _differ(first.get("id"), item.get("id")):
                 continue
             waiting[call_id] = item
         elif kind in _OUTPUTS and call_id is not None:
@@ -154,6 +156,10 @@ def _is_same(one: Wire, other: Wire) -> bool:
     """Whether two items say the same, whatever id and status they have."""
     keys = (one.keys() | other.keys()) - {"id", "status"}
     return all(key in one and key in other and one[key] == other[key] for key in keys)
+
+
+def _differ(one: object, other: object) -> bool:
+    return None not in (one, other) and one != other
 
 
 def _keys(call: Wire) -> list[tuple[str, str]]:
