@@ -29,10 +29,11 @@ def to_input(
 ) -> list[Any]:
     """Return *items* as the dicts that a model's API takes as its input.
 
-    What the API refuses is left out: keys that hold `None` (except the few that it requires), keys that only its
-    answers have or that Codex keeps for itself, ids that no Responses API gave, and items that it requires an id for
-    and that have none. A call id of more than 64 characters is shortened, in the call and in its output. Lists stay,
-    also empty ones. Type checkers see a list of `Any`, so that every SDK's own type for its input accepts it.
+    Values that the API refuses are left out: keys that hold `None` (except the few that it requires), keys that
+    only its answers have or that Codex keeps for itself, ids that no Responses API gave, and items that it requires
+    an id for and that have none. A call id of more than 64 characters is shortened, in the call and in its output.
+    Lists stay, also empty ones. Type checkers see a list of `Any`, so that every SDK's own type for its input
+    accepts it.
 
     Args:
         items: items, or values that can be recorded as one; empty `Other` are left out.
