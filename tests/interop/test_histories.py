@@ -69,7 +69,7 @@ def test_we_see_a_compaction_by_the_vendors_api_as_it_is_sent(newest: Codex) -> 
 
     assert (saved.skipped, [rewrite.entry.type for rewrite in saved._rewrites]) == ([], ["compacted"])
     assert "configuration_update" in [item.type for item in saved.items]
-    assert sealed in ours
+    assert as_input(sealed) in ours
     assert ours == list(map(as_input, history(newest.release, outcome.requests[0], PROMPT)))
 
 

@@ -92,7 +92,7 @@ def test_every_kind_of_item_that_the_newest_records_is_read(newest: Codex) -> No
     """Nothing is skipped, each item is written again as it was, and our input equals the one that Codex sends."""
     rollout = with_every_tool(newest)
     saved, theirs = load_session(rollout), items_in(rollout, newest.release)
-    ours = expected_history(newest.release, list(map(our_input, saved.to_input(orphans="keep"))))
+    ours = expected_history(newest.release, list(map(our_input, saved.to_input(orphans="keep", reasoning="text"))))
 
     outcome = newest.run([*ONE_BY_ONE, "resume", session_id(rollout)], PROMPT, [[says("Resumed.")]])
 
