@@ -180,7 +180,9 @@ def test_the_rollout_is_one_like_any_other(home):
     assert saved.session.extra["name"] == "readable"
     assert saved.skipped == []
     long = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello ☀"}]}
-    assert saved.to_input() == [long, THOUGHT, CALL, OUTPUT, SAID]
+    # The last answer has no reasoning of its own, so its id could name reasoning that is missing: it goes without.
+    said = {key: value for key, value in SAID.items() if key != "id"}
+    assert saved.to_input() == [long, THOUGHT, CALL, OUTPUT, said]
 
 
 def test_redaction_does_not_bring_back_what_was_taken_back(home):

@@ -57,7 +57,7 @@ ANSWERED = [
         {"type": "apply_patch_call_output", "status": "failed", "output": "no such file"},
     ),
     (
-        {"type": "computer_call", "action": {"type": "click"}},
+        {"type": "computer_call", "id": "cu_1", "action": {"type": "click"}},
         SCREENSHOT["image_url"],
         {"type": "computer_call_output", "output": SCREENSHOT},
     ),

@@ -988,19 +988,25 @@ def record_and_interrupt() -> None:
     """Interrupt records and looks at each of their steps; print how many lists were not those of the file."""
     sys.unraisablehook = lambda unraisable: None
     step = missed = wrong = 0
-    with session(NAME) as opened, session(NAME) as other:
+    opened = other = session(NAME)
 
-        def use() -> None:
-            opened.record(USER("x"), wait=False)
-            opened.items  # noqa: B018 (the look is what is tested)
-            other.record(USER("x"))
-            opened.context  # noqa: B018
+    def use() -> None:
+        opened.record(USER("x"), wait=False)
+        opened.items  # noqa: B018 (the look is what is tested)
+        other.record(USER("x"))
+        opened.context  # noqa: B018
 
-        while missed < 30:
-            step += 1
-            missed = 0 if interrupted(step, use) else missed + 1
-            opened.record(USER("end"))
-            wrong += opened.items != rolloutlog.load_session(opened.path).items
+    while missed < 30:
+        if step % 25 == 0:  # a new one: in a long session each step takes long, because it is traced
+            opened.close()
+            other.close()
+            opened, other = session(f"{NAME} {step}"), session(f"{NAME} {step}")
+        step += 1
+        missed = 0 if interrupted(step, use) else missed + 1
+        opened.record(USER("end"))
+        wrong += opened.items != rolloutlog.load_session(opened.path).items
+    opened.close()
+    other.close()
     sys.stdout.write(f"{step > 100} {wrong}\n")
 
 

@@ -356,10 +356,16 @@ class Writer:
         Args:
             timeout: seconds to wait here for a thread that holds the commit lock. It may be stuck in a system call.
         """
+        deadline = monotonic() + (_LOCK_TIMEOUT if timeout is None else timeout)
         self._inline = True
         self._unattended = [True]
         ack = Ack(self._check_served)
         self._submit(Barrier(ack), timeout)
+        # A thread that held the lock when the interpreter ends would hold it forever, and a record of a finalizer that
+        # comes later would be lost.
+        lock = self._commit_lock
+        while not lock.is_mine and not lock.attempt(self._commit_here) and monotonic() < deadline:
+            sleep(0.001)
         return ack
 
     def _serve_inline(self, timeout: float | None = None) -> None:
