@@ -79,7 +79,7 @@ def text(report: Report, folder: str) -> str:
     parts = [
         _LEAD,
         "\n".join(_three_figures(results)) + "\n",
-        f"![What a record costs its caller]({folder}/{_PLOT})\n",
+        f"![The cost of a record to its caller]({folder}/{_PLOT})\n",
         "## What a record costs its caller\n",
         _CALLER,
         *_sections(tables.all_callers(results)),
