@@ -760,6 +760,26 @@ def inline(make: Callable[..., Writer], system: FakeSystem) -> Writer:
         threading.stack_size(0)
 
 
+def test_the_end_waits_until_no_thread_holds_the_commit_lock(writer, monkeypatch):
+    """A thread that held it when the interpreter stops would hold it forever, and later records would be lost."""
+    lock, freed = writer._commit_lock._lock, []
+
+    def free() -> None:
+        freed.append(True)
+        lock.release()
+
+    assert lock.acquire(timeout=DEADLINE)
+    timer = threading.Timer(0.1, free)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_submit", lambda *arguments: None)  # as if a thread had taken its command already
+        timer.start()
+        writer.go_inline(DEADLINE)
+        was_free = bool(freed)
+    timer.join(DEADLINE)
+
+    assert was_free
+
+
 def test_without_a_thread_a_record_is_on_disk_when_put_returns(inline):
     """Where no thread can be started, callers write for themselves."""
     seen = []
