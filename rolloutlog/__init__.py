@@ -15,11 +15,10 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 from ._attach import attach
 from ._convert import convert
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from ._find import SessionFile, find_sessions, load_session
 from ._format.coerce import ItemLike
 from ._handler import RolloutHandler
-from ._paths import find_sessions
 from ._reading.lines import RolloutLine, iter_entries, iter_lines
-from ._reading.reader import load_session
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
 from ._responses.input import to_input
@@ -45,6 +44,7 @@ __all__ = [
     "RolloutRecorder",
     "SavedSession",
     "Session",
+    "SessionFile",
     "SessionMeta",
     "SessionStateSnapshot",
     "attach",

@@ -61,6 +61,12 @@ class SessionMeta:
     )
 
     @property
+    def name(self) -> str | None:
+        """The name that the session was begun under, or `None`."""
+        name = self.extra.get("name")
+        return name if isinstance(name, str) else None
+
+    @property
     def parent_id(self) -> str | None:
         """The id of the session that this one was forked from, or whose agent began it, or `None`."""
         return self._parent(self.extra) or self._spawned_by(self.extra.get("source"))

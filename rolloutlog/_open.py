@@ -14,7 +14,16 @@ from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
 from ._locks import fork_safe_lock, named_lock
-from ._paths import StrPath, find_by_id, parse_session_id, resolve_home, rollout_path
+from ._paths import (
+    StrPath,
+    beginning_of,
+    find_by_id,
+    find_named,
+    named_id,
+    parse_session_id,
+    resolve_home,
+    rollout_path,
+)
 from ._reading.blocks import is_compressed
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
@@ -37,33 +46,49 @@ _ABORT_TIMEOUT = 2.0
 
 def open_named(
     home: StrPath | None,
-    session_id: str,
+    name: str,
     instructions: str | None,
     meta: Mapping[str, Any] | None,
     *,
+    fresh: bool,
     writing: WriterOptions,
     encoding: dict[str, Any],
     system: System,
 ) -> tuple[Lease, LineEncoder, SavedSession]:
-    """Resume the session that has this id, or create it; arguments and errors are those of `create` and `resume`.
+    """Resume the newest session of this name, or create one; arguments and errors are those of `create` and `resume`.
 
     A session that exists is opened without the lock of its id, however many processes share it. A new one is looked for
     twice, because another process may create it in between; the second look, under the lock, reads only folders that
     have changed since the first.
+
+    Args:
+        fresh: create a new session although there is one of this name.
     """
     where = resolve_home(home).absolute()
-    path = find_by_id(where, session_id)
-    if path is None:
+    while True:
+        found = find_named(where, name)
+        if found is not None and not fresh:
+            return resume(found.path, writing=writing, encoding=encoding, system=system)
+        beginning = 0 if found is None else (beginning_of(found.id, name) or 0) + 1
+        # Of two files of one name, the later one must have the later time, even where the clock was set back.
+        not_before = 0.0 if found is None else found.started.timestamp()
         try:
             lease, encoder, _ = create(
-                where, session_id, instructions, meta, writing=writing, encoding=encoding, system=system
+                where,
+                named_id(name, beginning),
+                instructions,
+                meta,
+                not_before=not_before,
+                writing=writing,
+                encoding=encoding,
+                system=system,
             )
         except SessionExistsError as error:  # another thread or process was faster
-            path = error.path
-        else:
-            with _released_on_error(lease):
-                return lease, encoder, load_session(lease.writer.journal.path)
-    return resume(path, writing=writing, encoding=encoding, system=system)
+            if fresh:
+                continue
+            return resume(error.path, writing=writing, encoding=encoding, system=system)
+        with _released_on_error(lease):
+            return lease, encoder, load_session(lease.writer.journal.path)
 
 
 def create(
@@ -72,13 +97,18 @@ def create(
     instructions: str | None,
     meta: Mapping[str, Any] | None,
     *,
+    not_before: float = 0.0,
     writing: WriterOptions,
     encoding: dict[str, Any],
     system: System,
 ) -> tuple[Lease, LineEncoder, SessionMeta]:
-    """Create a session; the arguments and errors are those of `RolloutRecorder.create`, the options checked."""
+    """Create a session; the arguments and errors are those of `RolloutRecorder.create`, the options checked.
+
+    Args:
+        not_before: it begins at this time if the clock says an earlier one, in seconds since the epoch.
+    """
     where = resolve_home(home).absolute()  # the file stays where it is when the program changes its folder
-    now = time.time()
+    now = max(time.time(), not_before)
     name = parse_session_id(uuid.uuid4() if session_id is None else session_id)
     encoder = LineEncoder(**encoding)
     session = encoder.completed(SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {})))
@@ -113,6 +143,8 @@ def resume(
     """Resume the session at *path*; the errors are those of `RolloutRecorder.resume`."""
     if is_compressed(path):
         raise InvalidRolloutError(path, "is compressed and cannot be appended to; unpack it with `zstd -d --rm`")
+    if path.is_dir():
+        raise InvalidRolloutError(path, "is not a regular file")
     with _one_opener(path):
         return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
 

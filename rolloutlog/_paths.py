@@ -1,4 +1,4 @@
-"""Where sessions are: the home, the dated folders, file name <-> (time, id), and finding a session. Opens no file."""
+"""Where sessions are: the home, the dated folders, file name <-> (time, id), name -> id, finding one. Opens no file."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ _YEAR = re.compile(r"\d{4}", re.ASCII)
 _MONTH = _DAY = re.compile(r"\d\d", re.ASCII)
 _MAX_CANDIDATES = 8
 
+# The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
+# changed: every named session would be lost from sight.
+NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
+# How many later beginnings a name may have. An id that is farther from the first one belongs to another name.
+_MAX_BEGINNINGS = 2**32
+
 # Errors that come from the state of this process, not from the folder that it wanted to list.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
@@ -40,16 +46,8 @@ _MAX_REPORTED = 1_000
 
 
 @attrs.frozen
-class SessionFile:
-    """A session's file, described by its name alone. It can be passed wherever a path can.
-
-    Attributes:
-        path: the file.
-        id: the session's UUID, in lower case.
-        started: when the session began, to the second, in UTC (the real Codex names its files in local time).
-        revision: the UUID that Codex gave the file when it took turns back and continued the session in a new file;
-            then `started` is when that happened. `None` for the first file of a session.
-    """
+class FoundFile:
+    """A session's file, described by its name alone; its attributes are those of `rolloutlog.SessionFile`."""
 
     path: Path
     id: str
@@ -81,6 +79,36 @@ def parse_session_id(value: str | uuid.UUID) -> str:
     return text
 
 
+def named_id(name: str, beginning: int = 0) -> str:
+    """Return the id of the session called *name*: of the first one, or of a later *beginning* under that name.
+
+    The first is a UUID of version 5. The later ones, of version 8, have the same digits up to the last group, to which
+    the number of the beginning is added. So the file names of all of them have a common part, and of those that begin
+    within one second, the later one is the last in the alphabet.
+
+    Raises:
+        ValueError: *name* holds half of a surrogate pair.
+    """
+    try:
+        first = str(uuid.uuid5(NAMESPACE, name))
+    except UnicodeEncodeError as error:
+        raise ValueError(f"a session's name must be whole text; character {error.start} is half of a pair") from None
+    if not beginning:
+        return first
+    return f"{first[:14]}8{first[15:24]}{(int(first[24:], 16) + beginning) % 2**48:012x}"
+
+
+def beginning_of(session_id: str, name: str) -> int | None:
+    """Return which beginning under *name* has this id, from 0; `None` if it is not of that name."""
+    first = named_id(name)
+    if session_id == first:
+        return 0
+    if session_id[:24] != f"{first[:14]}8{first[15:24]}":
+        return None
+    beginning = (int(session_id[24:], 16) - int(first[24:], 16)) % 2**48
+    return beginning if 0 < beginning < _MAX_BEGINNINGS else None
+
+
 def home_of(path: StrPath) -> Path | None:
     """Return the home that holds the rollout at *path*, or `None` if the path has no folder of sessions in it."""
     folders = Path(path).absolute().parents
@@ -105,12 +133,12 @@ def rollout_path(home: StrPath, started: float | dt.datetime, session_id: str | 
     return Path(home, "sessions", f"{instant:%Y}", f"{instant:%m}", f"{instant:%d}", name)
 
 
-def parse_file_name(path: StrPath) -> SessionFile | None:
+def parse_file_name(path: StrPath) -> FoundFile | None:
     """Return what the name of *path* says about its session, or `None` if it is not named like a rollout."""
     return _parsed(path, os.path.basename(path))
 
 
-def _parsed(path: StrPath, name: str) -> SessionFile | None:
+def _parsed(path: StrPath, name: str) -> FoundFile | None:
     match = _FILE_NAME.fullmatch(name)
     if match is None:
         return None
@@ -119,24 +147,11 @@ def _parsed(path: StrPath, name: str) -> SessionFile | None:
         started = dt.datetime.fromisoformat(f"{hour}:{minute}:{second}+00:00")
     except ValueError:
         return None  # the 31st of February
-    return SessionFile(Path(path), session_id, started, revision)
+    return FoundFile(Path(path), session_id, started, revision)
 
 
-def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Iterator[SessionFile]:
-    """Yield the sessions in *home*, newest first by file name.
-
-    Opens no file, and lists a folder only when the iteration reaches it, so the newest few of very many come at once.
-    A session that is created or deleted during the iteration may be yielded or not. If Codex took turns of a session
-    back, only the file that continues it is yielded. A dated folder that cannot be read is left out, with one warning
-    on the logger ``rolloutlog``.
-
-    Args:
-        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
-        archived: whether to yield the sessions that Codex has archived, instead of the others.
-
-    Raises:
-        OSError: the folder that holds all the others cannot be read.
-    """
+def find_files(home: StrPath | None = None, *, archived: bool = False) -> Iterator[FoundFile]:
+    """Yield the files of the sessions in *home*; as `rolloutlog.find_sessions`, likewise the errors."""
     revised = set[str]()
     for found in _files(home, archived):
         if found.id in revised:
@@ -148,7 +163,7 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
 
 def _files(
     home: StrPath | None, archived: bool, part: str = "", key: str = "", unreadable: list[OSError] | None = None
-) -> Iterator[SessionFile]:
+) -> Iterator[FoundFile]:
     """Yield the files of sessions in *home*, newest first by name.
 
     Args:
@@ -175,7 +190,7 @@ def _subfolders(folder: str, listing: Listing, pattern: re.Pattern[str]) -> list
     return [f"{folder}/{name}" for name in sorted(filter(pattern.fullmatch, listing.names.split("/")), reverse=True)]
 
 
-def _files_among(listing: Listing, folder: str, part: str, key: str) -> Iterator[SessionFile]:
+def _files_among(listing: Listing, folder: str, part: str, key: str) -> Iterator[FoundFile]:
     """Yield the files of sessions among the names in *folder*; see `_files`."""
     if key not in listing.keys or part not in listing.names:
         return  # the usual case in a search, so nothing was split, sorted or made for it
@@ -229,6 +244,32 @@ def find_by_id(home: StrPath | None, session_id: str | uuid.UUID) -> Path | None
     return None
 
 
+def find_named(home: StrPath | None, name: str) -> FoundFile | None:
+    """Return the newest session called *name*, or `None`.
+
+    Newest is the one that began last under that name. So a session whose earlier ones were deleted is still found.
+
+    Raises:
+        OSError: as for `find_by_id`.
+    """
+    unreadable: list[OSError] = []
+    found = _newest_named(home, name, unreadable)
+    if found is None:
+        _refuse_if_hidden(repr(name), unreadable)
+    return found
+
+
+def _newest_named(home: StrPath | None, name: str, unreadable: list[OSError]) -> FoundFile | None:
+    first = named_id(name)
+    part, key = f"-{first[:14]}", first[:8]
+    # Later beginnings have later times, so the first match is the newest; but archived files are in another folder.
+    newest = [
+        next((found for found in files if beginning_of(found.id, name) is not None), None)
+        for files in (_files(home, False, part, key, unreadable), _files(home, True, part, key))
+    ]
+    return max(filter(None, newest), key=lambda found: beginning_of(found.id, name) or 0, default=None)
+
+
 def find_base(home: StrPath, name: str) -> Path | None:
     """Return the file that others refer to as *name*: its revision, or the id of the session whose first file it is."""
     return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)
@@ -236,7 +277,7 @@ def find_base(home: StrPath, name: str) -> Path | None:
 
 def _all_files(
     home: StrPath | None, part: str, key: str = "", unreadable: list[OSError] | None = None
-) -> Iterator[SessionFile]:
+) -> Iterator[FoundFile]:
     """Yield files as `_files` does: first those that are not archived, then those that are."""
     yield from _files(home, False, part, key, unreadable)
     yield from _files(home, True, part, key)
@@ -255,26 +296,35 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
 
     Args:
         session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id,
-            or the beginning of one.
-        home: the folder that holds all sessions, for an id.
+            a name, or the beginning of an id; in this order.
+        home: the folder that holds all sessions, for an id or a name.
 
     Raises:
         SessionNotFoundError: there is no such session.
         AmbiguousSessionError: more than one id begins like that.
+        TypeError: *session* is none of these.
         OSError: a folder that may hold it cannot be read, and no other folder holds it.
     """
+    if not isinstance(session, str | os.PathLike | uuid.UUID):
+        raise TypeError(
+            f"expected a session's path, id or name; got {type(session).__name__}; find_sessions() yields all of a home"
+        )
     if _is_path(session):
         try:
             path = Path(session).expanduser()
         except RuntimeError as error:  # "~someone/": there is no such user
             raise SessionNotFoundError(str(session), Path(session).parent) from error
-        if not path.exists():
-            raise SessionNotFoundError(str(path), path.parent)
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # the last one: it holds a null character
+            raise SessionNotFoundError(str(path), path.parent) from error
         return path
     wanted = str(session).lower()
     searched = resolve_home(home) / "sessions"
     unreadable: list[OSError] = []
     matches: dict[str, Path] = {}
+    if not re.fullmatch(_UUID, wanted) and (named := _newest_named(home, str(session), unreadable)) is not None:
+        return named.path
     if _PREFIX.fullmatch(wanted):
         for found in _all_files(home, f"-{wanted}", wanted[:8], unreadable):
             if found.id.startswith(wanted):
@@ -284,6 +334,8 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     if len(matches) > 1:
         raise AmbiguousSessionError(str(session), searched, list(matches)[:_MAX_CANDIDATES])
     if not matches:
+        if os.path.isfile(str(session)):
+            return Path(str(session))  # in the current folder
         _refuse_if_hidden(wanted, unreadable)
         raise SessionNotFoundError(str(session), searched)
     return next(iter(matches.values()))

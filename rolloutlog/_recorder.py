@@ -112,7 +112,7 @@ class RolloutRecorder:
     @classmethod
     def resume(
         cls,
-        session: str | os.PathLike[str],
+        session: str | os.PathLike[str] | uuid.UUID,
         *,
         home: str | os.PathLike[str] | None = None,
         **options: Unpack[RecorderOptions],
@@ -120,15 +120,16 @@ class RolloutRecorder:
         """Resume a session: read it, and return a recorder that continues in the same file.
 
         Args:
-            session: the path of a rollout, a session's id, or the beginning of an id that only one session has.
-            home: where to look for an id, as for `create`.
+            session: the path of a rollout, a session's id, its name, or the beginning of an id that only one session
+                has.
+            home: where to look for an id or a name, as for `create`.
             options: see `RecorderOptions`; if this process has the session open already, the same ones.
 
         Returns:
             The recorder, and everything that could be read, with a report of each line that could not.
 
         Raises:
-            SessionNotFoundError, AmbiguousSessionError: no session, or more than one, has that id.
+            SessionNotFoundError, AmbiguousSessionError: no session, or more than one, has that id or name.
             InvalidRolloutError: the file is empty, does not begin with a session meta, or is compressed; it is left
                 untouched.
             SessionLockedError: another process has the session open.
@@ -145,17 +146,18 @@ class RolloutRecorder:
     @classmethod
     def _open_named(
         cls,
-        session_id: str,
+        name: str,
         *,
+        fresh: bool,
         home: str | os.PathLike[str] | None,
         instructions: str | None,
         meta: Mapping[str, Any],
         **options: Unpack[RecorderOptions],
     ) -> tuple[Self, SavedSession]:
-        """Resume the session that has this id, or create it; arguments and errors as for `create` and `resume`."""
-        writing, encoding = checked(options, "home", "instructions", "meta")
+        """Resume the session called *name*, or create it; arguments and errors as for `session`."""
+        writing, encoding = checked(options, "fresh", "home", "instructions", "meta")
         lease, encoder, saved = _open.open_named(
-            home, session_id, instructions, meta, writing=writing, encoding=encoding, system=cls._system
+            home, name, instructions, meta, fresh=fresh, writing=writing, encoding=encoding, system=cls._system
         )
         return cls(lease, encoder, saved.session), saved
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,10 +21,6 @@ from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from .exceptions import InvalidItemError, RolloutError
 from .items import Call, Item, Reasoning, ResponseItem
-
-# The names of sessions become ids in this namespace (RFC 9562, version 5): the same name, the same session. Never to be
-# changed: every named session would be lost from sight.
-NAMESPACE = uuid.UUID("9b6f1c9e-6d0b-5b0e-8f0a-3c4f7d0c2a11")
 
 
 class Items(list[ResponseItem]):
@@ -253,6 +248,7 @@ def _is_same(entry: Entry, own: Entry) -> bool:
 def session(
     name: str,
     *,
+    fresh: bool = False,
     home: str | os.PathLike[str] | None = None,
     instructions: str | None = None,
     meta: Mapping[str, Any] | None = None,
@@ -262,6 +258,9 @@ def session(
 
     Args:
         name: any string that is not empty; it determines the session's id (a UUID5), and is kept in the meta line.
+        fresh: begin a new session under this name, even if there is one. The name then means the new one, also for
+            `load_session`. The earlier ones stay as they are, and are found by their ids and by `find_sessions`. Each
+            call begins another one, also a call after a kill.
         home: the folder that holds ``sessions/``; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
         instructions: the system prompt, for a new session.
         meta: free keys for the meta line of a new session, besides its name.
@@ -280,8 +279,9 @@ def session(
         raise ValueError("a session drops nothing: its on_full must be 'block' or 'raise'")
     if meta is not None and "name" in meta:
         raise InvalidItemError("meta", "may not hold 'name', which is set from the session's name")
-    session_id = str(uuid.uuid5(NAMESPACE, name))
+    if type(fresh) is not bool:
+        raise TypeError(f"fresh must be True or False, got {type(fresh).__name__}")
     recorder, saved = RolloutRecorder._open_named(
-        session_id, home=home, instructions=instructions, meta={"name": name, **(meta or {})}, **options
+        name, fresh=fresh, home=home, instructions=instructions, meta={"name": name, **(meta or {})}, **options
     )
     return Session(name, recorder, saved)

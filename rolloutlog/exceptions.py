@@ -84,10 +84,10 @@ class InvalidRolloutError(RolloutError, ValueError):
 
 
 class SessionNotFoundError(RolloutError, LookupError):
-    """No session has that path, id or prefix.
+    """No session has that path, id, name or prefix.
 
     Attributes:
-        wanted: the path, id or prefix that was asked for.
+        wanted: the path, id, name or prefix that was asked for.
         searched: the file or folder where it was looked for.
     """
 
@@ -98,8 +98,8 @@ class SessionNotFoundError(RolloutError, LookupError):
 
     def __str__(self) -> str:
         return (
-            f"no session {self.wanted!r} in {self.searched}; expected a path, an id or the beginning of one;"
-            " session(name) opens a session by its name, and find_sessions() yields all of a home"
+            f"no session {self.wanted!r} in {self.searched}; expected a path, an id or the beginning of one, or a name;"
+            " session(name) begins a session, and find_sessions() yields all of a home"
         )
 
 

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolloutlog._paths import (
-    SessionFile,
+    FoundFile,
     find_by_id,
+    find_files,
     find_session,
-    find_sessions,
     parse_file_name,
     parse_session_id,
     resolve_home,
@@ -122,7 +122,7 @@ def test_a_name_tells_what_made_it(started, session_id):
     """Time and id come back from the name, to the second."""
     path = rollout_path("/home", started, session_id)
 
-    assert parse_file_name(path) == SessionFile(path, str(session_id), started.replace(microsecond=0))
+    assert parse_file_name(path) == FoundFile(path, str(session_id), started.replace(microsecond=0))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_other_names_are_no_sessions(name):
 
 def test_a_session_file_is_a_path():
     """It can be opened and loaded as it is."""
-    found = SessionFile(Path("/x/y.jsonl"), ID, WHEN)
+    found = FoundFile(Path("/x/y.jsonl"), ID, WHEN)
 
     assert os.fspath(found) == "/x/y.jsonl"
 
@@ -158,7 +158,7 @@ def test_a_session_file_is_a_path():
 
 def test_no_home_has_no_sessions(home):
     """Nothing is made by looking."""
-    assert list(find_sessions()) == []
+    assert list(find_files()) == []
     assert not home.exists()
 
 
@@ -168,7 +168,7 @@ def test_sessions_come_newest_first(tmp_path_factory, times):
     home = tmp_path_factory.mktemp("home")
     made = [put(home, started, uuid.uuid4()) for started in times]
 
-    found = list(find_sessions(home))
+    found = list(find_files(home))
 
     assert [session.path for session in found] == sorted(made, key=lambda path: path.name, reverse=True)
 
@@ -181,7 +181,7 @@ def test_what_is_no_session_is_passed_over(home):
         made.parent.mkdir(parents=True, exist_ok=True)
         made.touch()
 
-    assert [session.path for session in find_sessions()] == [path]
+    assert [session.path for session in find_files()] == [path]
 
 
 def test_a_home_may_be_a_link(home, tmp_path):
@@ -189,7 +189,7 @@ def test_a_home_may_be_a_link(home, tmp_path):
     put(tmp_path / "real", WHEN, ID)
     home.symlink_to(tmp_path / "real")
 
-    assert [session.path for session in find_sessions()] == [rollout_path(home, WHEN, ID)]
+    assert [session.path for session in find_files()] == [rollout_path(home, WHEN, ID)]
 
 
 def test_the_newest_few_need_few_folders(home, caplog):
@@ -198,7 +198,7 @@ def test_the_newest_few_need_few_folders(home, caplog):
         put(home, started, uuid.uuid4())
     make_unreadable(rollout_path(home, days(5)[-1], ID).parent)
 
-    newest = list(islice(find_sessions(), 20))
+    newest = list(islice(find_files(), 20))
 
     assert [session.started for session in newest] == days(25)[:4:-1]
     assert caplog.records == []
@@ -229,14 +229,14 @@ def test_a_folder_that_cannot_be_read_costs_its_own_sessions(home, unreadable):
     """All other sessions are listed, those that come after it in the order as well."""
     others = [path for path in home.glob("sessions/*/*/*/*.jsonl") if unreadable not in path.parents]
 
-    assert [found.path for found in find_sessions()] == sorted(others, reverse=True)
+    assert [found.path for found in find_files()] == sorted(others, reverse=True)
     assert len(others) == (1 if unreadable.name == "2025" or unreadable.name == "07" else 2)
 
 
 def test_a_folder_that_cannot_be_read_is_reported_once(unreadable, caplog):
     """The warning names the folder and the reason; a program that lists sessions again and again logs one line."""
     for _ in range(2):
-        list(find_sessions())
+        list(find_files())
 
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("rolloutlog", "WARNING")
@@ -249,10 +249,10 @@ def test_a_folder_that_becomes_unreadable_again_is_reported_again(home, caplog):
     day = put(home, WHEN, ID).parent
     for _ in range(2):
         make_unreadable(day)
-        list(find_sessions())
+        list(find_files())
         day.unlink()
         put(home, WHEN, ID)
-        list(find_sessions())
+        list(find_files())
 
     assert len(caplog.records) == 2
 
@@ -263,7 +263,7 @@ def test_a_home_that_cannot_be_read_is_an_error(home, folder, archived):
     make_unreadable(home / folder)
 
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-        list(find_sessions(archived=archived))
+        list(find_files(archived=archived))
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
@@ -280,7 +280,7 @@ def test_a_process_out_of_resources_is_not_the_folders_fault(home, monkeypatch, 
     monkeypatch.setattr(os, "listdir", fail_there)
 
     with pytest.raises(OSError, match=os.strerror(error)):
-        list(find_sessions())
+        list(find_files())
 
 
 def test_a_session_elsewhere_is_found_beside_a_folder_that_cannot_be_read(home, unreadable):
@@ -369,7 +369,7 @@ def test_what_looks_like_a_path_is_one(tmp_path, monkeypatch):
     assert find_session("x.jsonl") == Path("x.jsonl")
     assert find_session("./x") == Path("./x")
     assert find_session(Path("x")) == Path("x")
-    assert find_session(SessionFile(path, ID, WHEN)) == path
+    assert find_session(FoundFile(path, ID, WHEN)) == path
 
 
 @pytest.mark.parametrize("missing", ["/no/such/file", "no-such.jsonl", "./no-such"])

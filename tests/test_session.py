@@ -41,8 +41,8 @@ from rolloutlog import (
     _listing,
     session,
 )
+from rolloutlog._paths import NAMESPACE, beginning_of, named_id
 from rolloutlog._reading import follow
-from rolloutlog._session import NAMESPACE
 from rolloutlog.exceptions import (
     InvalidItemError,
     QueueFullError,
@@ -105,7 +105,7 @@ def test_the_same_name_is_the_same_session():
 def test_the_id_of_a_name_never_changes():
     """Otherwise existing sessions could not be found. It is a UUID of version 5, so any program can compute it."""
     with session(NAME) as opened:
-        assert opened.id == str(uuid.uuid5(rolloutlog._session.NAMESPACE, NAME))
+        assert opened.id == str(uuid.uuid5(NAMESPACE, NAME))
         assert opened.id == "ef266f0a-5901-56b5-9202-4b1a885c3261"
 
 
@@ -137,6 +137,129 @@ def test_what_is_no_text_is_no_name(name, home):
     """Nor is the empty one, which is rather a variable that was not set."""
     with pytest.raises(ValueError, match="a session's name must be a non-empty string"):
         session(name)
+
+    assert not home.exists()
+
+
+def test_a_name_that_is_not_whole_text_is_refused(home):
+    """The error says what is wrong with it, and nothing is made."""
+    with pytest.raises(ValueError, match="must be whole text; character 1 is half of a pair"):
+        session("a\ud800")
+
+    assert not home.exists()
+
+
+# -- begun afresh ------------------------------------------------------------------------------------------------------
+
+
+def begin(*texts, fresh=True):
+    """Open the session, record *texts* in it, and return its path."""
+    with session(NAME, fresh=fresh) as opened:
+        opened.record(*map(USER, texts))
+    return opened.path
+
+
+def test_a_fresh_session_is_a_new_file_and_the_old_one_stays():
+    """From then on the name means the new one."""
+    old = begin("old", fresh=False)
+    new = begin("new")
+
+    assert (texts_in(old), texts_in(new)) == (["old"], ["new"])
+    assert begin("more", fresh=False) == new
+    assert rolloutlog.load_session(NAME).path == new
+    assert rolloutlog.load_session(rolloutlog.load_session(old).session_id).path == old
+
+
+def test_a_name_is_begun_any_number_of_times():
+    """Each time it is a session of its own, all of them within a second or not."""
+    paths = [begin(str(number)) for number in range(12)]
+
+    assert len(set(paths)) == 12
+    assert rolloutlog.load_session(NAME).path == paths[-1]
+    assert [found.name for found in rolloutlog.find_sessions()] == [NAME] * 12
+    assert [found.path for found in rolloutlog.find_sessions()] == paths[::-1]
+
+
+def test_the_first_session_of_a_name_may_be_begun_afresh():
+    """It has the id that the name has without that."""
+    begin("first")
+
+    assert rolloutlog.load_session(NAME).session_id == str(uuid.uuid5(NAMESPACE, NAME))
+
+
+@pytest.mark.parametrize("deleted", [{0}, {1}, {0, 1}])
+def test_a_name_is_found_when_earlier_ones_were_deleted(deleted):
+    """Cleaning up old sessions makes no program lose the present one."""
+    paths = [begin(str(number)) for number in range(3)]
+    for number in deleted:
+        paths[number].unlink()
+
+    assert begin("more", fresh=False) == paths[-1]
+
+
+def test_the_newest_is_meant_although_the_clock_was_set_back(monkeypatch):
+    """The later session has a time that is no earlier than that of the one before it."""
+    old = begin("old")
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)
+    new = begin("new")
+
+    assert begin("more", fresh=False) == new != old
+
+
+def test_an_archived_session_is_meant_when_it_is_the_newest(home):
+    """Codex moves a session that people archive into another folder."""
+    begin("old")
+    new = begin("new")
+    archived = home / "archived_sessions" / new.name
+    archived.parent.mkdir()
+    new.rename(archived)
+
+    assert rolloutlog.load_session(NAME).path == archived
+
+
+def test_a_session_that_another_process_has_open_may_be_begun_afresh():
+    """The name is free for a new beginning; the other process keeps its file."""
+    holder = start(hold_open)
+    assert holder.stdout.readline() == "open\n"
+
+    new = begin("new")
+
+    finish(holder)
+    assert texts_in(new) == ["new"]
+
+
+def hold_open():
+    """Open the session until the parent says that it is enough."""
+    with session(NAME):
+        sys.stdout.write("open\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+def test_threads_that_begin_a_name_afresh_each_get_a_session():
+    """None of them gets the file of another."""
+    paths = []
+    run_together(*[lambda text=str(number): paths.append(begin(text)) for number in range(6)])
+
+    assert sorted(text for path in paths for text in texts_in(path)) == list("012345")
+    assert len(set(paths)) == 6
+
+
+@pytest.mark.parametrize("beginning", [1, 2, 1_000_000])
+@pytest.mark.parametrize("name", [NAME, "a", "b"])
+def test_the_number_of_a_beginning_is_in_its_id(name, beginning):
+    """The ids are UUIDs, and belong to no other name."""
+    made = named_id(name, beginning)
+
+    assert beginning_of(made, name) == beginning
+    assert beginning_of(made, name + "x") is None
+    assert str(uuid.UUID(made)) == made
+
+
+def test_fresh_is_true_or_false(home):
+    """Another value is rather an argument in the wrong place."""
+    with pytest.raises(TypeError, match="fresh must be True or False, got str"):
+        session(NAME, fresh="yes")
 
     assert not home.exists()
 

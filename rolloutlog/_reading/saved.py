@@ -92,6 +92,11 @@ class SavedSession:
         return self.session.id
 
     @property
+    def name(self) -> str | None:
+        """The name that the session was begun under, or `None`; see `rolloutlog.session`."""
+        return self.session.name
+
+    @property
     def context(self) -> list[ResponseItem]:
         """The items as the model sees them, without those that were compacted or taken back; a new list each time."""
         return context(self.items, self._rewrites)
