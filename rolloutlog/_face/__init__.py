@@ -1,0 +1,1 @@
+"""The views that people see of a session: in a terminal, on a page, in a notebook."""
