@@ -167,6 +167,17 @@ def _keys(call: Wire) -> list[tuple[str, str]]:
     return [(answer, name) for name in _ids(call) for answer in _ANSWERS[call["type"]]]
 
 
+def call_keys(item: Wire) -> list[tuple[str, str]] | None:
+    """Return the answering types and ids by which *item* can be answered; `None` if no other item answers it."""
+    return _keys(item) if item["type"] in _ANSWERS else None
+
+
+def answer_keys(item: Wire) -> list[tuple[str, str]] | None:
+    """Return the keys of the call that *item* answers, of `call_keys`; `None` if it is not an output."""
+    kind = item["type"]
+    return [(kind, name) for name in _ids(item)] if kind in _OUTPUTS else None
+
+
 def _ids(item: Wire) -> list[str]:
     """Return the ids by which a call can be answered, or that an output answers: the call's id, else the item's own.
 

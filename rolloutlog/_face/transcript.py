@@ -1,0 +1,462 @@
+"""A session as a stream of turns and entries, which the terminal, the page, the notebook and Markdown render alike.
+
+The stream is read line by line and needs little memory, however long the session is. Only calls wait, for the output
+that follows them, so that a renderer gets both as one entry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .._item import Item
+from .._json import MAX_LINE, dumps
+from .._reading.forks import NO_BASE, history_of, stream_history
+from .._reading.lines import RolloutLine, stream_lines
+from .._responses.calls import answer_keys, call_keys
+from .._responses.view import is_rewrite
+from .calls import Image, image_of, read_call, read_output
+from .entries import (
+    Call,
+    Counts,
+    Entry,
+    Instruction,
+    Logged,
+    Note,
+    Other,
+    Output,
+    Part,
+    Picture,
+    Said,
+    Skipped,
+    Thought,
+    Turn,
+    TurnEnd,
+)
+from .heads import Head, StrPath, read_head
+from .titles import is_added, title_of
+
+_COMPACTED = "The history above was compacted for the model"
+
+# So many entries, or bytes of their lines, may wait for the output of the first of them; and so many calls that were
+# yielded without an output are remembered, in case that it comes after all.
+_MOST_WAITING, _MOST_BYTES, _MOST_REMEMBERED = 500, 16 * 1024 * 1024, 1000
+_LONGEST_REMEMBERED = 500
+
+
+class Transcript:
+    """A session, as turns and entries in order. Iterating reads the file, in constant memory; it can be done again.
+
+    Args:
+        path: the session's file.
+        max_line: how many bytes a line may have; a longer one is skipped.
+
+    Attributes:
+        head: the facts about the session that are known at once.
+
+    Raises:
+        SessionNotFoundError, InvalidRolloutError, MissingExtraError, OSError: the file cannot be read. A damaged file
+            can: lines that are not entries are `Skipped`.
+    """
+
+    def __init__(self, path: StrPath, *, max_line: int = MAX_LINE) -> None:
+        self.head: Head = read_head(path)
+        self._max_line = max_line
+
+    def __iter__(self) -> Iterator[Part]:
+        yield from self._read(Reader(self.head))
+
+    def counts(self) -> Counts:
+        """Return what the session holds, by one pass through all of it."""
+        reader = Reader(self.head)
+        for _ in self._read(reader):
+            pass
+        return reader.counts
+
+    def _read(self, reader: Reader) -> Iterator[Part]:
+        for line in self._lines():
+            yield from reader.read(line)
+        yield from reader.end()
+
+    def _lines(self) -> Iterator[RolloutLine]:
+        path, meta = self.head.path, self.head.meta
+        if meta is None or "history_base" not in meta.extra:
+            yield from stream_lines(path, None, self._max_line)
+            return
+        if not history_of(path, meta)[1]:
+            yield RolloutLine(1, 0, None, None, True, SkippedLine(1, 0, NO_BASE))
+        yield from stream_history(path, meta, None, self._max_line)
+
+
+class Reader:
+    """Turns the lines of a session, given one by one, into turns and entries.
+
+    Args:
+        head: the session's head.
+        waits: whether a call waits for its output. If not, as for a session that is followed, it is yielded at once,
+            and its output later as an `Output`.
+
+    Attributes:
+        counts: the counts of the lines that were read so far.
+    """
+
+    def __init__(self, head: Head, *, waits: bool = True) -> None:
+        self.counts = Counts()
+        self._is_sub_agent = head.is_sub_agent
+        self._waits = waits
+        self._waiting = _Waiting()
+        self._turn: Turn | None = None
+        self._end = TurnEnd(number=0)
+        self._number = 0
+        self._has_meta = False
+        self._model: str | None = None
+        # Of the task that Codex is at: its times belong to a turn only if that is the only one in it.
+        self._turns_in_task = 0
+        self._seconds: float | None = None
+        self._first: dt.datetime | None = None
+        self._last: dt.datetime | None = None
+
+    def read(self, line: RolloutLine) -> Iterator[Part]:
+        """Yield what *line* adds, and the entries before it that waited for it."""
+        if line.timestamp is not None and not line.inherited:
+            self.counts.first = self.counts.first or line.timestamp
+            self.counts.last = line.timestamp
+        if isinstance(line.entry, Item):
+            yield from self._read_item(line, line.entry)
+        elif (entry := self._read_other(line)) is not None:
+            yield from self._put(entry)
+
+    def end(self) -> Iterator[Part]:
+        """Yield the entries that still wait, and the end of the last turn."""
+        yield from self._end_turn()
+
+    # -- items --------------------------------------------------------------------------------------------------------
+
+    def _read_item(self, line: RolloutLine, item: Item) -> Iterator[Part]:
+        if line.inherited:
+            self.counts.inherited += 1
+        else:
+            self.counts.items += 1
+        value = item._read()
+        kind = item.type
+        place = _place(line, len(item.json))
+        if kind == "message":
+            yield from self._read_message(value, place)
+        elif kind == "reasoning":
+            yield from self._put(_thought(value, place))
+        elif kind == "agent_message":
+            author = value.get("author")
+            text = _text_of(value.get("content"))
+            said = Said(role="agent", text=text, author=author if isinstance(author, str) else None, **place)
+            if self._is_sub_agent:
+                yield from self._begin_turn("agent", said)
+            yield from self._put(said)
+        elif kind == "image_generation_call":
+            result, prompt = read_output(value), value.get("revised_prompt")
+            for image in result.images or (Image(None),):
+                yield from self._put(Picture(image=image, prompt=prompt if isinstance(prompt, str) else "", **place))
+        elif (keys := answer_keys(value)) is not None:
+            output = self._waiting.answer(keys, Output(result=read_output(value), **place))
+            if output is not None:
+                yield from self._put(output)
+            yield from self._ready()
+        elif (keys := call_keys(value)) is not None:
+            yield from self._put(Call(call=read_call(value), type=kind, **place), keys)
+        elif kind.endswith("_call"):  # the API ran it, and its output is in it
+            result = read_output(value)
+            call = Call(call=read_call(value), result=result, result_line=line.number, type=kind, **place)
+            yield from self._put(call)
+        elif kind in ("compaction", "compaction_trigger"):
+            yield from self._put(Note(text=_COMPACTED, **place))
+        elif kind == "additional_tools":
+            yield from self._put(Instruction(role="developer", text=_json(value.get("tools")), type=kind, **place))
+        else:
+            yield from self._put(Other(name=kind, text=item.json.decode("utf-8", "replace"), **place))
+
+    def _read_message(self, value: Mapping[str, Any], place: dict[str, Any]) -> Iterator[Part]:
+        role = value["role"]
+        parts = [part for part in value["content"] if isinstance(part, Mapping)]
+        images = tuple(image_of(part) for part in parts if part.get("type") == "input_image")
+        files = tuple(_file(part) for part in parts if part.get("type") == "input_file")
+        texts = [text for part in parts if (text := _part_text(part))]
+        if role == "assistant":
+            final = value.get("phase") in ("final_answer", "final")
+            yield from self._put(Said(role=role, text="".join(texts), images=images, is_final=final, **place))
+            return
+        if role != "user":
+            yield from self._put(Instruction(role=str(role), text="\n\n".join(texts), **place))
+            return
+        typed = [text for text in texts if not is_added(text)]
+        if len(typed) < len(texts):
+            added = "\n\n".join(text for text in texts if is_added(text))
+            yield from self._put(Instruction(role=role, text=added, **place))
+            if not (typed or images or files):
+                return
+        said = Said(role=role, text="\n\n".join(typed), images=images, files=files, **place)
+        yield from self._begin_turn("user", said)
+        yield from self._put(said)
+
+    # -- other lines --------------------------------------------------------------------------------------------------
+
+    def _read_other(self, line: RolloutLine) -> Entry | None:
+        entry, place = line.entry, _place(line)
+        if isinstance(entry, SkippedLine):
+            self.counts.skipped += 1
+            return Skipped(reason=entry.reason, offset=entry.offset, **place)
+        if isinstance(entry, SessionMeta):
+            return self._read_meta(entry, place)
+        if isinstance(entry, LogEntry):
+            if is_rewrite(entry):
+                return Note(text=_taken_back(entry.extra["taken_back"]), detail=entry.message, **place)
+            details = "\n".join(filter(None, (entry.exception, entry.stack)))
+            extra = dict(entry.extra)
+            return Logged(
+                level=entry.level, logger=entry.logger, text=entry.message, details=details, extra=extra, **place
+            )
+        if isinstance(entry, SessionStateSnapshot):
+            return Other(name="state", text=_json(dict(entry)), **place)
+        assert isinstance(entry, OtherEntry)
+        return self._read_event(entry, place)
+
+    def _read_meta(self, meta: SessionMeta, place: dict[str, Any]) -> Entry | None:
+        if self._has_meta:
+            return Other(name="session_meta", text=_json(meta.to_dict()), **place)
+        self._has_meta = True
+        text = meta.instructions or _at(meta.extra.get("base_instructions"), "text")
+        return None if not text else Instruction(role="system", text=text, type="session_meta", **place)
+
+    def _read_event(self, entry: OtherEntry, place: dict[str, Any]) -> Entry | None:
+        payload = entry.raw.get("payload")
+        if not isinstance(payload, Mapping):
+            payload = {}
+        if entry.type == "turn_context":
+            before, self._model = self._model, _at(payload, "model") or self._model
+            if before is not None and self._model != before:
+                return Note(text="The model is from here on", detail=self._model or "", **place)
+        elif entry.type == "compacted":
+            return Note(text=_COMPACTED, detail=_at(payload, "message") or "", **place)
+        elif entry.type == "event_msg":
+            event = payload.get("type")
+            if event == "task_started":
+                self._turns_in_task = 0
+            elif event == "task_complete":
+                self._complete_task(payload)
+            elif event == "thread_rolled_back":
+                return Note(text=_turns_taken_back(payload.get("num_turns")), **place)
+            elif event == "turn_aborted":
+                return Note(text="The turn was stopped", detail=_at(payload, "reason") or "", **place)
+            elif event in ("error", "stream_error", "warning"):
+                return Note(text=f"Codex reports: {event}", detail=_at(payload, "message") or "", **place)
+        name = _at(payload, "type") if entry.type == "event_msg" else None
+        return Other(name=f"{entry.type} {name}" if name else entry.type, text=_json(dict(entry.raw)), **place)
+
+    def _complete_task(self, payload: Mapping[str, Any]) -> None:
+        duration = payload.get("duration_ms")
+        if self._turns_in_task == 1 and isinstance(duration, int | float):
+            self._seconds = duration / 1000
+
+    # -- turns --------------------------------------------------------------------------------------------------------
+
+    def _begin_turn(self, who: Literal["user", "agent", "none"], entry: Entry) -> Iterator[Part]:
+        yield from self._end_turn()
+        if who != "none":
+            self._number += 1
+            self._turns_in_task += 1
+            self.counts.turns += not entry.inherited
+        self._turn = Turn(
+            number=self._number if who != "none" else 0,
+            who=who,
+            time=entry.time,
+            line=entry.line,
+            inherited=entry.inherited,
+        )
+        self._end = TurnEnd(number=self._turn.number, inherited=entry.inherited)
+        self._seconds, self._first, self._last = None, entry.time, entry.time
+        yield self._turn
+
+    def _end_turn(self) -> Iterator[Part]:
+        for entry in self._waiting.flush():
+            yield from self._give(entry)
+        if self._turn is None:
+            return
+        seconds = self._seconds
+        if seconds is None and self._first is not None and self._last is not None:
+            seconds = max(0.0, (self._last - self._first).total_seconds())
+        end, self._turn = self._end, None
+        yield attrs.evolve(end, seconds=seconds)
+
+    def _put(self, entry: Entry, keys: list[tuple[str, str]] | None = None) -> Iterator[Part]:
+        """Yield *entry*, unless entries before it wait, or it waits itself, as a call with *keys* does."""
+        if self._turn is None and isinstance(entry, Said | Thought | Call | Output | Picture):
+            yield from self._begin_turn("none", entry)
+        self._waiting.append(entry, keys or [], self._waits and bool(keys))
+        yield from self._ready()
+
+    def _ready(self) -> Iterator[Part]:
+        for entry in self._waiting.ready():
+            yield from self._give(entry)
+
+    def _give(self, entry: Entry) -> Iterator[Part]:
+        """Count *entry* and yield it."""
+        self._last = entry.time or self._last
+        if isinstance(entry, Call):
+            self._count(1, entry.is_failed, entry.result is None, entry.inherited)
+        elif isinstance(entry, Output) and entry.call is not None:
+            self._count(0, entry.result.is_failed, -1, entry.inherited)
+        elif isinstance(entry, Instruction) and not (self._number or entry.inherited):
+            self.counts.instructions += 1
+            self.counts.instruction_bytes += entry.size
+        yield entry
+
+    def _count(self, calls: int, failed: int, unanswered: int, inherited: bool) -> None:
+        end = self._end
+        self._end = attrs.evolve(
+            end, calls=end.calls + calls, failed=end.failed + failed, unanswered=max(0, end.unanswered + unanswered)
+        )
+        if not inherited:
+            self.counts.calls += calls
+            self.counts.failed += failed
+            self.counts.unanswered += unanswered
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """An entry in the queue, and whether it waits for its output, or could still get one."""
+
+    entry: Entry
+    is_waiting: bool
+    is_answered: bool = False
+    is_given: bool = False
+
+
+class _Waiting:
+    """Entries in order, of which a call may wait for its output. The first gives up when too many wait after it."""
+
+    def __init__(self) -> None:
+        self._queue: deque[_Slot] = deque()
+        self._bytes = 0
+        self._calls: dict[tuple[str, str], list[_Slot]] = {}
+        self._order: deque[tuple[str, str]] = deque()
+
+    def append(self, entry: Entry, keys: list[tuple[str, str]], waits: bool) -> None:
+        """Append *entry*, a call by any of *keys*."""
+        slot = _Slot(entry, waits)
+        self._queue.append(slot)
+        self._bytes += entry.size
+        for key in keys:
+            self._calls.setdefault(key, []).append(slot)
+            self._order.append(key)
+        while len(self._order) > _MOST_REMEMBERED:
+            self._forget(self._order.popleft())
+
+    def answer(self, keys: list[tuple[str, str]], output: Output) -> Output | None:
+        """Give *output* to the call that waits for it; else return it, with its call if that is known."""
+        # Ids are not unique in real files: of two calls with one id, the later is answered first.
+        for slots in (self._calls.get(key, []) for key in keys):
+            while slots:
+                slot = slots.pop()
+                if slot.is_answered:  # by another of its ids
+                    continue
+                slot.is_answered = True
+                call = slot.entry
+                assert isinstance(call, Call)
+                if slot.is_given or not slot.is_waiting:
+                    return attrs.evolve(output, call=call.call, call_line=call.line)
+                slot.entry = attrs.evolve(call, result=output.result, result_line=output.line)
+                slot.is_waiting = False
+                return None
+        return output
+
+    def ready(self) -> Iterator[Entry]:
+        """Yield the entries that wait for nothing, up to the first that does."""
+        while self._queue:
+            first = self._queue[0]
+            if first.is_waiting and len(self._queue) <= _MOST_WAITING and self._bytes <= _MOST_BYTES:
+                return
+            yield self._pop()
+
+    def flush(self) -> Iterator[Entry]:
+        """Yield all entries."""
+        while self._queue:
+            yield self._pop()
+
+    def _pop(self) -> Entry:
+        slot = self._queue.popleft()
+        slot.is_given = True
+        entry = slot.entry
+        self._bytes -= entry.size
+        if isinstance(entry, Call) and not slot.is_answered:  # remembered, but not with a text of any length
+            short = attrs.evolve(entry.call, command=entry.call.command[:_LONGEST_REMEMBERED], diff=None)
+            slot.entry = attrs.evolve(entry, call=short)
+        return entry
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        slots = self._calls.get(key)
+        if slots is not None and (not slots or not slots[0].is_waiting or slots[0].is_given):
+            del slots[:1]
+        if not slots:
+            self._calls.pop(key, None)
+
+
+# --- values of any shape ----------------------------------------------------------------------------------------------
+
+
+def _place(line: RolloutLine, size: int = 0) -> dict[str, Any]:
+    """Return the arguments that every entry has."""
+    return {"line": line.number, "time": line.timestamp, "inherited": line.inherited, "size": size}
+
+
+def _thought(value: Mapping[str, Any], place: dict[str, Any]) -> Thought:
+    texts = [text for key in ("summary", "content") for part in value.get(key) or () if (text := _part_text(part))]
+    text = "\n\n".join(texts)
+    first, _, _ = text.partition("\n")
+    title = title_of(first)
+    is_heading = first.startswith("**") and first.rstrip().endswith("**")
+    rest = text[len(first) :].strip() if is_heading else text
+    return Thought(title=title, text=rest, **place)
+
+
+def _part_text(part: Any) -> str:
+    """Return the text of *part* of a message or of reasoning; a refusal is text, too."""
+    if not isinstance(part, Mapping):
+        return ""
+    return next((text for key in ("text", "refusal") if isinstance(text := part.get(key), str)), "")
+
+
+def _file(part: Mapping[str, Any]) -> str:
+    return next((name for key in ("filename", "file_id", "file_url") if (name := _at(part, key))), "file")
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n\n".join(filter(None, map(_part_text, content))) if isinstance(content, list) else ""
+
+
+def _at(value: Any, key: str) -> str | None:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) and found else None
+
+
+def _json(value: Any) -> str:
+    try:
+        return dumps(value).decode("utf-8", "replace")
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _taken_back(what: object) -> str:
+    if type(what) is int:
+        return "The last item was taken back" if what == 1 else f"The last {what:,} items were taken back"
+    return "All items above were taken back" if what == "all" else "The reasoning above was taken back"
+
+
+def _turns_taken_back(count: object) -> str:
+    if type(count) is not int:
+        return "Turns were taken back"
+    return "The last turn was taken back" if count == 1 else f"The last {count:,} turns were taken back"
