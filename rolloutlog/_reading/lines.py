@@ -129,16 +129,13 @@ def stream_lines(
 ) -> Iterator[RolloutLine]:
     """Yield the lines of *path* as far as *end*; otherwise as `iter_lines`, with *kinds* that were checked."""
     is_unwanted = None if kinds is None or "skipped" in kinds else _proof(kinds)
-    session: SessionMeta | None = None
-    own: int | None = None  # the number of the first line that was not copied, once that is known
-    counted = 0  # how many of the next items are inherited, in a session that was converted
-    is_settled = False  # all that follows is the session's own, so lines need not be parsed
+    copies = Copies(path, end)
     with Source(path, end) as source:
         for block in blocks(source, max_line, AT_ONCE):
             offset, length = block.offset, 0
             for number, line in enumerate(block.lines, block.number):
                 offset, length = offset + length, len(line)
-                if is_settled and is_unwanted is not None and is_unwanted(line):
+                if copies.are_over and is_unwanted is not None and is_unwanted(line):
                     continue
                 try:
                     entry = decode_line(line)
@@ -147,17 +144,7 @@ def stream_lines(
                     if skipped is None:
                         continue
                     entry = skipped
-                is_inherited = False
-                if session is not None and not is_settled:
-                    own = own_begins(path, session, line, end) if own is None else own
-                    is_inherited = counted > 0 or number < own
-                    counted -= counted > 0 and isinstance(entry, Item)
-                    is_settled = not is_inherited
-                elif not is_settled and isinstance(entry, SessionMeta):
-                    session, own = entry, None if is_envelope(line) else 0
-                    counted = inherited if type(inherited := entry.extra.get(INHERITED)) is int else 0
-                elif session is None:
-                    is_settled = True  # this file is not a session
+                is_inherited = not copies.are_over and copies.hold(number, line, entry)
                 if kinds is None or kind_of(entry) in kinds or ("item" in kinds and isinstance(entry, Item)):
                     timestamp, ordinal = _stamp(line, entry)
                     yield RolloutLine(number, offset, timestamp, ordinal, is_inherited, entry)
@@ -245,6 +232,43 @@ def ordinal_of(line: bytes) -> int | None:
 
 
 # --- copies of another session's lines --------------------------------------------------------------------------------
+
+
+class Copies:
+    """Says of the lines of one file, in their order, which were copied from another session.
+
+    Args:
+        path: the file.
+        end: how far it is read.
+
+    Attributes:
+        are_over: all lines that follow are the session's own, so they need not be asked for, nor parsed.
+    """
+
+    def __init__(self, path: StrPath, end: int | None = None) -> None:
+        self.are_over = False
+        self._path = path
+        self._end = end
+        self._session: SessionMeta | None = None
+        self._own: int | None = None  # the number of the first line that was not copied, once that is known
+        self._counted = 0  # how many of the next items are inherited, in a session that was converted
+
+    def hold(self, number: int, line: bytes, entry: Entry) -> bool:
+        """Whether *line*, of that *number* and with that *entry*, was copied. Every line until then was asked for."""
+        if self._session is not None:
+            if self._own is None:
+                self._own = own_begins(self._path, self._session, line, self._end)
+            is_inherited = self._counted > 0 or number < self._own
+            self._counted -= self._counted > 0 and isinstance(entry, Item)
+            self.are_over = not is_inherited
+            return is_inherited
+        if isinstance(entry, SessionMeta):
+            self._session, self._own = entry, None if is_envelope(line) else 0
+            counted = entry.extra.get(INHERITED)
+            self._counted = counted if type(counted) is int else 0
+        else:
+            self.are_over = True  # this file is not a session
+        return False
 
 
 def own_begins(path: StrPath, session: SessionMeta, second: bytes, end: int | None = None) -> int:
