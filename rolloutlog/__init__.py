@@ -3,9 +3,11 @@
 The whole idea::
 
     with rolloutlog.session("trip-to-rome") as session:   # new, or exactly where it was killed
-        session.record({"role": "user", "content": "Plan a day in Rome"})   # on disk when it returns
-        response = client.responses.create(model=MODEL, input=session.to_input())
-        session.record(*response.output)
+        if not session.items:
+            session.record({"role": "user", "content": "Plan a day in Rome"})   # written when it returns
+        if not session.responses:
+            response = client.responses.create(model=MODEL, input=session.to_input())
+            session.record_response(response)
 
 Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`,
 `iter_entries`, `iter_lines`, `find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in
@@ -22,6 +24,7 @@ from ._reading.lines import RolloutLine, iter_entries, iter_lines
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
 from ._responses.input import to_input
+from ._responses.recorded import RecordedResponse
 from ._session import Session, session
 from ._version import __version__ as __version__
 from ._writing.ack import Ack
@@ -38,6 +41,7 @@ __all__ = [
     "Message",
     "Other",
     "Reasoning",
+    "RecordedResponse",
     "ResponseItem",
     "RolloutHandler",
     "RolloutLine",

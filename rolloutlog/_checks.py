@@ -205,6 +205,12 @@ def is_text_or_none(instance: Any, attribute: attrs.Attribute[Any], value: objec
         raise InvalidItemError(place(instance, attribute), "must be a string or None")
 
 
+def is_line_or_none(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Check that *value* is the number of a line or `None`."""
+    if value is not None and type(value) is not int:
+        raise InvalidItemError(place(instance, attribute), "must be a whole number or None")
+
+
 def has_free_keys(*reserved: str) -> Check:
     """Return a check that a mapping has string keys and none that is *reserved* or in the ``KEYS`` of its class."""
 

@@ -13,6 +13,7 @@ from ._checks import (
     Extra,
     Wire,
     has_free_keys,
+    is_line_or_none,
     is_text,
     is_text_or_none,
     is_whole_object,
@@ -134,11 +135,29 @@ class SessionStateSnapshot(Mapping[str, Any]):
 class LogEntry:
     """One log record without an item: text for people, which real readers skip.
 
-    ``extra`` may hold anything; a value that is not plain JSON is written as its string.
+    Args:
+        timestamp: when it was logged, ISO 8601.
+        level: the name of its level, such as ``"INFO"``.
+        logger: the name of its logger.
+        message: its text, with the arguments in it.
+        exception: the text of its traceback.
+        stack: the text of its stack.
+        extra: further keys. They may hold anything; a value that is not plain JSON is written as its string.
+        file: the path of the source file that logged it.
+        line: the line in that file, from 1.
+        function: the name of the function there.
+        thread: the name of the thread.
+
+    >>> LogEntry("2025-07-23T15:03:26.123Z", "INFO", "agent", "asking", thread="MainThread").thread
+    'MainThread'
     """
 
     type: ClassVar[str] = "log"
-    KEYS: ClassVar[tuple[str, ...]] = ("timestamp", "level", "logger", "message", "exception", "stack")
+    KEYS: ClassVar[tuple[str, ...]] = (
+        *("timestamp", "level", "logger", "message"),
+        *("file", "line", "function", "thread"),
+        *("exception", "stack"),
+    )
 
     timestamp: str = attrs.field(validator=is_text)
     level: str = attrs.field(validator=is_text)
@@ -147,6 +166,10 @@ class LogEntry:
     exception: str | None = attrs.field(default=None, validator=is_text_or_none)
     stack: str | None = attrs.field(default=None, validator=is_text_or_none)
     extra: Mapping[str, Any] = attrs.field(default=EMPTY, converter=read_only)
+    file: str | None = attrs.field(default=None, validator=is_text_or_none, kw_only=True)
+    line: int | None = attrs.field(default=None, validator=is_line_or_none, kw_only=True)
+    function: str | None = attrs.field(default=None, validator=is_text_or_none, kw_only=True)
+    thread: str | None = attrs.field(default=None, validator=is_text_or_none, kw_only=True)
 
     def to_dict(self) -> Wire:
         """Return the entry as the JSON object that is written, a new dict."""

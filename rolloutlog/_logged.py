@@ -8,7 +8,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
+
+import attrs
 
 from ._entries import LogEntry, utc_timestamp
 from ._format.coerce import ItemLike
@@ -59,7 +62,38 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
         exception=exception or None,
         stack=formatter.formatStack(stack) if stack else None,
         extra=extra,
+        file=_named(record.pathname),
+        line=record.lineno if type(record.lineno) is int and record.lineno > 0 else None,
+        function=_named(record.funcName),
+        thread=_named(record.threadName),
     )
+
+
+def entry_for(
+    message: object,
+    args: tuple[object, ...],
+    level: int | str,
+    exc_info: bool | BaseException,
+    extra: Mapping[str, Any],
+    frame: FrameType,
+) -> LogEntry:
+    """Return the log entry for the call in *frame*, whose arguments are those of `Session.log`; likewise the errors."""
+    if not isinstance(message, str):
+        hint = "; record() records an item" if isinstance(message, Item | Mapping) else ""
+        raise TypeError(f"a message must be a text; got {type(message).__name__}{hint}")
+    number = logging.getLevelNamesMapping().get(level.upper()) if isinstance(level, str) else level
+    if type(number) is not int:
+        raise ValueError(f"there is no level {level!r}; the levels are {', '.join(logging.getLevelNamesMapping())}")
+    code, name = frame.f_code, str(frame.f_globals.get("__name__", "?"))
+    record = logging.LogRecord(
+        name, number, code.co_filename, frame.f_lineno, message, args, _exc_info(exc_info), code.co_name
+    )
+    return attrs.evolve(entry_of(record, None), extra=extra)
+
+
+def _named(value: object) -> str | None:
+    """Return a name that a log record has; `None` where it has none, as a record that was not made by a logger."""
+    return value if isinstance(value, str) and value else None
 
 
 def _is_item_like(message: dict[Any, Any]) -> bool:

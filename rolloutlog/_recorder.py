@@ -235,6 +235,10 @@ class RolloutRecorder:
         line = self._encoder.state(state)
         return Encoded([line]) if line else Encoded([], 1)  # withheld by the `redact` hook
 
+    def encode_response(self, kept: dict[str, Any]) -> Encoded:
+        """Return the line that keeps *kept* of a response, ready for `hand_over`."""
+        return Encoded([self._encoder.response(kept)])
+
     def encode_taken_back(self, what: TakenBack) -> Encoded:
         """Return the line that takes back *what*, ready for `hand_over`."""
         return Encoded([self._encoder.taken_back(what)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,12 +15,15 @@ from typing import Any, NoReturn, Self, Unpack
 from ._checks import shortened, sized
 from ._entries import Entry, SessionStateSnapshot
 from ._format.coerce import ItemLike, to_item
+from ._format.response import split_response
 from ._locks import fork_safe_lock
+from ._logged import entry_for
 from ._options import RecorderOptions
 from ._reading.follow import Follower, Live
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
+from ._responses.recorded import RecordedResponse
 from .exceptions import InvalidItemError, RolloutError
 from .items import Call, Item, Reasoning, ResponseItem
 
@@ -34,6 +39,31 @@ class Items(list[ResponseItem]):
 
     def __reduce__(self) -> tuple[type[Items], tuple[list[ResponseItem]]]:
         return Items, (list(self),)
+
+
+class _Known:
+    """The ids of a session's items and responses, as far as they were looked at.
+
+    Attributes:
+        items: the ids of the items.
+    """
+
+    def __init__(self) -> None:
+        self.items: set[str] = set()
+        self._responses: set[str | None] = set()
+        self._seen = (0, 0)
+
+    def is_new(self, live: Live, response_id: str | None) -> bool:
+        """Look at *live*, and return whether it has no response of this id."""
+        items, responses = self._seen
+        if len(live.items) < items or len(live.responses.found) < responses:  # it is another file
+            items = responses = 0
+            self.items.clear()
+            self._responses.clear()
+        self.items.update(found for item in live.items[items:] if isinstance(found := item._read().get("id"), str))
+        self._responses.update(response.id for response in live.responses.found[responses:])
+        self._seen = len(live.items), len(live.responses.found)
+        return response_id is None or response_id not in self._responses
 
 
 class Session:
@@ -54,8 +84,8 @@ class Session:
     """
 
     # `_order` is held while lines are handed over, so that `_pending` has the order of the file; it also guards
-    # `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held during a
-    # look, which never takes `_order`: so a look does not wait for room in the queue.
+    # `_known`, and `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held
+    # during a look, which never takes `_order`: so a look does not wait for room in the queue.
     #
     # `_pending` has the entries that were handed over, by number, until a look finds them in the file or a flush says
     # that they are there. It is only changed by single operations of `dict`, which a signal handler or a finalizer
@@ -71,6 +101,7 @@ class Session:
         self._numbers = itertools.count()
         self._shown: tuple[Live, Items] | None = None
         self._final: Live | None = None
+        self._known = _Known()
         self._order, self._looking = fork_safe_lock(), fork_safe_lock()
         # A model's output does not end with reasoning.
         self._is_torn = isinstance(next(reversed(self._look().view.items), None), Reasoning)
@@ -92,12 +123,79 @@ class Session:
         deadline = monotonic() + timeout
         encoded = self.recorder.encode(items)
         with self._order:
-            if self._is_torn and encoded.lines:
-                # Reasoning that a kill cut off from its result must not seem to lead to these items.
-                encoded = self.recorder.encode_taken_back("reasoning") + encoded
-            last = self._hand_over(encoded, timeout)
+            last = self._hand_over(self._after_kill(encoded), timeout)
         if wait:
             self._flush(last, max(0.0, deadline - monotonic()))
+
+    def record_response(self, response: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record the output of *response*, and beside it the response's id, model, status and usage; see `responses`.
+
+        A response that the session has already is not recorded again: neither it, if its id is known, nor an item of
+        its output whose id is known.
+
+        Args:
+            response: a response of the Responses API that has ended: an object of the OpenAI SDK, its dict, or the last
+                event of a stream (``response.completed``).
+            wait, timeout: as for `record`; likewise the errors.
+
+        Raises:
+            InvalidItemError: it is not a response, or has not ended, or an item of its output cannot be recorded.
+
+        Example:
+            >>> import rolloutlog
+            >>> said = {"type": "message", "role": "assistant", "content": "Hello"}
+            >>> usage = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
+            >>> with rolloutlog.session("greeter") as session:
+            ...     session.record_response({"id": "resp_1", "model": "gpt-5", "output": [said], "usage": usage})
+            ...     session.responses
+            [RecordedResponse(id='resp_1', model='gpt-5', 12 in, 3 tokens out)]
+        """
+        deadline = monotonic() + timeout
+        items, kept = split_response(response)
+        parts = [self.recorder.encode([item]) for item in items]
+        end = self.recorder.encode_response(kept)
+        with self._order:
+            encoded = Encoded([])
+            if self._known.is_new(self._look(), kept.get("id")):
+                for item, part in zip(items, parts, strict=True):
+                    if item._read().get("id") not in self._known.items:
+                        encoded += part
+                encoded += end
+            last = self._hand_over(self._after_kill(encoded), timeout)
+        if wait:
+            self._flush(last, max(0.0, deadline - monotonic()))
+
+    def log(
+        self,
+        message: str,
+        /,
+        *args: object,
+        level: int | str = logging.INFO,
+        exc_info: bool | BaseException = False,
+        **extra: Any,
+    ) -> None:
+        """Record a text for people, as a logger would; it is not part of the model's input. Does not wait for the disk.
+
+        Args:
+            message: the text; ``message % args`` if there are *args*.
+            args: values for the text.
+            level: a number or a name, such as ``logging.WARNING``.
+            exc_info: an exception, or true for the one that is being handled: its traceback is kept.
+            extra: further keys, as for `LogEntry`.
+
+        Raises:
+            TypeError, ValueError: *message* is not a text, does not fit *args*, or there is no such level.
+            RedactionError, RecorderClosedError, QueueFullError: as for `record`.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("greeter") as session:
+            ...     session.log("asking %s", "the model", attempt=2)
+            >>> [entry] = rolloutlog.load_session("greeter").logs
+            >>> entry.message, entry.level, dict(entry.extra)
+            ('asking the model', 'INFO', {'attempt': 2})
+        """
+        self.recorder.record_log(entry_for(message, args, level, exc_info, extra, sys._getframe(1)))
 
     def answer(self, call: ItemLike, output: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
         """Record the answer to *call*, an item of the right kind; it is on disk when this returns.
@@ -131,6 +229,20 @@ class Session:
             return self._shown[1]
 
     @property
+    def responses(self) -> list[RecordedResponse]:
+        """Id, model, usage and time of each response that was recorded by `record_response`, in order; a new list."""
+        with self._looking:
+            return self._look().responses.found[:]
+
+    @property
+    def instructions(self) -> str | None:
+        """The instructions that the session was begun with, as its file holds them; `None` if there are none.
+
+        They are not among `items`: pass them to the model beside `to_input()`.
+        """
+        return self.saved.session.instructions
+
+    @property
     def context(self) -> list[ResponseItem]:
         """The items as the model sees them; see `SavedSession.context`."""
         with self._looking:
@@ -162,6 +274,15 @@ class Session:
         with self._order:
             last = self._hand_over(encoded)
         self._flush(last)
+
+    def _after_kill(self, encoded: Encoded) -> Encoded:
+        """Return *encoded*, after a line that takes back reasoning at the end that a kill cut off from its result.
+
+        The reasoning must not seem to lead to these items. The caller has `_order`.
+        """
+        if not self._is_torn or not encoded.lines:
+            return encoded
+        return self.recorder.encode_taken_back("reasoning") + encoded
 
     def _hand_over(self, encoded: Encoded, timeout: float = 30.0) -> int:
         """Hand over lines and expect their entries in the file; return the last number. The caller has `_order`."""

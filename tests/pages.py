@@ -73,13 +73,21 @@ class StandInClient:
 
     def __init__(self) -> None:
         self.responses = self
-        self.output = [self]
 
-    def create(self, *, model: str, input: list[dict[str, Any]]) -> StandInClient:
-        """Return the response, which is this object as well."""
+    def create(self, *, model: str, input: list[dict[str, Any]], instructions: str | None = None) -> StandInResponse:
+        """Return the response."""
         assert model
         assert input
-        return self
+        return StandInResponse(model)
+
+
+class StandInResponse:
+    """A response with one message, which is this object as well."""
+
+    def __init__(self, model: str) -> None:
+        self.id, self.model, self.status = "resp_1", model, "completed"
+        self.usage = {"input_tokens": 12, "output_tokens": 9, "total_tokens": 21}
+        self.output = [self]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the one output item as the SDK's objects do."""

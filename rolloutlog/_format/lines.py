@@ -33,6 +33,7 @@ from .._json import (
 from ..exceptions import InvalidItemError, RedactionError
 from .coerce import ItemLike, canonical, quick_json, to_item
 from .envelope import Envelope, required_meta
+from .response import message_of
 
 Format: TypeAlias = Literal["flat", "envelope"]
 # Which items a line takes back: so many of the last, all, or reasoning at the end. The reader works out the last of
@@ -151,13 +152,18 @@ def _other_entry(value: Wire) -> Entry:
     return from_value(payload)
 
 
+# The keys of a log entry that say where it was logged, and their types. No line is skipped because of them.
+_WHERE = (("file", str), ("line", int), ("function", str), ("thread", str))
+
+
 def _log(value: Wire) -> LogEntry:
     extra = value.get("extra", {})
     if type(extra) is not dict:
         raise InvalidItemError("log.extra", "must be a JSON object")
-    entry = structure(value, LogEntry, LogEntry.type)
+    odd = {key: value[key] for key, kind in _WHERE if key in value and type(value[key]) is not kind}
+    entry = structure({key: held for key, held in value.items() if key not in odd}, LogEntry, LogEntry.type)
     # A key that another version may have put beside ours is shown with the extras, rather than dropped.
-    beside = {key: held for key, held in entry.extra.items() if key != "extra"}
+    beside = odd | {key: held for key, held in entry.extra.items() if key != "extra"}
     return attrs.evolve(entry, extra=beside | extra)
 
 
@@ -332,6 +338,10 @@ class LineEncoder:
         """Return a log line that says that *count* records were dropped here, and why."""
         records = "record was" if count == 1 else "records were"
         return self.line(self._own("WARNING", f"{count} {records} dropped here: {reason}", {"dropped": count}))
+
+    def response(self, kept: Wire) -> bytes:
+        """Return a log line that keeps what was known of a response beside its output; no hook can withhold it."""
+        return self.line(self._own("INFO", message_of(kept), {"response": kept}))
 
     def taken_back(self, what: TakenBack) -> bytes:
         """Return a log line that takes so many of the last items back, or the others; no hook can withhold it."""

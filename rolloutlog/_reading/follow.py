@@ -13,9 +13,10 @@ from typing import Self
 
 import attrs
 
-from .._entries import Entry, LogEntry, OtherEntry, SessionStateSnapshot
+from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionStateSnapshot
 from .._format.lines import InvalidLine, decode_line
 from .._json import MAX_LINE
+from .._responses.recorded import Responses, responses_of
 from .._responses.view import ModelView, Rewrite, is_rewrite, view_of
 from ..exceptions import SessionNotFoundError
 from ..items import ResponseItem, is_item
@@ -56,8 +57,8 @@ class Follower:
         live = self.live
         if live is None or not is_whole or not live.catch_up(self._path):
             saved = load_session(self._path)
-            rewrites = [rewrite.entry for rewrite in saved._rewrites]
-            live = Live.of(saved, [*saved.items, *rewrites, saved.state])
+            logs = [entry for entry in saved.logs if entry.logger == OWN]
+            live = Live.of(saved, [*saved.items, *logs, saved.state])
         self.live, self._is_whole = live, True
         return live
 
@@ -74,19 +75,22 @@ class Live:
         items: the items.
         state: its last state.
         view: what the model sees of the items.
+        responses: what is kept of the model's responses.
         latest: the entries that the last look read.
     """
 
     items: list[ResponseItem]
     state: SessionStateSnapshot
     view: ModelView
+    responses: Responses
     latest: list[Entry]
     _mark: Mark | None
 
     @classmethod
     def of(cls, saved: SavedSession, latest: list[Entry]) -> Self:
         """Return the contents of *saved*, of which the entries *latest* are new to the caller."""
-        return cls(saved.items[:], saved.state, view_of(saved.items, saved._rewrites), latest, saved._mark)
+        responses = responses_of(saved.session_id, saved.logs, saved.others)
+        return cls(saved.items[:], saved.state, view_of(saved.items, saved._rewrites), responses, latest, saved._mark)
 
     def catch_up(self, path: StrPath) -> bool:
         """Read what was appended to the file; return false where it is not the file that was read, grown longer."""
@@ -131,7 +135,7 @@ class Live:
 
     def and_then(self, entries: Iterable[Entry]) -> Live:
         """Return a copy that also holds *entries*, after all others."""
-        live = Live(self.items[:], self.state, self.view.copy(), [], None)
+        live = Live(self.items[:], self.state, self.view.copy(), self.responses.copy(), [], None)
         for entry in entries:
             live._add(entry)
         return live
@@ -142,8 +146,10 @@ class Live:
             self.view.append([entry])
         elif isinstance(entry, SessionStateSnapshot):
             self.state = entry
-        elif isinstance(entry, LogEntry | OtherEntry) and is_rewrite(entry):
-            self.view.apply(Rewrite(len(self.items), entry))
+        elif isinstance(entry, LogEntry | OtherEntry):
+            self.responses.add(entry)
+            if is_rewrite(entry):
+                self.view.apply(Rewrite(len(self.items), entry))
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

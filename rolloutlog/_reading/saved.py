@@ -13,6 +13,7 @@ from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, 
 from .._format.lines import Format
 from .._json import MAX_LINE
 from .._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
+from .._responses.recorded import RecordedResponse, responses_of
 from .._responses.view import Rewrite, context
 from ..items import Call, ResponseItem
 from .blocks import Source
@@ -100,6 +101,14 @@ class SavedSession:
     def context(self) -> list[ResponseItem]:
         """The items as the model sees them, without those that were compacted or taken back; a new list each time."""
         return context(self.items, self._rewrites)
+
+    @property
+    def responses(self) -> list[RecordedResponse]:
+        """Id, model, usage and time of each response of the model that the file tells of, in order; a new list.
+
+        They are those of `Session.record_response`, and those that newer Codex notes (``token_usage_record``).
+        """
+        return responses_of(self.session_id, self.logs, self.others).found
 
     @property
     def orphan_calls(self) -> list[Call]:
