@@ -86,7 +86,7 @@ clean:
 
 # What type-checked code imports besides: a demo does not wait for it.
 .venv/sdk.stamp: .venv/package.stamp
-	$(PIP) --editable '.[fast,openai,agents]'
+	$(PIP) --editable '.[fast,cli,openai,agents]'
 	@touch $@
 
 # What Codex compresses is judged, too.

@@ -270,6 +270,11 @@ def _newest_named(home: StrPath | None, name: str, unreadable: list[OSError]) ->
     return max(filter(None, newest), key=lambda found: beginning_of(found.id, name) or 0, default=None)
 
 
+def find_with(home: StrPath, part: str) -> Iterator[FoundFile]:
+    """Yield the files of the sessions in *home*, archived ones too, that have *part* in their names."""
+    return _all_files(home, part)
+
+
 def find_base(home: StrPath, name: str) -> Path | None:
     """Return the file that others refer to as *name*: its revision, or the id of the session whose first file it is."""
     return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)

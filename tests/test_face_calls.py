@@ -137,9 +137,7 @@ def test_a_script_that_does_not_only_call_with_constants_is_not_read(text):
 
 def test_a_call_in_a_string_or_a_comment_is_none():
     """Only a script's own calls are found."""
-    text = (
-        '// tools.a({})\n/* tools.b({}) */ text("tools.c({})"); await tools.d("\\u{1f3d4}\\ud83c\\udfd4A" + `b`);'
-    )
+    text = '// tools.a({})\n/* tools.b({}) */ text("tools.c({})"); await tools.d("\\u{1f3d4}\\ud83c\\udfd4A" + `b`);'
 
     assert tool_calls(text) == [ToolCall("d", "🏔🏔Ab")]
 

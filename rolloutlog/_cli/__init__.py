@@ -1,0 +1,1 @@
+"""The command `rolloutlog`: one module for each command, and their conventions."""

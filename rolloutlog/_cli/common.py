@@ -1,0 +1,149 @@
+"""The conventions of all commands: options that mean the same everywhere, how a session is named, and examples."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+from .._face.sessions import default_homes, find_session, newest_first
+from .output import note
+
+SCHEMA = 1
+"""The version of the shapes that `--json` prints. It rises when a key changes its meaning or is removed."""
+
+EPILOG_OF_ALL = "Without a command, the ten newest sessions are listed."
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@attrs.define
+class Settings:
+    """The settings of the whole run: the homes that were named, in order."""
+
+    named: list[Path] = attrs.Factory(list)
+
+    @property
+    def homes(self) -> list[Path]:
+        """The homes to look through."""
+        return self.named or default_homes()
+
+
+class Command(click.Command):
+    """A command that takes `--home` as the group does, and whose help ends in examples.
+
+    Args:
+        examples: command lines, each with what it does. The tests run them.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.params.append(click.Option(_HOME_NAMES, **_HOME_SETTINGS))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with the homes that were named after it, too."""
+        if not isinstance(ctx.obj, Settings):
+            ctx.obj = Settings()
+        add_home(ctx, ctx.params.pop("homes"))
+        return super().invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        with formatter.section("Examples"):
+            formatter.write_dl(list(self.examples))
+
+
+_HOME_NAMES = ("--home", "homes")
+_HOME_SETTINGS: dict[str, Any] = {
+    "multiple": True,
+    "metavar": "DIR",
+    "help": "Look for sessions there only; can be repeated. Default: ROLLOUTLOG_HOME, else ~/.rolloutlog and ~/.codex.",
+}
+
+
+home_option = click.option(*_HOME_NAMES, **_HOME_SETTINGS)
+
+
+def add_home(ctx: click.Context, homes: Sequence[str]) -> None:
+    """Remember *homes*, which were named on the command line."""
+    for home in homes:
+        path = Path(home).expanduser()
+        if not path.is_dir():
+            raise click.UsageError(f"--home: there is no folder {home}", ctx)
+        ctx.obj.named.append(path)
+
+
+def define(*, examples: Sequence[tuple[str, str]], **options: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Return a decorator that makes a `Command` of a function."""
+    return click.command(cls=Command, examples=examples, **options)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on each line.")
+utc_option = click.option("--utc", is_flag=True, help="Show times in UTC, not in local time.")
+archived_option = click.option("--archived", is_flag=True, help="Look among the archived sessions instead.")
+
+
+def session_argument(function: _F) -> _F:
+    """Add the argument SESSION, and `--last`, which takes its place: the function gets the file as ``path``."""
+
+    def add(given: _F) -> _F:
+        given = click.option("--last", is_flag=True, help="The newest session, in place of SESSION.")(given)
+        return click.argument("session", required=False, metavar="SESSION")(given)
+
+    def run(*args: Any, session: str | None, last: bool, **kwargs: Any) -> Any:
+        ctx = click.get_current_context()
+        return function(*args, path=session_path(ctx, session, last), **kwargs)
+
+    run.__doc__, run.__name__ = function.__doc__, function.__name__
+    run.__dict__.update(function.__dict__)
+    return add(run)  # type: ignore[arg-type]
+
+
+def session_path(ctx: click.Context, session: str | None, last: bool) -> Path:
+    """Return the file of the session that was named, of the newest one, or of what stdin holds.
+
+    Raises:
+        click.UsageError: no session was named, or two ways at once.
+        SessionNotFoundError, NotUniqueError: as `find_session`.
+    """
+    settings: Settings = ctx.obj
+    if last and session is not None:
+        raise click.UsageError("expected SESSION or --last, not both", ctx)
+    if last:
+        return newest_session(settings.homes)
+    if session is None:
+        raise click.UsageError("expected a SESSION: its name, id, the end of its id, or a path; or --last", ctx)
+    if session == "-":
+        return _stdin_as_file(ctx)
+    return find_session(session, settings.homes)
+
+
+def newest_session(homes: Sequence[Path]) -> Path:
+    """Return the file of the newest session in *homes*."""
+    from .._face.heads import read_head
+    from ..exceptions import SessionNotFoundError
+
+    # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
+    newest = [found.path for home in homes if (found := next(newest_first([home]), None)) is not None]
+    if not newest:
+        raise SessionNotFoundError("--last", " and ".join(map(str, homes)))
+    if len(newest) == 1:
+        return newest[0]
+    return max(map(read_head, newest), key=lambda head: head.began.timestamp() if head.began else 0.0).path
+
+
+def _stdin_as_file(ctx: click.Context) -> Path:
+    """Copy stdin to a private file that is removed at the end: a session is read from a file, more than once."""
+    file = ctx.with_resource(tempfile.NamedTemporaryFile(prefix="rolloutlog-", suffix=".jsonl"))  # noqa: SIM115
+    if sys.stdin.isatty():
+        note("reads a session from the terminal; Ctrl-D ends it")
+    while chunk := sys.stdin.buffer.read(1 << 20):
+        file.write(chunk)
+    file.flush()
+    return Path(file.name)

@@ -1,0 +1,88 @@
+"""Where output goes: results to stdout, all else to stderr; JSON that no terminal obeys; the width and the colours."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from .._face.safe import for_terminal
+from .._json import dumps
+
+# Characters that JSON need not escape, and that a terminal could obey or hide.
+_ODD = re.compile(
+    "[\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ufdd0-\ufdef\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]"
+)
+
+
+def prepare_streams() -> None:
+    """Let no character fail that the encoding of the terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def note(text: str) -> None:
+    """Print *text*, a hint or an error, to stderr."""
+    sys.stdout.flush()
+    print(f"rolloutlog: {for_terminal(text)}", file=sys.stderr)  # noqa: T201
+
+
+def write(text: str) -> None:
+    """Print a result to stdout. Text of a file and paths in *text* must have been neutralised."""
+    sys.stdout.write(text)
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return *value* as one line of JSON without any control character, not even those that JSON allows."""
+    return _ODD.sub(_escaped, dumps(value).decode("utf-8"))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def write_json(value: Mapping[str, Any]) -> None:
+    """Print *value* to stdout as one line, at once."""
+    write(json_line(value) + "\n")
+    sys.stdout.flush()
+
+
+@attrs.frozen
+class Screen:
+    """The terminal that stdout is, if it is one.
+
+    Attributes:
+        is_terminal: whether stdout is a terminal. If it is not, nothing is cut, and columns are separated by tabs.
+        width: how many columns it has; 80 if it is none.
+        height: how many lines.
+        has_colours: whether colours may be used.
+    """
+
+    is_terminal: bool
+    width: int
+    height: int
+    has_colours: bool
+
+    @classmethod
+    def of_stdout(cls) -> Screen:
+        """Return what stdout is. ``COLUMNS``, ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb`` are obeyed."""
+        is_terminal = sys.stdout.isatty()
+        size = shutil.get_terminal_size()
+        has_colours = is_terminal and os.environ.get("TERM") != "dumb"
+        if os.environ.get("FORCE_COLOR"):
+            has_colours = True
+        if os.environ.get("NO_COLOR"):
+            has_colours = False
+        return cls(is_terminal, max(20, size.columns), size.lines, has_colours)

@@ -1,0 +1,8 @@
+"""The commands: each is a module with a `command`, which is imported only when that command runs or shows its help."""
+
+from __future__ import annotations
+
+# The name of each command: its module in this folder, and its line in the help of `rolloutlog`.
+COMMANDS = {
+    "path": ("path", "Print the path of a session's file."),
+}

@@ -1,0 +1,275 @@
+"""The conventions of the command: how a session is named, homes, streams, exit codes, help, and the missing extra."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from commands import run, run_apart
+from hostile import HARMFUL
+from test_view import CHILD, OTHER, PARENT, meta, user
+
+import rolloutlog
+from rolloutlog._cli.common import Command
+from rolloutlog._cli.output import json_line
+from rolloutlog._cli.table import COMMANDS
+
+pytestmark = pytest.mark.once
+
+NAME = "trip-to-rome"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home with three sessions: two that real programs could have written, and the newest with a name."""
+    monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path))
+    for variable in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "PAGER", "ROLLOUTLOG_PAGER"):
+        monkeypatch.delenv(variable, raising=False)
+    for second, session_id in enumerate((PARENT, CHILD)):
+        path = tmp_path / f"sessions/2025/07/23/rollout-2025-07-23T15-03-2{second}-{session_id}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(meta(session_id) + user(f"hello {second}"))
+    with rolloutlog.session(NAME) as session:
+        session.record({"role": "user", "content": "Plan a day in Rome"}, {"role": "assistant", "content": "Gladly."})
+    return tmp_path
+
+
+def path_of(*arguments):
+    """Return the file that SESSION means."""
+    code, out, err = run("path", *arguments)
+    assert code == 0, err
+    return Path(out.removesuffix("\n"))
+
+
+def commands():
+    """Return each command by its name."""
+    return {name: import_module(f"rolloutlog._cli.{module}").command for name, (module, _) in COMMANDS.items()}
+
+
+# --- how a session is named -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", [PARENT, PARENT.upper(), PARENT[-4:], PARENT[-8:], PARENT[-17:]])
+def test_a_session_is_named_by_its_id_or_the_end_of_it(wanted):
+    """Lists show the end, because ids of sessions that began together begin alike."""
+    assert PARENT in path_of(wanted).name
+
+
+def test_a_session_is_named_by_the_beginning_of_its_id(home):
+    """As everywhere in the package, if only one begins like that."""
+    (home / f"sessions/2025/07/23/rollout-2025-07-23T15-03-21-{CHILD}.jsonl").unlink()
+
+    assert PARENT in path_of(PARENT[:8]).name
+
+
+def test_a_session_is_named_by_its_name():
+    """A name is whole: its beginning means nothing."""
+    assert path_of(NAME) == rolloutlog.load_session(NAME).path
+    assert run("path", NAME[:-1]).code == 1
+
+
+def test_a_session_is_named_by_its_path(home):
+    """Absolute, relative, or from the user's own folder."""
+    path = next(home.rglob("*.jsonl"))
+
+    assert path_of(path) == path
+    assert path_of(os.path.relpath(path)) == Path(os.path.relpath(path))
+
+
+def test_the_newest_session_has_a_name_of_its_own():
+    """`--last`, in place of SESSION."""
+    assert path_of("--last") == path_of(NAME)
+
+
+def test_a_session_is_read_from_stdin(home):
+    """As in `zcat x | rolloutlog path -`; the file exists while the command runs."""
+    code, out, _ = run_apart("path", "-", data=meta(PARENT))
+
+    assert code == 0
+    assert out.endswith(".jsonl\n")
+    assert not Path(out.strip()).exists()
+
+
+def test_an_ambiguous_session_names_the_candidates():
+    """With their time and their first words; that is wrong use."""
+    code, out, err = run("path", PARENT[:8])
+
+    assert (code, out) == (2, "")
+    assert PARENT in err
+    assert CHILD in err
+    assert "hello 1" in err
+
+
+@pytest.mark.parametrize("wanted", ["nothing", PARENT[-3:], OTHER, "./none.jsonl", "\x1b[2J", "\udcff"])
+def test_a_session_that_is_not_there_is_an_error(wanted):
+    """Of one line, on stderr, without any character that a terminal obeys."""
+    code, out, err = run("path", wanted)
+
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("rolloutlog: no session ")
+    assert not HARMFUL.search(err)
+
+
+@pytest.mark.parametrize("arguments", [["path"], ["path", NAME, "--last"], ["path", NAME, "more"], ["path", "--nix"]])
+def test_wrong_use_is_said_and_exits_with_2(arguments):
+    """Usage and one line, on stderr."""
+    code, out, err = run(*arguments)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: rolloutlog path")
+    assert "rolloutlog: " in err
+
+
+def test_an_unknown_command_names_the_known_ones():
+    """A person who mistyped sees what there is."""
+    code, _, err = run("lst")
+
+    assert code == 2
+    assert "there is no command 'lst'; there are " in err
+
+
+# --- homes ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_home_is_named_before_or_after_the_command(home, tmp_path_factory):
+    """Then the default ones are not looked through."""
+    other = tmp_path_factory.mktemp("other")
+    with rolloutlog.session("elsewhere", home=other) as session:
+        session.record({"role": "user", "content": "x"})
+
+    assert path_of("elsewhere", "--home", other).is_relative_to(other)
+    assert run("--home", other, "path", "elsewhere").code == 0
+    assert run("--home", other, "path", NAME).code == 1
+    assert run("path", "--home", other, "--home", home, NAME).code == 0
+    assert run("--home", other / "none", "path", NAME).code == 2
+
+
+def test_ours_and_codexs_homes_are_looked_through(tmp_path, monkeypatch):
+    """Both, unless the environment names one."""
+    monkeypatch.delenv("ROLLOUTLOG_HOME")
+    monkeypatch.delenv("CODEX_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "own"))
+    path = tmp_path / f"own/.codex/sessions/2025/07/23/rollout-2025-07-23T15-03-20-{OTHER}.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(meta(OTHER))
+    with rolloutlog.session("mine") as session:
+        session.record({"role": "user", "content": "x"})
+
+    assert path_of(OTHER[-8:]) == path
+    assert path_of("mine").is_relative_to(tmp_path / "own/.rolloutlog")
+    assert "in ~/.rolloutlog and ~/.codex" in run("path", "none").err
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+
+
+def test_json_holds_no_character_that_a_terminal_obeys():
+    """Not even those that JSON allows; and it is the same value."""
+    text = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x10FFFF)])) + "naïve 日本語 🏔️\U000e0041"
+
+    line = json_line({"text": text})
+
+    assert not HARMFUL.search(line)
+    assert json.loads(line) == {"text": text}
+
+
+def test_a_path_is_printed_exactly_for_programs(tmp_path):
+    """Also one that is not text. A terminal gets a text that it cannot obey."""
+    name = os.fsdecode(b"\xff\x1b[2J.jsonl")
+    (tmp_path / name).write_bytes(meta(PARENT))
+
+    process = run_apart  # a pipe in a process of its own
+    assert process("path", tmp_path / name, "--json").code == 0
+    assert not HARMFUL.search(run("path", tmp_path / name, terminal=True).out)
+    command = [sys.executable, "-m", "rolloutlog", "path", str(tmp_path / name)]
+    assert subprocess.run(command, capture_output=True, timeout=60).stdout == os.fsencode(tmp_path / name) + b"\n"
+
+
+def test_the_versions_are_printed():
+    """That of the package, and for programs that of the shapes of JSON."""
+    assert run("--version").out == f"rolloutlog {rolloutlog.__version__}\n"
+    assert json.loads(run("--version", "--json").out) == {"version": rolloutlog.__version__, "schema": 1}
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_ends_in_two_examples(name):
+    """They are the quickest way to learn one."""
+    command = commands()[name]
+
+    text = run(name, "--help").out
+
+    assert isinstance(command, Command)
+    assert len(command.examples) == 2
+    assert text.rstrip().endswith(command.examples[-1][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [(name, line) for name, command in commands().items() for line, _ in command.examples]
+)
+def test_an_example_runs(name, line, tmp_path, monkeypatch):
+    """In a home with a session called trip-to-rome."""
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = shlex.split(line)
+
+    code, _, err = run(*arguments)
+
+    assert program == "rolloutlog"
+    assert code == 0, err
+
+
+def test_the_help_of_all_imports_no_command():
+    """So it stays quick, as `list` does."""
+    code = "import sys; from rolloutlog._cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0
+    for module, text in COMMANDS.values():
+        assert text in " ".join(done.stdout.split())
+        assert f"rolloutlog._cli.{module}" not in done.stderr.split()
+
+
+# --- endings ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_the_extra_one_line_says_what_to_do():
+    """And the exit code is that of wrong use."""
+    code = "import sys; sys.modules['click'] = None; from rolloutlog.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rolloutlog: the command needs click and rich: pip install 'rolloutlog[cli]'\n"
+
+
+def test_importing_the_package_imports_nothing_of_the_command():
+    """Nor of what it shows."""
+    code = "import sys, rolloutlog; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = done.stdout.split()
+
+    assert "rolloutlog" in loaded
+    packages = ("click", "rich", "jinja2", "markdown_it", "pygments", "nh3", "rolloutlog._cli", "rolloutlog._face")
+    assert [name for name in loaded if name.startswith(packages)] == []
+
+
+def test_an_interrupt_exits_with_130():
+    """Ctrl-C, without a traceback."""
+    code = (
+        "import sys, rolloutlog._cli.path as module\n"
+        "from rolloutlog._cli.app import run\n"
+        "def stop(*_, **__): raise KeyboardInterrupt\n"
+        "module.command.callback = stop\n"
+        "sys.exit(run(['path', '--last']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr.strip()) == (128 + signal.SIGINT, "")
