@@ -20,6 +20,7 @@ from typing import Any, Self, Unpack
 import attrs
 
 from . import _open
+from ._awaiting import handed_over
 from ._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
 from ._format.coerce import ItemLike
 from ._format.lines import LineEncoder, TakenBack, decode_first
@@ -223,6 +224,17 @@ class RolloutRecorder:
             raise ValueError(f"count must be at least 1, or None for all items; got {count}")
         self.hand_over(self.encode_taken_back("all" if count is None else count), timeout=timeout)
 
+    async def arecord(self, *items: ItemLike, timeout: float = 30.0) -> None:
+        """Record *items* as `record` does; a full queue does not block the event loop.
+
+        A cancelled call has recorded all of them, or nothing.
+
+        Raises:
+            InvalidItemError, RedactionError, RecorderClosedError, QueueFullError: as for `record`.
+        """
+        encoded = self.encode(items)
+        await handed_over(lambda: self.hand_over(encoded, timeout=0.0), self._writer, timeout)
+
     # The classes of this package that keep a session in memory do this in two steps. Encoding runs code of the program,
     # such as the `redact` hook, so they must not hold a lock while it runs; they hold one during the second step.
 
@@ -286,8 +298,12 @@ class RolloutRecorder:
         """
         self.request_flush().result(timeout)
 
+    async def aflush(self, *, timeout: float = 30.0) -> None:
+        """Wait as `flush` does, in an event loop that is not blocked; likewise the errors."""
+        await self.request_flush().aresult(timeout)
+
     def request_flush(self) -> Ack:
-        """Request a flush and return its ack at once; for a closed recorder, the ack of its end."""
+        """Request a flush and return its ack at once, which can be awaited; for a closed recorder, that of its end."""
         if self._left is not None:
             return self._left
         return self._writer.request_flush()
@@ -313,6 +329,19 @@ class RolloutRecorder:
             TimeoutError: the writer did not answer in time.
         """
         self.shutdown().result(timeout)
+
+    async def aclose(self, *, timeout: float = 30.0) -> None:
+        """Shut down and wait as `close` does, in an event loop that is not blocked; likewise the errors.
+
+        If it is cancelled, the recorder still closes.
+        """
+        await self.shutdown().aresult(timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
 
     def __enter__(self) -> Self:
         return self

@@ -6,12 +6,13 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn, Self, Unpack
 
+from ._awaiting import handed_over
 from ._checks import shortened, sized
 from ._entries import Entry, SessionStateSnapshot
 from ._format.coerce import ItemLike, to_item
@@ -120,12 +121,14 @@ class Session:
             WriteError: they could not be written so far; they are kept, and tried again.
             RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
         """
-        deadline = monotonic() + timeout
-        encoded = self.recorder.encode(items)
-        with self._order:
-            last = self._hand_over(self._after_kill(encoded), timeout)
-        if wait:
-            self._flush(last, max(0.0, deadline - monotonic()))
+        self._carry_out(self._recording(items), wait, timeout)
+
+    async def arecord(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record *items* as `record` does, without blocking the event loop of asyncio; likewise the errors.
+
+        A call that is cancelled while it waits for the disk has recorded all of them; before that, nothing.
+        """
+        await self._acarry_out(self._recording(items), wait, timeout)
 
     def record_response(self, response: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
         """Record the output of *response*, and beside it the response's id, model, status and usage; see `responses`.
@@ -150,20 +153,11 @@ class Session:
             ...     session.responses
             [RecordedResponse(id='resp_1', model='gpt-5', 12 in, 3 tokens out)]
         """
-        deadline = monotonic() + timeout
-        items, kept = split_response(response)
-        parts = [self.recorder.encode([item]) for item in items]
-        end = self.recorder.encode_response(kept)
-        with self._order:
-            encoded = Encoded([])
-            if self._known.is_new(self._look(), kept.get("id")):
-                for item, part in zip(items, parts, strict=True):
-                    if item._read().get("id") not in self._known.items:
-                        encoded += part
-                encoded += end
-            last = self._hand_over(self._after_kill(encoded), timeout)
-        if wait:
-            self._flush(last, max(0.0, deadline - monotonic()))
+        self._carry_out(self._recording_response(response), wait, timeout)
+
+    async def arecord_response(self, response: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record *response* as `record_response` does, without blocking the event loop; see `arecord`."""
+        await self._acarry_out(self._recording_response(response), wait, timeout)
 
     def log(
         self,
@@ -206,6 +200,10 @@ class Session:
             wait, timeout: as for `record`; likewise the errors.
         """
         self.record(to_item(call).answer(output), wait=wait, timeout=timeout)
+
+    async def aanswer(self, call: ItemLike, output: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Record the answer to *call* as `answer` does, without blocking the event loop; see `arecord`."""
+        await self.arecord(to_item(call).answer(output), wait=wait, timeout=timeout)
 
     def take_back(self, count: int | None = 1) -> None:
         """Hide the last *count* items, or all of them, from the model; the line is on disk when this returns.
@@ -275,6 +273,44 @@ class Session:
             last = self._hand_over(encoded)
         self._flush(last)
 
+    def _recording(self, items: tuple[ItemLike, ...]) -> Callable[[float], int]:
+        """Return a function that hands over *items* within a timeout, for `_carry_out`."""
+        encoded = self.recorder.encode(items)
+        return lambda timeout: self._hand_over(self._after_kill(encoded), timeout)
+
+    def _recording_response(self, response: Any) -> Callable[[float], int]:
+        """Return a function that hands over what the session has not of *response*, for `_carry_out`."""
+        items, kept = split_response(response)
+        parts = [self.recorder.encode([item]) for item in items]
+        end = self.recorder.encode_response(kept)
+
+        def hand_over(timeout: float) -> int:
+            encoded = Encoded([])
+            if self._known.is_new(self._look(), kept.get("id")):
+                for item, part in zip(items, parts, strict=True):
+                    if item._read().get("id") not in self._known.items:
+                        encoded += part
+                encoded += end
+            return self._hand_over(self._after_kill(encoded), timeout)
+
+        return hand_over
+
+    def _carry_out(self, hand_over: Callable[[float], int], wait: bool, timeout: float) -> None:
+        """Call *hand_over*, which returns the last number, and wait for the disk if asked to."""
+        deadline = monotonic() + timeout
+        with self._order:
+            last = hand_over(timeout)
+        if wait:
+            self._flush(last, max(0.0, deadline - monotonic()))
+
+    async def _acarry_out(self, hand_over: Callable[[float], int], wait: bool, timeout: float) -> None:
+        """Do as `_carry_out` does, without blocking the event loop."""
+        deadline = monotonic() + timeout
+        last = await handed_over(lambda: hand_over(0.0), self.recorder._writer, timeout, lock=self._order)
+        if wait:
+            await self.recorder.aflush(timeout=max(0.0, deadline - monotonic()))
+            self._forget(last)
+
     def _after_kill(self, encoded: Encoded) -> Encoded:
         """Return *encoded*, after a line that takes back reasoning at the end that a kill cut off from its result.
 
@@ -301,6 +337,10 @@ class Session:
     def _flush(self, last: int, timeout: float = 30.0) -> None:
         """Wait until everything is on disk, the entries up to the number *last* among it."""
         self.recorder.flush(timeout=timeout)
+        self._forget(last)
+
+    def _forget(self, last: int) -> None:
+        """Expect the entries up to the number *last* no more: they are in the file."""
         for number in list(self._pending):
             if number <= last:  # or it was never handed over, because of an interrupt
                 self._pending.pop(number, None)
@@ -344,6 +384,18 @@ class Session:
     def bound(self) -> AbstractContextManager[RolloutRecorder]:
         """Let every `RolloutHandler` write this context's log records here; see `RolloutRecorder.bound`."""
         return self.recorder.bound()
+
+    async def aclose(self, *, timeout: float = 30.0) -> None:
+        """Close the file without blocking the event loop; see `RolloutRecorder.aclose`."""
+        await self.recorder.aclose(timeout=timeout)
+        with self._looking:
+            self._final = self._look()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
 
     def close(self, *, timeout: float = 30.0) -> None:
         """Close the file; see `RolloutRecorder.close`."""

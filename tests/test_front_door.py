@@ -72,13 +72,17 @@ def test_what_a_function_raises_is_an_error_that_exists(name):
     assert [error for error in errors if not hasattr(exceptions, error) and not hasattr(builtins, error)] == []
 
 
+# A call and its output are both subjects.
+_TWO = ("FunctionCallOutput.of", "Session.answer", "Session.aanswer")
+
+
 @pytest.mark.parametrize("name", [name for name in sorted(CALLABLES) if not name.startswith("RolloutHandler.")])
 def test_after_the_subject_arguments_go_by_name(name):
     """One argument may go by its place, and no call needs to be looked up; a handler is as the standard library's."""
     parameters = inspect.signature(CALLABLES[name]).parameters.values()
     by_place = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
 
-    assert len(set(by_place) - {"self", "cls"}) <= (2 if name in ("FunctionCallOutput.of", "Session.answer") else 1)
+    assert len(set(by_place) - {"self", "cls"}) <= (2 if name in _TWO else 1)
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(CALLABLES) if "timeout" in CALLABLES[name].__annotations__])

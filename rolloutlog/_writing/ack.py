@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from time import monotonic
+from typing import Any
 
+from .loops import wait_in_loop
 from .wakeup import Waiters
 
 # How long a waiter sleeps between two checks, in seconds. The checks cover a `set` that an interrupt cut short, and a
@@ -14,7 +16,7 @@ _SLICE = 0.25
 
 
 class Ack(threading.Event):
-    """The answer to a flush or a shutdown: set once it is done or has failed.
+    """The answer to a flush or a shutdown: set once it is done or has failed. It can be awaited.
 
     Attributes:
         error: why it failed, or `None`. It is set before the event is. During a shutdown that is still retrying it is
@@ -70,7 +72,27 @@ class Ack(threading.Event):
             WriteError: not everything could be written; the records are kept and tried again.
             TimeoutError: there was no answer in time, and no error so far.
         """
-        is_over = self.wait(timeout)
+        self._raise_error(self.wait(timeout), timeout)
+
+    async def aresult(self, timeout: float | None = None) -> None:
+        """Wait as `result` does, in an event loop of asyncio that is not blocked; ``await ack`` waits without a limit.
+
+        Any number of tasks, of any loops, may wait. A cancelled wait changes nothing: the records are written.
+
+        Args:
+            timeout: seconds; `None` waits without a limit.
+
+        Raises:
+            WriteError, TimeoutError: as for `result`.
+        """
+        is_over = self._is_set or await wait_in_loop(self._waiters, self.is_set, self._check, timeout)
+        self._raise_error(is_over, timeout)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.aresult().__await__()
+
+    def _raise_error(self, is_over: bool, timeout: float | None) -> None:
+        """Raise the error, if there is one, or `TimeoutError` if it is not over."""
         if self.error is not None:
             raise self.error.with_traceback(None)  # raised again and again, it would collect frames and all they hold
         if not is_over:

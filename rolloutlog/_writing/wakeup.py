@@ -10,6 +10,14 @@ from __future__ import annotations
 import _thread
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
+
+
+class Waiter(Protocol):
+    """One that waits: the lock of a thread, or a task of an event loop."""
+
+    def release(self) -> None:
+        """Wake it, from any thread."""
 
 
 class Waiters:
@@ -20,7 +28,18 @@ class Waiters:
     __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._locks: deque[_thread.LockType] = deque()
+        self._locks: deque[Waiter] = deque()
+
+    def add(self, waiter: Waiter) -> None:
+        """Have *waiter* woken by the next `wake_all`."""
+        self._locks.append(waiter)
+
+    def remove(self, waiter: Waiter) -> None:
+        """Forget *waiter*, if it was not woken."""
+        try:
+            self._locks.remove(waiter)
+        except ValueError:  # `wake_all` removed it
+            pass
 
     def wake_all(self) -> None:
         """Wake all threads that wait now."""
@@ -37,12 +56,9 @@ class Waiters:
         """
         mine = _thread.allocate_lock()
         mine.acquire()
-        self._locks.append(mine)
+        self.add(mine)
         try:
             if not is_over():  # the second check: `wake_all` may have come before our lock was in the deque
                 mine.acquire(timeout=seconds)
         finally:
-            try:
-                self._locks.remove(mine)
-            except ValueError:  # `wake_all` removed it
-                pass
+            self.remove(mine)
