@@ -1,11 +1,16 @@
-"""Locks for the few places where threads must take turns; recording takes none of them."""
+"""Locks for the few places where threads must take turns, which recording does not need; and files that are leased."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
+from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
+
+# How long another program may keep a lease on a file, in seconds: Linux takes it away after 45, by default.
+_LEASE_TIMEOUT = 60.0
 
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 _named: dict[str, Any] = {}
@@ -38,3 +43,18 @@ def named_lock(name: str) -> Any:
 def _free_all() -> None:
     for lock in tuple(_locks):
         lock._at_fork_reinit()
+
+
+def open_leased(path: str | Path, flags: int, mode: int = 0o777) -> int:
+    """Open a file as `os.open` does, and wait for a program that has a lease on it, such as Samba.
+
+    With O_NONBLOCK, without which a FIFO would make us wait forever, the system asks for the lease and fails at once.
+    """
+    deadline = monotonic() + _LEASE_TIMEOUT
+    while True:
+        try:
+            return os.open(path, flags, mode)
+        except BlockingIOError:
+            if monotonic() >= deadline:
+                raise
+        sleep(0.005)

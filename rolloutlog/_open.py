@@ -30,7 +30,8 @@ from ._reading.saved import SavedSession
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions
 from ._writing.file import Journal
-from ._writing.os_calls import System, locked_byte
+from ._writing.file_locks import locked_byte
+from ._writing.os_calls import System
 from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError
 

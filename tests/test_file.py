@@ -158,7 +158,7 @@ def test_a_file_that_exists_stays_as_it_is(path, mode):
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EIO])
 def test_without_hard_links_the_file_is_renamed(path, system, error):
     """The file is created on a file system without hard links, too."""
     system.fail("link", error)

@@ -19,7 +19,8 @@ from faults.fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, start, tell
 
 from rolloutlog._writing import os_calls
-from rolloutlog._writing.os_calls import REAL_SYSTEM, lock, locked_byte, make_folders
+from rolloutlog._writing.file_locks import lock, locked_byte
+from rolloutlog._writing.os_calls import REAL_SYSTEM, make_folders
 from rolloutlog.exceptions import SessionLockedError
 
 UMASKS = [0o000, 0o022, 0o027, 0o077, 0o777]

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self, TypeAlias
 
 import attrs
 
+from .._locks import open_leased
 from ..exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -136,7 +137,7 @@ def _opened(path: StrPath) -> BinaryIO:
 def _descriptor(path: str, flags: int) -> int:
     """Open *path* for `open`, which owns the descriptor from the start: an interrupt could close ours twice."""
     # Without O_NONBLOCK a FIFO would make us wait for a writer.
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    return open_leased(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 @attrs.frozen

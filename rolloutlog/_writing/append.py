@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from .descriptors import Identity, identity_of
 from .lines import chunks, first_line, rest_of_character, skip_bytes
 from .os_calls import System
 
@@ -65,6 +66,7 @@ class AppendFile:
 
     Args:
         fd: the file, open for reading and appending; the caller closes it.
+        identity: device and inode of the file; *fd* is not used once it belongs to another one.
         path: where it was opened, for errors.
         fsync: "always" syncs within `append`; "flush" leaves it to `sync`; "never" to the system.
         system: the operating system.
@@ -75,14 +77,33 @@ class AppendFile:
     #   _cut       what a failed write or sync left: it is cut off before anything else is written
     #   _unsynced  what no sync has covered yet
 
-    def __init__(self, fd: int, path: Path, fsync: Fsync, system: System) -> None:
+    def __init__(self, fd: int, identity: Identity, path: Path, fsync: Fsync, system: System) -> None:
         self._fd = fd
+        self._identity = identity
         self._path = path
         self._fsync = fsync
         self._system = system
         self.end = -1
         self._cut: _Run | None = None
         self._unsynced: _Run | None = None
+
+    def resume(self, lost: AppendFile) -> bool:
+        """Continue where *lost* ended, whose descriptor was closed; return false if its lines can no longer be synced.
+
+        For the same file, what *lost* had to cut off or sync is left to this. Another file has none of its lines.
+        """
+        if self._identity != lost._identity:
+            return lost.is_synced
+        self.end, self._cut, self._unsynced = lost.end, lost._cut, lost._unsynced
+        return True
+
+    def _status(self) -> os.stat_result:
+        """Return the status of the file; raise if another part of the program closed the descriptor."""
+        status = self._system.fstat(self._fd)
+        if identity_of(status) != self._identity:
+            problem = "another part of the program closed the descriptor, which is another file's now"
+            raise OSError(errno.EBADF, problem, str(self._path))
+        return status
 
     # -- appending ----------------------------------------------------------------------------------------------------
 
@@ -96,8 +117,11 @@ class AppendFile:
         """
         if self._cut is not None:
             self._cut_off(self._cut)
-            size = self._system.fstat(self._fd).st_size
-        prefix = self._prefix(size, header)
+            size = self._status().st_size
+        prefix = b""
+        if size != self.end:
+            prefix = self._prefix(size, header)
+            self._status()
         run = _Run(size)
         try:
             if before_write is not None:
@@ -106,7 +130,7 @@ class AppendFile:
                 self._write(chunk, run)
             if self._fsync == "always":
                 self._system.fsync(self._fd)
-            if run.end > run.begin and self._system.fstat(self._fd).st_nlink == 0:
+            if run.end > run.begin and self._status().st_nlink == 0:
                 raise OSError(errno.ESTALE, "the file was removed while it was being written", str(self._path))
         except BaseException:
             self._undo(run)
@@ -121,8 +145,6 @@ class AppendFile:
 
     def _prefix(self, size: int, header: bytes) -> bytes:
         """Return the bytes that must be written before the first line: the header, or the end of a torn line."""
-        if size == self.end:
-            return b""
         if size < len(header) and self._holds(header[:size], 0):
             return header[size:]
         tail = self._system.pread(self._fd, 4, max(0, size - 4)) if size else b"\n"
@@ -146,6 +168,7 @@ class AppendFile:
             is_rest, is_torn = is_torn, not run.extend(size)
             end = self._system.lseek(self._fd, 0, os.SEEK_CUR)
             if end != run.end:
+                self._status()  # the end may be that of another file
                 run.move(size, end)
                 if is_rest or not self._begins_line(part[0], run.begin):
                     raise OSError(errno.EAGAIN, "another program wrote into the middle of a line", str(self._path))
@@ -172,6 +195,7 @@ class AppendFile:
         """
         self._cut = run
         with suppress(OSError):
+            self._status()
             if run.attempt:  # the write failed; or it was done, and an interrupt came before it was noted
                 written = self._system.lseek(self._fd, 0, os.SEEK_CUR) - run.end
                 if written > 0 and self._holds(b"".join(run.attempt)[:written], run.end):
@@ -186,7 +210,8 @@ class AppendFile:
         """
         is_there = run.begin < run.end and self._holds(run.ending, run.end - len(run.ending))
         # No other call between the next two: what another program appends there is cut off with ours.
-        if is_there and self._system.fstat(self._fd).st_size == run.end:
+        size = self._status().st_size
+        if is_there and size == run.end:
             try:
                 self._system.ftruncate(self._fd, run.begin)
             except OSError as error:
@@ -214,9 +239,14 @@ class AppendFile:
             if doubt is not None:
                 raise doubt
             self._system.fsync(self._fd)
+            self._status()
         except OSError:
             self._unsynced = None
             if run is not None:
                 self._undo(run)
             raise
         self._unsynced = None
+
+    def cut_unsynced(self) -> None:
+        """Have what no sync has covered cut off before the next append, because its lines will be written again."""
+        self._cut, self._unsynced = self._unsynced, None

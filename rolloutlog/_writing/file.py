@@ -7,6 +7,7 @@ what they mean, except for the header: the line that a file must begin with.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -16,10 +17,9 @@ from time import monotonic
 
 from ..exceptions import SessionLockedError
 from .append import AppendFile, Fsync
-from .os_calls import REAL_SYSTEM, System, lock, make_folders
-
-# Errors of file systems without hard links.
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+from .descriptors import Identity, close_file, identity_of, is_lost, open_file
+from .file_locks import lock
+from .os_calls import REAL_SYSTEM, System, make_folders
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -44,6 +44,8 @@ class Journal:
     # All of this belongs to the thread that holds the writer's commit lock.
     #   _fd, _identity   the open file and its (device, inode); -1 and None when none is open
     #   _file            the end of the open file; None when none is open
+    #   _lost            the end of the file whose descriptor another part of the program closed; else None
+    #   _lock_by         when to stop waiting for the lock: one moment for all of a call
     #   _place           where the file is: at its path, except while it is created
     #   _doubt           why appended lines could not be synced when their file was left; `sync` raises it
 
@@ -64,13 +66,15 @@ class Journal:
         self.lock_timeout = lock_timeout
         self._system = system
         self._fd = -1
-        self._identity: tuple[int, int] | None = None
+        self._identity: Identity | None = None
         self._file: AppendFile | None = None
+        self._lost: AppendFile | None = None
+        self._lock_by = 0.0
         self._doubt: OSError | None = None
         self.moves = 0
 
     @property
-    def identity(self) -> tuple[int, int] | None:
+    def identity(self) -> Identity | None:
         """Device and inode of the open file, or `None`."""
         return self._identity
 
@@ -89,6 +93,10 @@ class Journal:
             FileExistsError: the file exists already.
             OSError: the file could not be created or written; nothing is left.
         """
+        self._lock_by = monotonic() + self.lock_timeout
+        self._create(rest)
+
+    def _create(self, rest: Iterable[Sequence[bytes]] = ()) -> None:
         make_folders(self.path.parent, self._system)
         # Never the same name twice: a file that a killed process left under it must not be in the way.
         self._place = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
@@ -96,9 +104,9 @@ class Journal:
         try:
             try:
                 file = self._open(os.O_CREAT | os.O_EXCL)
-                self.append([])
+                self._append([])
                 for lines in rest:
-                    self.append(lines)
+                    self._append(lines)
                 if self.fsync == "flush":
                     file.sync()
                 self._name()
@@ -123,26 +131,19 @@ class Journal:
             SessionLockedError: another process has held the lock for `lock_timeout` seconds.
             OSError: it cannot be opened for reading and appending, or is not a regular file.
         """
+        self._lock_by = monotonic() + self.lock_timeout
         self._open(0)
 
     def close(self) -> None:
         """Release the lock and close the file; closing again does nothing."""
-        fd, self._fd, self._file = self._fd, -1, None
+        fd, self._fd, self._file, self._lost = self._fd, -1, None, None
         if fd >= 0:
-            # A child that was forked before, and has not closed its copy yet, would keep the lock.
-            if not self.shared:
-                with suppress(OSError):  # closing releases it, too, unless there is such a child
-                    self._system.unlock(fd)
-            with suppress(OSError):  # every line was written, and synced if asked: there is nothing left to fail
-                self._system.close(fd)
+            close_file(fd, self._identity, self._system, unlock=not self.shared)
         self._identity = None  # last: a thread of this process that opens the file again waits until this is None
 
     def abandon(self) -> None:
-        """Close what a forked child inherited, without unlocking: that would release the parent's lock."""
-        fd, self._fd, self._identity, self._file = self._fd, -1, None, None
-        if fd >= 0:
-            with suppress(OSError):  # the child does not use it
-                self._system.close(fd)
+        """Forget what a forked child inherited; the descriptor is closed already."""
+        self._fd, self._identity, self._file, self._lost = -1, None, None, None
         self._place, self._doubt = self.path, None
 
     def _name(self) -> None:
@@ -151,9 +152,7 @@ class Journal:
             self._system.link(self._place, self.path)
         except FileExistsError:
             raise
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
+        except OSError:  # there are no hard links here: systems have many errors for that
             with suppress(FileNotFoundError):
                 self._system.lstat(self.path)
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
@@ -172,43 +171,51 @@ class Journal:
 
     def _open(self, flags: int) -> AppendFile:
         """Open the file at the path, check what it is, and lock it unless it is shared."""
-        deadline = monotonic() + self.lock_timeout
         while True:
-            fd = self._system.open(self._place, _FLAGS | flags, 0o600)
+            fd, status = open_file(self._place, _FLAGS | flags, self._system)
+            identity = identity_of(status)
             try:
-                status = self._system.fstat(fd)
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not a regular file", str(self.path))
                 if flags & os.O_CREAT and stat.S_IMODE(status.st_mode) != 0o600:
                     self._system.chmod(fd, 0o600)  # an umask that takes rights even from the owner
                 if not self.shared:
-                    lock(fd, self.path, deadline, self._system)
-                here = self._system.lstat(self._place)
-                file = AppendFile(fd, self.path, self.fsync, self._system)
+                    lock(fd, self.path, self._lock_by, self._system)
+                is_there = identity_of(self._system.lstat(self._place)) == identity
+                file = AppendFile(fd, identity, self.path, self.fsync, self._system)
+                if self._lost is not None and not file.resume(self._lost):
+                    self._doubt = OSError(errno.EBADF, "another part of the program closed its descriptor")
             except BaseException:
-                self._system.close(fd)
+                close_file(fd, identity, self._system)
                 raise
-            if (here.st_dev, here.st_ino) == (status.st_dev, status.st_ino):
+            if is_there:  # no call: an interrupt in it would lose the open file
                 break
-            self._system.close(fd)  # replaced while we waited for its lock: open the file that is there now
+            close_file(fd, identity, self._system)  # replaced while we waited for its lock: open the one there now
         # No call before this: an interrupt in it would lose the open file.
-        self._fd, self._identity, self._file = fd, (status.st_dev, status.st_ino), file
+        self._fd, self._identity, self._file, self._lost = fd, identity, file, None
         return file
 
     # -- appending and syncing ----------------------------------------------------------------------------------------
 
-    def append(self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None) -> None:
+    def append(
+        self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None, deadline: float = math.inf
+    ) -> None:
         """Append all of *lines*, or none.
 
         Args:
             lines: bytes that hold one or more whole lines each.
             before_write: called when nothing but the writing is left to do, during which other threads run.
+            deadline: when to stop waiting for a lock, if that is before `lock_timeout` has passed (`time.monotonic`).
 
         Raises:
             OSError: the lines could not be appended. The bytes that reached the file are cut off: now, or by the next
                 append before it writes. If they cannot be cut off, because another program wrote after them or the
                 system never cuts this file, they stay, also if the lines are appended again.
         """
+        self._lock_by = min(deadline, monotonic() + self.lock_timeout)
+        self._append(lines, before_write)
+
+    def _append(self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None) -> None:
         if not self.shared:
             file, size = self._ready()
             file.append(size, self.header, lines, before_write)
@@ -228,6 +235,15 @@ class Journal:
                 success the next time. The lines since the last sync are cut off as in `append`, and must be appended
                 again.
         """
+        if self._file is not None and not self._file.is_synced:
+            self._notice_loss()
+        if self._lost is not None and not self._lost.is_synced:
+            try:
+                self._lock_by = monotonic()
+                self._ready()
+            except OSError:
+                self._lost.cut_unsynced()
+                raise
         doubt, self._doubt = self._doubt, None
         if self._file is not None:
             self._file.sync(doubt)
@@ -248,13 +264,19 @@ class Journal:
 
     # -- whether the file is still the same, and its lock -------------------------------------------------------------
 
+    def _notice_loss(self) -> None:
+        """Forget a descriptor that another part of the program closed; the number may be another file's by now."""
+        if self._fd >= 0 and is_lost(self._fd, self._identity, self._system):
+            self._fd, self._identity, self._file, self._lost = -1, None, None, self._file
+
     def _ready(self) -> tuple[AppendFile, int]:
         """Return the file at the path, and its size; if it is not the one that is open, open it."""
         here = None
         with suppress(FileNotFoundError):
             here = self._system.lstat(self._place)
+        self._notice_loss()
         if self._file is not None:
-            if here is not None and (here.st_dev, here.st_ino) == self._identity:
+            if here is not None and identity_of(here) == self._identity:
                 return self._file, here.st_size
             if self._place != self.path:
                 raise OSError(errno.ESTALE, "the file was removed while it was created", str(self.path))
@@ -262,13 +284,14 @@ class Journal:
         try:
             if here is None:
                 with suppress(FileExistsError):  # another process created it a moment ago
-                    self.create()
+                    self._create()
             if self._fd < 0:
                 if self.fsync != "never":
                     self._sync_folders()  # the process that created it may not have done so yet
                 self._open(0)
         except SessionLockedError as error:
-            raise OSError(errno.EWOULDBLOCK, f"replaced by a file that is in use: {error}", str(self.path)) from error
+            why = f"its file was replaced, or its descriptor closed, and it is in use: {error}"
+            raise OSError(errno.EWOULDBLOCK, why, str(self.path)) from error
         if self.shared:
             self._take_lock()
         return self._ready()  # it was not locked until now, and may have been replaced again
@@ -299,12 +322,14 @@ class Journal:
 
     def _take_lock(self) -> None:
         """Lock a shared file for one append."""
+        self._notice_loss()
         if self._fd < 0:
             return  # `_ready` opens it, and locks it then
+        begun = monotonic()
         try:
-            lock(self._fd, self.path, monotonic() + self.lock_timeout, self._system)
+            lock(self._fd, self.path, self._lock_by, self._system)
         except SessionLockedError as error:
-            why = f"no lock within {self.lock_timeout} s: {error}"
+            why = f"no lock within {max(0.0, self._lock_by - begun):.1f} s: {error}"
             raise TimeoutError(errno.ETIMEDOUT, why, str(self.path)) from error
 
     def _release_lock(self) -> None:
@@ -312,7 +337,9 @@ class Journal:
         if self._fd < 0:
             return
         try:
-            self._system.unlock(self._fd)
+            self._notice_loss()
+            if self._fd >= 0:
+                self._system.unlock(self._fd)
         except OSError:  # the next append opens the file again
             self._sync_before_leaving()
             self.close()

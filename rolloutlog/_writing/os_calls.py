@@ -1,4 +1,4 @@
-"""The operating system as the journal sees it: each call that can fail, private folders, locks.
+"""The operating system as the journal sees it: each call that can fail, and private folders.
 
 The only user of filelock. A journal is given a `System`; tests give it one in which each call fails in turn.
 """
@@ -11,17 +11,12 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic, sleep
 from types import ModuleType
 from typing import Protocol
 
-from ..exceptions import SessionLockedError
-
-# In seconds. With the 50 ms of filelock itself, six processes waited up to 3.2 s for their turn; with 1 ms, 0.4 s.
-_LOCK_PAUSE = 0.001
+from .._locks import open_leased
 
 
 class System(Protocol):
@@ -58,7 +53,6 @@ class _OperatingSystem:
 
     most_pieces = max(16, os.sysconf("SC_IOV_MAX"))  # what POSIX asks of each system, where it does not tell
 
-    open = staticmethod(os.open)
     close = staticmethod(os.close)
     write = staticmethod(os.writev)
     pread = staticmethod(os.pread)
@@ -71,6 +65,19 @@ class _OperatingSystem:
     unlink = staticmethod(os.unlink)
     link = staticmethod(os.link)
     rename = staticmethod(os.rename)
+
+    @staticmethod
+    def open(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        """Open a file; never as a standard stream, if those are closed: what the program prints would go into it."""
+        fd = open_leased(path, flags, mode)
+        if fd > 2:
+            return fd
+        import fcntl
+
+        try:
+            return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        finally:
+            os.close(fd)
 
     @staticmethod
     def fsync(fd: int) -> None:
@@ -165,65 +172,3 @@ def make_folders(folder: Path, system: System = REAL_SYSTEM) -> None:
             continue
         if stat.S_IMODE(system.lstat(new).st_mode) != 0o700:
             system.chmod(new, 0o700)
-
-
-@contextmanager
-def locked_byte(
-    path: Path, offset: int, timeout: float, protects: Path, system: System = REAL_SYSTEM
-) -> Iterator[None]:
-    """Exclude other processes and threads that lock the same byte of the file at *path*, which is made if missing.
-
-    One file serves any number of keys: the byte at *offset* need not exist, and locks on different bytes do not wait
-    for each other. The file is never removed, because a lock on a removed file excludes nothing. The lock ends with the
-    process, so a killed one leaves neither a lock nor a file of its own.
-
-    Raises:
-        SessionLockedError: another process or thread held the lock for *timeout* seconds; it names *protects*.
-        OSError: the file cannot be opened or locked.
-    """
-    make_folders(path.parent, system)
-    fd = system.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if stat.S_IMODE(system.fstat(fd).st_mode) != 0o600:
-            system.chmod(fd, 0o600)  # the umask took rights even from the owner
-        if not _locked_within(monotonic() + timeout, lambda: system.lock_byte(fd, offset)):
-            raise SessionLockedError(protects)
-        try:
-            yield
-        finally:
-            system.unlock_byte(fd, offset)  # closing is not enough while a forked child has a copy of the descriptor
-    finally:
-        system.close(fd)
-
-
-def lock(fd: int, path: Path, deadline: float, system: System = REAL_SYSTEM) -> None:
-    """Lock *fd*, trying again until *deadline* (`time.monotonic`).
-
-    Raises:
-        SessionLockedError: another process held the lock until then.
-    """
-    if not _locked_within(deadline, lambda: system.lock(fd)):
-        raise SessionLockedError(path, _holder(system.fstat(fd)))
-
-
-def _locked_within(deadline: float, attempt: Callable[[], bool]) -> bool:
-    """Repeat *attempt* until it succeeds or *deadline* has passed. A call that blocks could not be given up."""
-    while not attempt():
-        if monotonic() >= deadline:
-            return False
-        sleep(_LOCK_PAUSE)
-    return True
-
-
-def _holder(status: os.stat_result) -> int | None:
-    """Return the living process that holds the lock on a file, where ``/proc/locks`` tells."""
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    try:
-        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-            fields = [line.split() for line in locks]
-        pid = next(int(field[4]) for field in fields if field[1:2] == ["FLOCK"] and field[5:6] == [device])
-        with suppress(PermissionError):  # the process belongs to another user, and it lives
-            os.kill(pid, 0)
-    except (OSError, StopIteration, ValueError, IndexError):
-        return None
-    return pid

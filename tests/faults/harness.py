@@ -24,6 +24,7 @@ MODULES = (
     "power",
     "failing",
     "moved",
+    "descriptors",
     "many",
     "hangs",
     "anybytes",

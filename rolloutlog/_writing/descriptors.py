@@ -1,0 +1,100 @@
+"""The descriptors of the files that this process writes: closed in each forked child, and known by their files.
+
+A process may fork while one of its threads opens a session. The child would keep a copy of the descriptor, and with it
+the lock, after the process has been killed. So each descriptor is noted here as soon as it exists.
+
+Other parts of a program may close descriptors that are not theirs, as daemon libraries do. The number then soon belongs
+to another file, which must not be written to, cut, locked or closed by us.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from .os_calls import System
+
+Identity: TypeAlias = tuple[int, int]
+"""Device and inode of a file."""
+
+# By descriptor, the file that it was opened for. Threads change it one atomic operation at a time.
+_open: dict[int, Identity] = {}
+_forks = 0
+_has_hooks = False
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Return device and inode of a file with this *status*."""
+    return status.st_dev, status.st_ino
+
+
+def open_file(path: Path, flags: int, system: System) -> tuple[int, os.stat_result]:
+    """Open a file, privately if it is made, and return its descriptor, which no forked child will keep, and status.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    _add_hooks()
+    while True:
+        forks = _forks
+        fd = system.open(path, flags, 0o600)
+        try:
+            status = system.fstat(fd)
+            _open[fd] = identity_of(status)
+        except BaseException:
+            system.close(fd)
+            raise
+        if forks == _forks:
+            return fd, status
+        # A child that was forked in between may have a copy that it does not know of. It shares no lock with a new one.
+        close_file(fd, identity_of(status), system)
+        flags &= ~(os.O_CREAT | os.O_EXCL)
+
+
+def is_lost(fd: int, identity: Identity | None, system: System) -> bool:
+    """Return whether other code closed *fd*, which may be another file's now; false if the system does not tell."""
+    try:
+        return identity_of(system.fstat(fd)) != identity
+    except OSError as error:
+        return error.errno == errno.EBADF
+
+
+def close_file(fd: int, identity: Identity | None, system: System, *, unlock: bool = False) -> None:
+    """Close *fd*, unless it is not ours any more; errors are ignored, because nothing is left to be written.
+
+    Args:
+        unlock: release the lock, too: a child that was forked before, and has not closed its copy yet, would keep it.
+    """
+    if is_lost(fd, identity, system):
+        return
+    if unlock:
+        with suppress(OSError):
+            system.unlock(fd)
+    _open.pop(fd, None)
+    with suppress(OSError):
+        system.close(fd)
+
+
+def _add_hooks() -> None:
+    global _has_hooks
+    if not _has_hooks:
+        os.register_at_fork(before=_count_fork, after_in_child=_close_all)
+        _has_hooks = True  # last: two threads, or an interrupt, may add them twice, which does no harm
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+def _close_all() -> None:
+    """Close, in a forked child, what it inherited, without unlocking: that would release the locks of the parent."""
+    inherited = dict(_open)
+    _open.clear()
+    for fd, identity in inherited.items():
+        with suppress(OSError):
+            if identity_of(os.fstat(fd)) == identity:
+                os.close(fd)
