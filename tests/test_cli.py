@@ -210,7 +210,7 @@ def test_the_help_of_a_command_ends_in_two_examples(name):
 
     assert isinstance(command, Command)
     assert len(command.examples) == 2
-    assert text.rstrip().endswith(command.examples[-1][1])
+    assert " ".join(text.split()).endswith(" ".join(command.examples[-1]))
 
 
 @pytest.mark.parametrize(
@@ -272,4 +272,4 @@ def test_an_interrupt_exits_with_130():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
-    assert (done.returncode, done.stderr.strip()) == (128 + signal.SIGINT, "")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")

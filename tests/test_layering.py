@@ -26,6 +26,7 @@ HOMES: dict[str, frozenset[str]] = {
     "json": frozenset({"_json", "items", "_comparison"}),
     "agents": frozenset({"adapters.agents"}),
     "click": frozenset({"__main__", "_cli"}),
+    "rich": frozenset({"_cli", "_face.terminal"}),
 }
 
 # Path by name, such as ``_format.lines``. An ``__init__`` of a folder holds only a docstring, see below.

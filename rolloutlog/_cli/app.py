@@ -88,7 +88,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, else those of the process; return the exit code."""
     prepare_streams()
     try:
-        result: Any = app.main(args=arguments, prog_name="rolloutlog", standalone_mode=False)
+        # Not `app.main`, which has exit codes of its own for a closed pipe and for Ctrl-C.
+        with app.make_context("rolloutlog", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+            result: Any = app.invoke(ctx)
         sys.stdout.flush()
         return result if isinstance(result, int) else DONE
     except BrokenPipeError:

@@ -56,7 +56,7 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         with formatter.section("Examples"):
-            formatter.write_dl(list(self.examples))
+            formatter.write_dl(list(self.examples), col_max=60)
 
 
 _HOME_NAMES = ("--home", "homes")

@@ -22,6 +22,21 @@ _ODD = re.compile(
 )
 
 
+# The 16 colours follow the theme of the user's terminal.
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "italic": "3",
+    "reverse": "7",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
 def prepare_streams() -> None:
     """Let no character fail that the encoding of the terminal does not have."""
     for stream in (sys.stdout, sys.stderr):
@@ -86,3 +101,13 @@ class Screen:
         if os.environ.get("NO_COLOR"):
             has_colours = False
         return cls(is_terminal, max(20, size.columns), size.lines, has_colours)
+
+    def styled(self, text: str, style: str) -> str:
+        """Return *text*, which was neutralised, in *style*: names of colours, ``bold`` and ``dim``."""
+        if not (self.has_colours and style and text):
+            return text
+        return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
+
+    def dim(self, text: str) -> str:
+        """Return *text* of ours as an aside."""
+        return self.styled(for_terminal(text), "dim")

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 # The name of each command: its module in this folder, and its line in the help of `rolloutlog`.
 COMMANDS = {
+    "list": ("listing", "List sessions, newest first."),
     "path": ("path", "Print the path of a session's file."),
 }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .._paths import FoundFile, find_by_id, find_files, find_named, find_with, resolve_home
+from .._paths import FoundFile, count_files, find_by_id, find_files, find_named, find_with, resolve_home
 from ..exceptions import AmbiguousSessionError, SessionNotFoundError
 
 SHORTEST = 4
@@ -45,6 +45,11 @@ def newest_first(homes: Iterable[Path], *, archived: bool = False) -> Iterator[F
     """
     each = [find_files(home, archived=archived) for home in homes]
     return heapq.merge(*each, key=lambda found: found.started, reverse=True) if len(each) > 1 else each[0]
+
+
+def count_sessions(homes: Iterable[Path], *, archived: bool = False) -> int:
+    """Return how many files of sessions there are in all *homes*, by their names."""
+    return sum(count_files(home, archived=archived) for home in homes)
 
 
 def find_session(wanted: str, homes: Sequence[Path]) -> Path:
