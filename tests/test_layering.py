@@ -27,6 +27,11 @@ HOMES: dict[str, frozenset[str]] = {
     "agents": frozenset({"adapters.agents"}),
     "click": frozenset({"__main__", "_cli"}),
     "rich": frozenset({"_cli", "_face.terminal"}),
+    "jinja2": frozenset({"_face.page"}),
+    "markdown_it": frozenset({"_face.markup"}),
+    "markupsafe": frozenset({"_face.page"}),
+    "nh3": frozenset({"_face.markup"}),
+    "pygments": frozenset({"_face.markup"}),
 }
 
 # Path by name, such as ``_format.lines``. An ``__init__`` of a folder holds only a docstring, see below.

@@ -110,6 +110,11 @@ def for_markup(text: str) -> str:
     return "".join(f"{_OPEN}{piece}{_CLOSE}" if is_odd else piece for piece, is_odd in _pieces(text, _in_box))
 
 
+def is_marked(text: str) -> bool:
+    """Whether *text*, or a piece of it, has a place that `for_markup` marked."""
+    return _OPEN in text or _CLOSE in text
+
+
 def boxed(html: str) -> str:
     """Return *html*, rendered from a text of `for_markup`, with a box at each place that is marked or odd.
 
