@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from json.encoder import encode_basestring as _quoted
 from typing import Any, Protocol
@@ -368,23 +368,34 @@ def stringified(value: Any, depth: int = 0) -> Any:
 
 def _stringified(value: Any, depth: int, around: set[int], left: list[int]) -> Any:
     """Do it for a value inside the containers *around*; *left* is how many containers may still be made."""
-    if not isinstance(value, Mapping | list | tuple):
-        try:
-            return plain(value, "", depth)
-        except InvalidItemError:
-            return _string(value)
-    name, left[0] = type(value).__name__, left[0] - 1
-    if id(value) in around:
-        return f"<{name}, which holds itself>"
-    if depth >= MAX_DEPTH or left[0] < 0:
-        return f"<{name}, nested too deep>" if depth >= MAX_DEPTH else f"<{name}, left out>"
-    around.add(id(value))
+    name = type(value).__name__
     try:
-        if isinstance(value, Mapping):
-            return {_string(key): _stringified(item, depth + 1, around, left) for key, item in value.items()}
-        return [_stringified(item, depth + 1, around, left) for item in value]
-    finally:
-        around.discard(id(value))
+        if not isinstance(value, Mapping | list | tuple):
+            try:
+                return plain(value, "", depth)
+            except InvalidItemError:
+                return _string(value)
+        left[0] -= 1
+        if id(value) in around:
+            return f"<{name}, which holds itself>"
+        if depth >= MAX_DEPTH or left[0] < 0:
+            return f"<{name}, nested too deep>" if depth >= MAX_DEPTH else f"<{name}, left out>"
+        around.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return {_string(key): _stringified(item, depth + 1, around, left) for key, item in _items(value)}
+            return [_stringified(item, depth + 1, around, left) for item in list(value)]
+        finally:
+            around.discard(id(value))
+    except Exception as error:  # of one of its methods
+        return f"<{name}, which raised {type(error).__name__}>"
+
+
+def _items(value: Mapping[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return the items of *value*, which another thread may change during the walk."""
+    if isinstance(value, dict) and type(value).items is dict.items:
+        return dict.copy(value).items()  # in one step
+    return list(value.items())
 
 
 def _string(value: Any) -> str:

@@ -6,7 +6,8 @@ import datetime as dt
 import enum
 import json
 import uuid
-from collections import OrderedDict, UserDict
+from collections import Counter, OrderedDict, UserDict
+from collections.abc import Mapping
 
 import attrs
 import pytest
@@ -386,6 +387,57 @@ class Rude:
 def test_what_is_not_plain_becomes_a_string(value, expected):
     """A log entry accepts any value."""
     assert stringified(value) == expected
+
+
+class Broken(Mapping):
+    """A mapping that raises when it is read."""
+
+    def __getitem__(self, key):
+        raise RuntimeError("xyzzy")
+
+    def __iter__(self):
+        return iter("ab")
+
+    def __len__(self):
+        return 2
+
+
+class Strange:
+    """An object that does not even tell its class."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("xyzzy")
+
+
+def test_a_log_extra_that_cannot_be_read_is_named():
+    """It costs neither the entry nor what is beside it."""
+    made = stringified({"broken": [Broken()], "strange": Strange(), "fine": 1})
+
+    assert made == {
+        "broken": ["<Broken, which raised RuntimeError>"],
+        "strange": "<Strange, which raised RuntimeError>",
+        "fine": 1,
+    }
+
+
+def test_a_log_extra_may_change_during_the_walk():
+    """As a dict does that another thread changes; here a value does it when it becomes a string."""
+    changing: dict = {}
+    growing: list = []
+
+    class Changer:
+        def __str__(self):
+            changing[f"key {len(changing)}"] = 1
+            growing.append(1)
+            return "changer"
+
+    changing.update(a=Changer(), b=Changer())
+    growing.append(Changer())
+
+    assert stringified(changing) == {"a": "changer", "b": "changer"}
+    assert stringified(Counter(changing))["b"] == "changer"
+    assert stringified(growing)[0] == "changer"
 
 
 def test_a_log_extra_that_holds_itself_ends_there():
