@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Unpack
@@ -65,7 +66,14 @@ class _AttachedHandler(RolloutHandler):
         return handled
 
     def close(self) -> None:
-        """Remove the handler from its logger, restore the logger's level, and close."""
+        """Remove the handler from its logger, restore the logger's level, and close.
+
+        `logging.shutdown` only closes it, because `dictConfig` and `fileConfig` call that for every handler of the
+        process: the next record resumes the session.
+        """
+        if sys._getframe(1).f_code is logging.shutdown.__code__:
+            super().close()
+            return
         self._logger.removeHandler(self)
         if isinstance(self._logger.level, _LoweredLevel):  # no other code has set it since
             self._logger.setLevel(self._logger.level.before)

@@ -10,18 +10,27 @@ import threading
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self, Unpack
 
+from ._binding import bound
 from ._format.lines import INSIDE
 from ._locks import fork_safe_lock
 from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._paths import resolve_home
-from ._recorder import RolloutRecorder, bound_recorder
+from ._recorder import RolloutRecorder
 from ._session import Session
 from ._writing.ack import Ack
-from .exceptions import ForkedRecorderError, InvalidItemError, RecorderClosedError, RedactionError
+from .exceptions import (
+    ForkedRecorderError,
+    InvalidItemError,
+    RecorderClosedError,
+    RedactionError,
+    SessionNotFoundError,
+)
 
 # Seconds that flush and close of a handler wait: `logging.shutdown` calls both when the interpreter exits.
 _TIMEOUT = 10.0
@@ -52,9 +61,12 @@ class RolloutHandler(logging.Handler):
     keys of a structlog event that reaches the queue as a dict. Pass these as ``extra`` (``render_to_log_kwargs``).
 
     Like any handler, it never raises: errors go to `logging.Handler.handleError`. If the `redact` hook fails, the file
-    has a line in place of the record, and `handleError` gets a record without the text. Records after `shutdown`, or in
-    a fork of the process that owns the given recorder, are not recorded. `late` counts them, and the first is reported
-    to the logger ``rolloutlog``.
+    has a line in place of the record, and `handleError` gets a record without the text.
+
+    A record after `close` resumes the session: `logging.shutdown`, `logging.config.dictConfig` and `fileConfig` close
+    every handler of the process, and a logger may keep this one. Records after `shutdown`, or in a fork of the process
+    that owns the given recorder, are not recorded. `late` counts them, and the first is reported to the logger
+    ``rolloutlog``. Where that logger is disabled, as `dictConfig` does, losses are reported on stderr.
 
     Example:
         >>> import logging, rolloutlog
@@ -71,14 +83,16 @@ class RolloutHandler(logging.Handler):
 
     Attributes:
         late: number of records that came too late to be recorded.
-        unstarted: number of records that were lost because the session could not be started, as in a home that cannot
-            be written. The first is reported, and `close` reports the count. Each further record tries again.
+        unstarted: number of records that were lost because the session could not be started, or resumed after `close`,
+            as in a home that cannot be written. The first is reported, and `close` reports the count. Each further
+            record tries again.
     """
 
-    # Guarded by `_beginning`: _recorder (None until the session starts; replaced in a fork), _begun_by (the frame of
-    # the call that is starting it), _early (records logged inside that call). Any thread sets `_ended`, `late` and
-    # `unstarted`, and adds to `_reported` (what the logger knows); if two threads count at the same instant, one count
-    # can get lost.
+    # Guarded by `_beginning`: _recorder (None until the session starts, and after `close`; replaced in a fork), _owner
+    # (the process that started it), _begun_by (the frame of the call that is starting it), _early (records logged
+    # inside that call). `close` sets `_last` (the recorder that it closed) before `_recorder`. Any thread sets
+    # `_ended`, `late`, `unstarted` and `_silent` (how many of the unstarted were not reported yet), and adds to
+    # `_reported` (what the logger knows); if two threads count at the same instant, one count can get lost.
 
     def __init__(
         self,
@@ -118,6 +132,8 @@ class RolloutHandler(logging.Handler):
         self._session_id, self._instructions = session_id, instructions
         self._meta, self._options = dict(meta or {}), options
         self._recorder = given
+        self._last: RolloutRecorder | None = None
+        self._owner = os.getpid()
         self._owns = given is None
         self._beginning = fork_safe_lock()
         self._begun_by: FrameType | None = None
@@ -125,14 +141,14 @@ class RolloutHandler(logging.Handler):
         self._ended = False
         self._reported: set[tuple[str, str]] = set()
         self.late = 0
-        self.unstarted = 0
+        self.unstarted = self._silent = 0
         if not delay:
             self._begin()
 
     @property
     def recorder(self) -> RolloutRecorder | None:
-        """The recorder that this handler writes to, or `None` before the first record."""
-        return self._recorder
+        """The recorder that this handler writes to, or the one that `close` closed; `None` before the first record."""
+        return self._recorder or self._last
 
     # -- emitting -----------------------------------------------------------------------------------------------------
 
@@ -177,28 +193,39 @@ class RolloutHandler(logging.Handler):
             self._record(record)
         except RecorderClosedError as error:
             self._count_late(error)
-        except Exception as error:
-            if self._recorder is not None or not isinstance(error, OSError):
-                self.handleError(record)
-            else:  # such as a home that cannot be written: every record would report it
-                self.unstarted += 1
-                if self.unstarted == 1:
-                    self.handleError(record)
+        except Exception:
+            self.handleError(record)
         finally:
             _nested.depth = depth
 
     def _record(self, record: logging.LogRecord) -> None:
         """Record *record* with the recorder of this context."""
         if self._ended:
-            where = self._recorder.path if self._recorder is not None else resolve_home(self._home)
-            raise RecorderClosedError(where, "the handler is closed")
-        recorder = bound_recorder.get() or self._recorder or self._begin()
+            raise RecorderClosedError(self._where(), "the handler was shut down")
+        chosen: RolloutRecorder | None = bound()
+        recorder = chosen or self._recorder
+        if recorder is not None:
+            try:
+                self._hand_over(record, recorder)
+                return
+            except RecorderClosedError as error:
+                is_closed_here = recorder is not self._recorder  # by `close`, in another thread
+                if chosen or not self._owns or not (is_closed_here or isinstance(error, ForkedRecorderError)):
+                    raise
         try:
-            self._hand_over(record, recorder)
-        except ForkedRecorderError:
-            if recorder is not self._recorder or not self._owns:
-                raise
-            self._hand_over(record, self._begin(instead_of=recorder))
+            begun = self._begin(instead_of=recorder)
+        except Exception:  # such as a home that cannot be written: every record would report it
+            self.unstarted += 1
+            self._silent += 1
+            if self._silent == 1:
+                self.handleError(record)
+            return
+        self._hand_over(record, begun)
+
+    def _where(self) -> Path:
+        """Return the file of the session, or the home that it would be in."""
+        recorder = self.recorder
+        return recorder.path if recorder is not None else resolve_home(self._home)
 
     def _hand_over(self, record: logging.LogRecord, recorder: RolloutRecorder | None) -> None:
         """Pass *record* to *recorder*, or keep it until there is a recorder."""
@@ -224,14 +251,17 @@ class RolloutHandler(logging.Handler):
         reason = (error.hook, error.problem)
         if reason not in self._reported:
             self._reported.add(reason)
-            _log.error("%s", error)
+            _tell(logging.ERROR, "%s", error)
         if error.problem != INSIDE:  # a hook may log
             hidden = copy.copy(record)  # `handleError` prints the message and its arguments
             hidden.msg, hidden.args = f"(withheld: {error.kind})", None
             self.handleError(hidden)
 
     def _begin(self, *, instead_of: RolloutRecorder | None = None) -> RolloutRecorder | None:
-        """Start the handler's session, once. In a forked child, start a new session to replace the parent's.
+        """Start the handler's session, once, or resume it after `close`.
+
+        Args:
+            instead_of: a recorder that takes no more records.
 
         Returns:
             The session's recorder; `None` inside the call that starts it, where a `redact` hook or a signal handler
@@ -243,26 +273,44 @@ class RolloutHandler(logging.Handler):
             if self._begun_by is not None and self._begun_by in _stack():
                 return None
             self._begun_by = sys._getframe()
-            meta, session_id = self._meta, self._session_id
-            if instead_of is not None:
-                meta, session_id = {**meta, "parent_id": instead_of.session.id}, None
             try:
-                self._recorder = begun = RolloutRecorder.create(
-                    self._home, session_id=session_id, instructions=self._instructions, meta=meta, **self._options
-                )
-            finally:  # on an error, `emit` of the record that started the session reports it
+                begun = self._new_recorder(self._recorder or self._last)
+                self._recorder, self._owner = begun, os.getpid()
+            finally:
                 self._begun_by, early, self._early = None, self._early, []
+        self._report_unstarted()
         for record in early:
             self.emit(record)
         if self._ended:  # `shutdown` was called during the start and found no recorder
             begun.shutdown()
         return begun
 
+    def _new_recorder(self, last: RolloutRecorder | None) -> RolloutRecorder:
+        """Resume the session of *last*. If there is none, or if it is the parent process's, create a new one."""
+        meta, session_id = self._meta, self._session_id
+        if last is not None:
+            if self._owner == os.getpid() or self._options.get("shared"):
+                with suppress(SessionNotFoundError):  # the file was removed in the meantime
+                    return RolloutRecorder.resume(last.path, **self._options)[0]
+            else:
+                meta, session_id = {**meta, "parent_id": last.session.id}, None
+        return RolloutRecorder.create(
+            self._home, session_id=session_id, instructions=self._instructions, meta=meta, **self._options
+        )
+
+    def _report_unstarted(self) -> None:
+        """Report how many records were lost since the one that `handleError` got, if there were any."""
+        count, self._silent = self._silent, 0
+        if count > 1:
+            last = self._last
+            why = f"{last.path} could not be resumed" if last else f"no session could be started in {self._where()}"
+            _tell(logging.ERROR, "%d records were not recorded, because %s", count, why)
+
     def _count_late(self, error: RecorderClosedError) -> None:
         """Count a record that came too late, and report the first: no other code does."""
         self.late += 1
         if self.late == 1:
-            _log.warning("%s; a record was not recorded; the handler's `late` counts further ones", error)
+            _tell(logging.WARNING, "%s; a record was not recorded; the handler's `late` counts further ones", error)
 
     # -- flushing and closing -----------------------------------------------------------------------------------------
 
@@ -289,12 +337,19 @@ class RolloutHandler(logging.Handler):
         return ack
 
     def close(self) -> None:
-        """Shut down and wait up to 10 seconds; errors go to the logger ``rolloutlog``."""
-        if self.unstarted > 1 and not self._ended:
-            home = resolve_home(self._home)
-            _log.error("%d records were not recorded, because no session could be started in %s", self.unstarted, home)
+        """Wait up to 10 seconds until all records are on disk, and close the session, unless a recorder was passed in.
+
+        A record that comes later resumes the session. If not all could be written, the session stays open, and the
+        records are tried again; the error goes to the logger ``rolloutlog``.
+        """
+        self._report_unstarted()
+        recorder = self._recorder
         try:
-            self.shutdown().result(_TIMEOUT)
+            if recorder is not None:
+                recorder.flush(timeout=_TIMEOUT)
+                if self._owns:
+                    self._last, self._recorder = recorder, None
+                    recorder.close(timeout=_TIMEOUT)
         except Exception as error:
             _report(error)
         finally:
@@ -307,7 +362,7 @@ class RolloutHandler(logging.Handler):
         self.close()
 
     def __repr__(self) -> str:
-        where = self._recorder.path if self._recorder is not None else "no session yet"
+        where = "no session yet" if self.recorder is None else self.recorder.path
         return f"<RolloutHandler {where} ({logging.getLevelName(self.level)})>"
 
 
@@ -345,8 +400,16 @@ def last_resort(record: logging.LogRecord) -> None:
         logging.lastResort.handle(record)
 
 
+def _tell(level: int, message: str, *arguments: object) -> None:
+    """Log *message*, or show it on stderr if other code has disabled the logger: records may be lost."""
+    if _log.disabled or logging.root.manager.disable >= level:
+        last_resort(_log.makeRecord(_log.name, level, __file__, 0, message, arguments, None))
+    else:
+        _log.log(level, message, *arguments)
+
+
 def _report(error: Exception) -> None:
     """Log *error*, because `logging.shutdown` swallows exceptions of handlers when the interpreter exits."""
     if isinstance(error, ForkedRecorderError):
         return  # a child that exits and never logged: the parent still has the session, and gets its errors
-    _log.error("%s", "".join(traceback.format_exception_only(error)).strip())
+    _tell(logging.ERROR, "%s", "".join(traceback.format_exception_only(error)).strip())

@@ -437,33 +437,34 @@ def test_a_record_without_a_name_is_recorded(handler):
 
 
 def test_late_records_are_counted_and_told_once(logger, handler, heard):
-    """After the end a record is not recorded, and not raised about; one line says so, and a counter how often."""
+    """After shutdown() a record is not recorded, and not raised about; one line says so, and a counter how often."""
     logger.info("in time")
-    handler.close()
+    handler.shutdown()
     for _ in range(3):
         logger.info("late")
 
     assert handler.late == 3
+    handler.close()
     assert texts_in(handler.recorder.path) == ["in time"]
-    closed = f"{handler.recorder.path}: the handler is closed"
-    assert heard == [f"{closed}; a record was not recorded; the handler's `late` counts further ones"]
+    ended = f"{handler.recorder.path}: the handler was shut down"
+    assert heard == [f"{ended}; a record was not recorded; the handler's `late` counts further ones"]
 
 
 def test_late_records_of_a_handler_that_recorded_nothing_leave_no_file(logger, handler, home, heard):
     """They do not start a session, because no later call would close it."""
-    handler.close()
+    handler.shutdown()
     logger.info("late")
 
     assert (handler.late, len(heard)) == (1, 1)
     assert not home.exists()
 
 
-def test_a_handler_that_is_closed_while_its_session_begins_ends_it():
-    """A close during the start of the session closes that session too."""
+def test_a_handler_that_is_shut_down_while_its_session_begins_ends_it():
+    """A shutdown during the start of the session closes that session too."""
 
     def redact(record):
         if "type" not in record:
-            handler.close()  # as another thread might, while the meta line is made
+            handler.shutdown()  # as another thread might, while the meta line is made
         return record
 
     handler = RolloutHandler(redact=redact)
