@@ -15,6 +15,9 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 """
 
 from ._attach import attach
+from ._care.diagnose import Diagnosis, diagnose
+from ._care.findings import Finding
+from ._care.repair import Repair, repair
 from ._convert import convert
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
 from ._find import SessionFile, find_sessions, load_session
@@ -32,6 +35,8 @@ from .items import FunctionCall, FunctionCallOutput, Item, LocalShellCall, Messa
 
 __all__ = [
     "Ack",
+    "Diagnosis",
+    "Finding",
     "FunctionCall",
     "FunctionCallOutput",
     "Item",
@@ -42,6 +47,7 @@ __all__ = [
     "Other",
     "Reasoning",
     "RecordedResponse",
+    "Repair",
     "ResponseItem",
     "RolloutHandler",
     "RolloutLine",
@@ -53,10 +59,12 @@ __all__ = [
     "SessionStateSnapshot",
     "attach",
     "convert",
+    "diagnose",
     "find_sessions",
     "iter_entries",
     "iter_lines",
     "load_session",
+    "repair",
     "session",
     "to_input",
 ]

@@ -298,6 +298,11 @@ def find_base(home: StrPath, name: str) -> Path | None:
     return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)
 
 
+def every_file(home: StrPath) -> Iterator[FoundFile]:
+    """Yield every file of a session in *home*, archived ones and those that another file continues included."""
+    return _all_files(home, "")
+
+
 def _all_files(
     home: StrPath | None, part: str, key: str = "", unreadable: list[OSError] | None = None
 ) -> Iterator[FoundFile]:

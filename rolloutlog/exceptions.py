@@ -253,6 +253,23 @@ class WriteError(RolloutError):
         return f"{self.path}: {self.unwritten} {records} not on disk: {self.reason}"
 
 
+class RepairError(RolloutError):
+    """A repair was given up, because a check before its last step failed. The file is as it was.
+
+    Attributes:
+        path: the session's file.
+        problem: the check that failed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = Path(path)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path} was not repaired and is as it was: {self.problem}"
+
+
 class OrphanCallError(RolloutError, ValueError):
     """A call without its output, or reasoning without the item that must follow it: an API rejects this input.
 

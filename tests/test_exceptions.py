@@ -20,6 +20,7 @@ from rolloutlog.exceptions import (
     QueueFullError,
     RecorderClosedError,
     RedactionError,
+    RepairError,
     RolloutError,
     SessionExistsError,
     SessionLockedError,
@@ -32,6 +33,7 @@ PATH = Path("/home/me/sessions/rollout-x.jsonl")
 
 ERRORS = [
     InvalidItemError("message.content[0].text", "must be a string"),
+    RepairError("/x/rollout.jsonl", "an item that was read before would not be read"),
     RedactionError("message", "hide", "raised KeyError at agent.py:12"),
     InvalidRolloutError(PATH, "the file is empty"),
     SessionNotFoundError("ab", PATH.parent),

@@ -22,8 +22,8 @@ HOMES: dict[str, frozenset[str]] = {
     "filelock": frozenset({"_writing.os_calls"}),
     "orjson": frozenset({"_json"}),
     # The standard library's, only where `_json` is not enough: a call's arguments are JSON in JSON (items), and a
-    # comparison shows JSON to people.
-    "json": frozenset({"_json", "items", "_comparison"}),
+    # comparison shows JSON to people. Damaged lines are read piece by piece, and where `_json` refuses a value.
+    "json": frozenset({"_json", "items", "_comparison", "_care.pieces", "_care.damage"}),
     "agents": frozenset({"adapters.agents"}),
     "click": frozenset({"__main__", "_cli"}),
     "rich": frozenset({"_cli", "_face.terminal"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import length_hint
 from pathlib import Path
@@ -18,7 +18,7 @@ from .._responses.view import Rewrite, is_rewrite
 from ..exceptions import InvalidRolloutError
 from ..items import is_item
 from .blocks import Block, Source, StrPath, blocks
-from .forks import NO_BASE, history_of
+from .forks import NO_BASE, Part, history_of
 from .lines import AT_ONCE, INHERITED, Head, begin, ordinal_of, skipped_line, stream_lines
 from .saved import Mark, SavedSession
 
@@ -142,13 +142,19 @@ def _with_history(saved: SavedSession, max_line: int) -> SavedSession:
     parts, is_whole = history_of(saved.path, saved.session)
     if not is_whole:
         saved.skipped.insert(0, SkippedLine(1, 0, NO_BASE))
+    older = load_parts(parts[:-1], max_line)
+    return saved if older is None else _joined(older, saved)
+
+
+def load_parts(parts: Sequence[Part], max_line: int) -> SavedSession | None:
+    """Return the history that *parts*, which follow each other, hold together; `None` for no part."""
     whole: SavedSession | None = None
-    for part in parts[:-1]:
+    for part in parts:
         older = _load_file(part.path, part.end, max_line)
         if older.parents:
             older = attrs.evolve(older, inherited=_count_copies(older, max_line, part.end))
         whole = older if whole is None else _joined(whole, older)
-    return saved if whole is None else _joined(whole, saved)
+    return whole
 
 
 def _joined(before: SavedSession, saved: SavedSession) -> SavedSession:

@@ -53,7 +53,7 @@ def lock(fd: int, path: Path, deadline: float, system: System = REAL_SYSTEM) -> 
         SessionLockedError: another process held the lock until then.
     """
     if not _locked_within(deadline, lambda: system.lock(fd), path):
-        raise SessionLockedError(path, _holder(system.fstat(fd)))
+        raise SessionLockedError(path, holder(system.fstat(fd)))
 
 
 def _locked_within(deadline: float, attempt: Callable[[], bool], path: Path) -> bool:
@@ -73,7 +73,7 @@ def _locked(attempt: Callable[[], bool], path: Path) -> bool:
         raise OSError(error.errno, f"cannot be locked: {error.strerror or error}", str(path)) from error
 
 
-def _holder(status: os.stat_result) -> int | None:
+def holder(status: os.stat_result) -> int | None:
     """Return the living process that holds the lock on a file, where ``/proc/locks`` tells."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:

@@ -31,6 +31,7 @@ MODULES = (
     "leak",
     "private",
     "accounting",
+    "care",
 )
 
 SIZES = ("quick", "full", "long")

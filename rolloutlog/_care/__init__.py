@@ -1,0 +1,1 @@
+"""Care of files that were damaged: what is wrong with one, and its repair."""
