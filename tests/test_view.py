@@ -135,6 +135,20 @@ def test_the_items_of_a_compaction_are_parsed_once(rollout, monkeypatch):
     assert len(parsed) == 1
 
 
+def test_a_compaction_does_not_look_again_at_what_earlier_ones_kept(monkeypatch):
+    """So many compactions take linear time: each message of the user is looked at where it is new."""
+    seen = view.ModelView()
+    looks = []
+    is_surroundings = view._is_surroundings
+    monkeypatch.setattr(view, "_is_surroundings", lambda item: looks.append(item) or is_surroundings(item))
+    for index in range(100):
+        seen.append([Message.user(f"a{index}")])
+        seen.apply(view.Rewrite(0, OtherEntry({"type": "compacted", "payload": {"message": f"s{index}"}})))
+
+    assert texts(seen.items) == [f"{kind}{index}" for index in range(100) for kind in "as"]
+    assert len(looks) < 1_000
+
+
 def test_a_copy_of_a_view_is_changed_alone():
     """Items, turns and compactions that are added to it are not added to the first one, and the other way round."""
     roll_back = view.Rewrite(

@@ -6,7 +6,8 @@ an addition of this package; Codex does not know them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -58,43 +59,138 @@ class Rewrite:
         return self._instead
 
 
+@attrs.frozen(eq=False)
+class _Kept:
+    """A message of the user that a compaction kept, and those before it; histories share them.
+
+    Attributes:
+        before: the message before it.
+        item: the message, as a compaction makes it anew.
+        count: how many there are, with this one.
+    """
+
+    before: _Kept | None
+    item: Item
+    count: int
+
+
+class _History:
+    """What the model sees, from one compaction to the next.
+
+    A compaction of older files keeps all that the user said. A list for each of them would take quadratic time and
+    memory, so a history refers to what earlier compactions kept, and a list is made when a caller looks.
+    """
+
+    def __init__(self, kept: _Kept | None, added: list[Item]) -> None:
+        self._kept = kept
+        self._added = added
+        self._all: list[Item] | None = None
+
+    def __len__(self) -> int:
+        return (self._kept.count if self._kept else 0) + len(self._added)
+
+    @property
+    def items(self) -> list[Item]:
+        """The items; for reading only."""
+        if self._kept is None:
+            return self._added
+        if self._all is None:
+            self._all = []
+            kept: _Kept | None = self._kept
+            while kept:
+                self._all.append(kept.item)
+                kept = kept.before
+            self._all.reverse()
+            self._all += self._added
+        return self._all
+
+    def append(self, item: Item) -> None:
+        self._added.append(item)
+        if self._all is not None:
+            self._all.append(item)
+
+    def shorten(self, length: int) -> None:
+        """Remove the items after the first *length*."""
+        kept = self._kept
+        while kept and kept.count > length:
+            kept = kept.before
+        self._kept = kept
+        del self._added[max(0, length - (kept.count if kept else 0)) :]
+        if self._all is not None:
+            del self._all[length:]
+
+    def settle(self) -> None:
+        """Free what only a caller's look needs."""
+        self._all = None
+
+    def copy(self) -> _History:
+        """Return a history of the same items that can be changed without changing this one."""
+        return _History(self._kept, self._added[:])
+
+    def last_of(self, is_one: Callable[[Item], bool]) -> int:
+        """Return how many of the last items *is_one* accepts, of those that no compaction kept."""
+        return sum(1 for _ in itertools.takewhile(is_one, reversed(self._added)))
+
+    def compacted(self, summary: str) -> _History:
+        """Return what is seen after a compaction that keeps what the user said, and adds a summary."""
+        kept, rest = self._kept, list[Item]()
+        for item in self._added:
+            if not isinstance(item, Message) or item._read()["role"] != "user" or _is_surroundings(item):
+                continue
+            message = Message.user(item.text)
+            if message.text.startswith(_SUMMARY):
+                continue
+            # Parts that are one text now can begin like what Codex adds by itself: the next compaction looks again.
+            if rest or _is_surroundings(message):
+                rest.append(message)
+            else:
+                kept = _Kept(kept, message, kept.count + 1 if kept else 1)
+        return _History(kept, [*rest, Message.user(summary)])
+
+
 class ModelView:
     """The items that the model sees, as the items of a session and the lines that rewrite them are added in order.
 
     Attributes:
-        items: the items that it sees; for reading only.
-        unchanged_prefix: how many of them, the first ones, are still the same as when the caller last set this.
+        unchanged_prefix: how many of `items`, the first ones, are still the same as when the caller last set this.
     """
 
     def __init__(self) -> None:
-        self.items: list[Item] = []
         self.unchanged_prefix = 0
-        # For each turn of the user: the list in which it began, and after how many items. That is another list than
-        # `items` for turns before a compaction. Turns in `items` are the last ones, and in the order of their places.
-        self._turns: list[tuple[list[Item], int]] = []
+        self._history = _History(None, [])
+        # For each turn of the user: the history in which it began, and after how many items. That is another history
+        # than the present one for turns before a compaction. Turns in the present one are the last ones, and in the
+        # order of their places.
+        self._turns: list[tuple[_History, int]] = []
+
+    @property
+    def items(self) -> list[Item]:
+        """The items that the model sees; for reading only."""
+        return self._history.items
 
     def copy(self) -> ModelView:
         """Return a view of the same items that can be changed without changing this one."""
-        lists: dict[int, list[Item]] = {}
+        copies: dict[int, _History] = {}
 
-        def copied(items: list[Item]) -> list[Item]:
-            return lists.setdefault(id(items), items[:])
+        def copied(history: _History) -> _History:
+            if id(history) not in copies:
+                copies[id(history)] = history.copy()
+            return copies[id(history)]
 
         view = ModelView()
-        view.items = copied(self.items)
+        view._history = copied(self._history)
         view._turns = [(copied(began), length) for began, length in self._turns]
         return view
 
     def append(self, items: Iterable[Item]) -> None:
         """Append *items*, and note where each turn of the user begins."""
-        seen = self.items
+        history = self._history
         for item in items:
             if _begins_turn(item):
-                length = len(seen)
-                while self._turns and length and _is_surroundings(seen[length - 1]):
-                    length -= 1  # what Codex adds by itself before a turn belongs to the turn, except before the first
-                self._turns.append((seen, length))
-            seen.append(item)
+                # What Codex adds by itself before a turn belongs to the turn, except before the first.
+                around = history.last_of(_is_surroundings) if self._turns else 0
+                self._turns.append((history, len(history) - around))
+            history.append(item)
 
     def apply(self, rewrite: Rewrite) -> None:
         """Change the items so far as the line of *rewrite* says."""
@@ -107,35 +203,45 @@ class ModelView:
         if entry.type == _BETWEEN_AGENTS:
             self.append(_between_agents(payload))
         elif entry.type == "compacted":
-            self._replace(_compacted(self.items, payload, rewrite))
+            self._replace(self._compacted(payload, rewrite))
         elif isinstance(count, int) and count > 0 and self._turns:
             earlier, length = self._turns[-min(count, len(self._turns))]
             del self._turns[-count:]
             self._replace(earlier)
             self._shorten(length)
 
+    def _compacted(self, payload: dict[str, Any], rewrite: Rewrite) -> _History:
+        """Return what is seen after a compaction: its list; in older files, what the user said and a summary."""
+        summary = payload.get("message")
+        if not isinstance(summary, str):
+            return self._history
+        if isinstance(payload.get("replacement_history"), list):
+            instead = rewrite.replacement()
+            return self._history if instead is None else _History(None, instead[:])  # Codex skips one with a bad item
+        return self._history.compacted(summary or _NO_SUMMARY)
+
     def _take_back(self, what: object) -> None:
         """Remove so many of the last items, or all, or the reasoning at the end; and each turn that began in them."""
-        seen = self.items
-        left = len(seen)
+        history = self._history
+        left = len(history)
         if what == "all":
             left = 0
         elif what == "reasoning":
-            while left and isinstance(seen[left - 1], Reasoning):
-                left -= 1
+            left -= history.last_of(lambda item: isinstance(item, Reasoning))
         elif type(what) is int and what > 0:
             left = max(0, left - what)
-        while self._turns and self._turns[-1][0] is seen and self._turns[-1][1] >= left:
+        while self._turns and self._turns[-1][0] is history and self._turns[-1][1] >= left:
             self._turns.pop()
         self._shorten(left)
 
-    def _replace(self, items: list[Item]) -> None:
-        if items is not self.items:
-            self.items = items
+    def _replace(self, history: _History) -> None:
+        if history is not self._history:
+            self._history.settle()
+            self._history = history
             self.unchanged_prefix = 0
 
     def _shorten(self, length: int) -> None:
-        del self.items[length:]
+        self._history.shorten(length)
         self.unchanged_prefix = min(self.unchanged_prefix, length)
 
 
@@ -188,23 +294,6 @@ def _between_agents(payload: dict[str, Any]) -> list[Item]:
         return []
     said = {"type": "agent_message", "author": author, "recipient": recipient}
     return [Other({**said, "content": [{"type": "input_text", "text": text}]})]
-
-
-def _compacted(seen: list[Item], payload: dict[str, Any], rewrite: Rewrite) -> list[Item]:
-    """Return what is seen after a compaction: its list; in older files, what the user said and a summary."""
-    summary = payload.get("message")
-    if not isinstance(summary, str):
-        return seen
-    if isinstance(payload.get("replacement_history"), list):
-        instead = rewrite.replacement()
-        return seen if instead is None else instead[:]  # Codex skips a line with a bad item as a whole
-    asked = [
-        Message.user(item.text)
-        for item in seen
-        if isinstance(item, Message) and item._read()["role"] == "user" and not _is_surroundings(item)
-    ]
-    asked = [message for message in asked if not message.text.startswith(_SUMMARY)]
-    return [*asked, Message.user(summary or _NO_SUMMARY)]
 
 
 def _items_of(values: object) -> list[Item] | None:
