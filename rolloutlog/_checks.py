@@ -47,24 +47,37 @@ class Shape:
 
     Attributes:
         keys: the JSON types that each key may have; `None` among them: it may be absent. In Codex's order.
-        parts: the key that holds parts, and which key of each type of part must be a string.
+        parts: the keys that hold parts, and which key of each type of part must be a string.
         known: the items of *keys*, for the loop over every line that is read.
-        texts: the keys that must be there, where all of them may be strings; else `None`.
-        texts_of_parts: *parts*, by its key.
+        main: the first of the keys that hold parts; "" where there is none.
+        main_texts: which key of each type of part there must be a string.
+        required: the keys besides *main* that cannot be null.
+        arrays: the keys besides *main* that cannot be strings.
+        texts: the keys that cannot be null, where all of them may be strings; else `None`.
     """
 
     keys: Mapping[str, frozenset[Any]]
     parts: tuple[tuple[str, Mapping[str, str]], ...] = ()
     known: tuple[tuple[str, frozenset[Any]], ...] = attrs.field(init=False)
-    texts: frozenset[str] | None = attrs.field(init=False)
-    texts_of_parts: Mapping[str, Mapping[str, str]] = attrs.field(init=False)
+    main: str = attrs.field(init=False)
+    main_texts: Mapping[str, str] = attrs.field(init=False)
+    required: tuple[str, ...] = attrs.field(init=False)
+    arrays: tuple[str, ...] = attrs.field(init=False)
+    texts: tuple[str, ...] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        required = frozenset(key for key, types in self.keys.items() if type(None) not in types)
-        texts = required if all(str in types for types in self.keys.values()) else None
-        object.__setattr__(self, "known", tuple(self.keys.items()))
-        object.__setattr__(self, "texts", texts)
-        object.__setattr__(self, "texts_of_parts", dict(self.parts))
+        main, main_texts = self.parts[0] if self.parts else ("", {})
+        required = tuple(key for key, types in self.keys.items() if type(None) not in types)
+        derived = {
+            "known": tuple(self.keys.items()),
+            "main": main,
+            "main_texts": main_texts,
+            "required": tuple(key for key in required if key != main),
+            "arrays": tuple(key for key, types in self.keys.items() if key != main and str not in types),
+            "texts": required if all(str in self.keys[key] for key in required) else None,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -84,6 +97,43 @@ NOT_ITEMS = frozenset({"log"})
 
 EXEC_KEYS = ("command", "timeout_ms", "working_directory", "env", "user")
 """The keys of a local shell call's action of the type ``exec``, in Codex's order."""
+
+
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
+def is_simple(value: Wire, shape: Shape) -> bool:
+    """Whether *value*, with a type, surely is an item as *shape* says that holds nothing but text, also in its parts.
+
+    Nearly all items are so. This takes half the time of the checks that others need, `fits` among them.
+    """
+    parts = value.get(shape.main)
+    if type(parts) is list:
+        texts = shape.main_texts
+        for part in parts:
+            if type(part) is not dict or type(name := part.get("type")) is not str:
+                return False
+            if type(part.get(texts.get(name))) is not str:
+                return False
+            if len(part) > 2:
+                for held in part.values():
+                    if type(held) not in _SCALARS and (held or type(held) is not list):
+                        return False
+        for held in value.values():
+            if type(held) is not str and held is not None and held is not parts:
+                return False
+        for key in shape.arrays:
+            if value.get(key) is not None:
+                return False
+        required = shape.required
+    elif shape.texts is None or not _TEXT_OR_NONE.issuperset(map(type, value.values())):
+        return False
+    else:
+        required = shape.texts
+    for key in required:
+        if value.get(key) is None:
+            return False
+    return "record_type" not in value
 
 
 def fits(value: Wire, shape: Shape) -> bool:

@@ -58,7 +58,7 @@ def _contents(session: SavedSession | list[ItemLike], *, logs: bool, bare: bool)
 
 def _stripped(items: Iterable[ItemLike]) -> Iterator[Mapping[str, Any]]:
     """Yield *items* without nulls and the keys of answers, with all else that they hold."""
-    yield from (strip_for_input(item._read()) for item in map(to_item, items) if item.json)
+    yield from (strip_for_input(item._read()) for item in map(to_item, items) if item._bytes())
 
 
 def _ids(value: Any, ignore: frozenset[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
 
 from . import _json
 from ._answers import answer
@@ -24,12 +24,13 @@ from ._checks import (
     check_free_keys,
     check_whole_object,
     fits,
+    is_simple,
     problem,
     read_only,
     shortened,
     sized,
 )
-from ._json import settled, snapshot
+from ._json import check_nesting, settled, snapshot
 from .exceptions import InvalidItemError
 
 _T = TypeVar("_T")
@@ -69,13 +70,14 @@ class Item:
         type: the name of its kind, such as ``"message"``.
     """
 
-    __slots__ = ("_parsed", "json")
+    __slots__ = ("_held", "json")
 
     json: bytes
     type: str
-    _parsed: Wire
     KEYS: ClassVar[tuple[str, ...]] = ()
-    # `_parsed` is what a caller's look at an attribute has parsed, published by one store; it is never handed out.
+    # Of an item that was read: its bytes in the file, until `json` is asked for. After a look at an attribute: what it
+    # has parsed, which is never handed out.
+    _held: bytes | Wire | None
 
     def __init_subclass__(cls, kind: str | None = None) -> None:
         if kind is not None:
@@ -85,7 +87,8 @@ class Item:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the item as the dict that its JSON holds, a new one at each call."""
-        return _json.loads(self.json) if self.json else {}
+        data = self._bytes()
+        return _json.loads(data) if data else {}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy of the item with some values replaced, by the names of its attributes.
@@ -142,21 +145,37 @@ class Item:
 
     # -- for this package ---------------------------------------------------------------------------------------------
 
+    if not TYPE_CHECKING:  # else every name would be an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the `json` of an item that was read, at the first look."""
+            held = self._held if name == "json" else None
+            if type(held) is not bytes:
+                return object.__getattribute__(self, name)  # it is there by now, or raises the usual error
+            data = held.strip()
+            data = settled(data, _json.parse(data))
+            _set_json(self, data)  # first: another thread finds one of the two at any time
+            _set_held(self, None)
+            return data
+
+    def _bytes(self) -> bytes:
+        """Return the item as JSON; of an item that was read the bytes in the file, with white space around them."""
+        held = self._held
+        return held if type(held) is bytes else self.json
+
     def _read(self) -> Wire:
         """Return the item's object, for reading only: the parse that is kept, else a new one, which is not kept."""
-        try:
-            return self._parsed
-        except AttributeError:
-            return self.to_dict()
+        held = self._held
+        return held if type(held) is dict else self.to_dict()
 
     def _values(self) -> Wire:
         """Return the item's object, for reading only, and keep it for the next look."""
-        try:
-            return self._parsed
-        except AttributeError:
-            parsed = self.to_dict()
-            _set_parsed(self, parsed)
-            return parsed
+        held = self._held
+        if type(held) is not dict:
+            self.json  # noqa: B018 (the first look settles it)
+            held = self.to_dict()
+            _set_held(self, held)
+        return held
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -207,11 +226,12 @@ class Item:
         """Set the JSON of a new item: the keys of its kind, in *known*, and those of *extra* after them."""
         value = {"type": self.type, **known, **_free(extra, self.type, self.KEYS)}
         _set_json(self, make_item(value).json)
+        _set_held(self, None)
 
 
 _new = object.__new__
 _set_json: Callable[[Item, bytes], None] = Item.__dict__["json"].__set__
-_set_parsed: Callable[[Item, Wire], None] = Item.__dict__["_parsed"].__set__
+_set_held: Callable[[Item, bytes | Wire | None], None] = Item.__dict__["_held"].__set__
 
 
 class ItemText(str):
@@ -235,8 +255,20 @@ class ItemText(str):
 
 def made(cls: type[_T], json: bytes) -> _T:
     """Return the item of *cls* that *json*, which was checked, is."""
+    item: Any = _new(cls)
+    _set_json(item, json)
+    _set_held(item, None)
+    return item  # type: ignore[no-any-return]
+
+
+def unsettled(cls: type[Item], line: bytes) -> Item:
+    """Return the item of *cls* that *line* holds, which was read and checked; white space around it does no harm.
+
+    Whether one of its objects has a key twice is found out when its `json` is asked for, because that takes as long as
+    parsing it, and most items that are read are never written again.
+    """
     item = _new(cls)
-    _set_json(item, json)  # type: ignore[arg-type]
+    _set_held(item, line)
     return item
 
 
@@ -260,14 +292,16 @@ def read_item(value: Wire, data: bytes) -> Item:
     shape = SHAPES.get(kind)
     if shape is None:
         check_free(value, kind)
+    elif is_simple(value, shape):  # nearly always
+        return unsettled(CLASSES[kind], data)
     elif not fits(value, shape):
         raise problem(value)
-    data = settled(data, value)
+    check_nesting(value, data)
     if "record_type" in value:  # it means nothing in an item, and written flat it could make it a state
         whole = _json.loads(data)
         del whole["record_type"]
         data = _json.dumps(whole)
-    return made(CLASSES.get(kind, Other), data)
+    return unsettled(CLASSES.get(kind, Other), data)
 
 
 def check_free(value: Mapping[str, Any], where: str) -> None:
@@ -353,12 +387,14 @@ class Other(Item):
             raise InvalidItemError(where, f"must be an object of the type {kind!r}")
         if raw is None or (isinstance(raw, Mapping) and not raw):  # type: ignore[redundant-expr]
             _set_json(self, b"")
+            _set_held(self, None)
             return
         check_whole_object(read_only(raw), where)
         if "record_type" in raw:
             raise InvalidItemError(where, "would be read as another kind of line, because of its record_type")
         check_free(raw, where)
         _set_json(self, make_item({"type": raw["type"], **raw}).json)
+        _set_held(self, None)
 
     @property
     def raw(self) -> Mapping[str, Any] | None:

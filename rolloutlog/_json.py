@@ -29,6 +29,8 @@ MAX_DEPTH = 127
 SHALLOW = 2 * MAX_DEPTH
 """A line of no more bytes than this cannot nest deeper than `MAX_DEPTH`."""
 
+_SHORT = 2048  # bytes of a line that are looked at in less time than each of its values
+
 MAX_LINE = 64 * 1024 * 1024
 """How many bytes of a line are read, without its newline. A picture of 45 MiB fits, in base64. A longer line is more
 likely damage than a record."""
@@ -123,9 +125,9 @@ class FastJson:
         except ValueError:
             # The slow way again, to find the reason. Lines that only the standard library accepts, such as very deep
             # ones, stay refused: else a line could be read on one machine and not on the next.
-            check_depth(STANDARD.loads(data))
+            check_depth((STANDARD.loads(data),))
             raise InvalidJson("is not JSON") from None
-        return STANDARD.loads(data) if _has_large_float(value) else value
+        return STANDARD.loads(data) if _has_large_float((value,)) else value
 
 
 def _refuse_constant(name: str) -> Any:
@@ -185,6 +187,9 @@ fast_dumps: Callable[[Any], bytes] | None = None if orjson is None else orjson.d
 string, an integer beyond 64 bits, and half of a surrogate pair."""
 
 
+_NEWLINE = None if orjson is None else orjson.OPT_APPEND_NEWLINE
+
+
 # --- lines as they are in a file --------------------------------------------------------------------------------------
 
 
@@ -193,12 +198,7 @@ def settled(data: bytes, value: Any) -> bytes:
 
     These are the same bytes, spaces and escapes included, unless some object in them has a key twice. Real readers
     refuse that, so the last of both is kept, like any JSON library does.
-
-    Raises:
-        InvalidJson: it is nested more than `MAX_DEPTH` deep.
     """
-    if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
-        check_depth(value)
     try:
         if (fast_dumps or dumps)(value) == data:
             return data
@@ -222,35 +222,42 @@ def exactly(value: Any, data: bytes) -> Any:
     Raises:
         InvalidJson: it is nested more than `MAX_DEPTH` deep.
     """
-    if len(data) > SHALLOW and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
-        check_depth(value)
+    check_nesting(value, data)
     try:
-        if fast_dumps is not None and fast_dumps(value) == data.strip():
-            return value  # proven, faster than by a look at every value
-    except TypeError:
-        pass
-    return STANDARD.loads(data) if _has_large_float(value) else value
+        if orjson is not None and len(data) < _SHORT and orjson.dumps(value, option=_NEWLINE) == data:
+            return value  # proven, without a look at each value
+    except TypeError:  # an integer beyond 64 bits: the value is exact
+        return value
+    return STANDARD.loads(data) if _has_large_float((value,)) else value
 
 
-def check_depth(value: Any, depth: int = 0) -> None:
-    """Raise `InvalidJson` if *value*, inside *depth* objects and arrays, is nested more than `MAX_DEPTH` deep."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        return
-    if depth >= MAX_DEPTH:
-        raise InvalidJson("is nested too deep")
-    for held in value.values() if kind is dict else value:
-        check_depth(held, depth + 1)
+def check_nesting(value: Any, data: bytes) -> None:
+    """Raise `InvalidJson` if *data*, whose fast parse is *value*, is nested more than `MAX_DEPTH` deep."""
+    if len(data) > SHALLOW and (len(data) > _SHORT or data.count(b"{") + data.count(b"[") > MAX_DEPTH):
+        check_depth((value,))
 
 
-def _has_large_float(value: Any) -> bool:
-    """Whether *value* holds a float that may have been an integer of more than 64 bits."""
-    kind = type(value)
-    if kind is float:
-        return bool(abs(value) >= 2.0**63)
-    if kind is dict:
-        return any(map(_has_large_float, value.values()))
-    return kind is list and any(map(_has_large_float, value))
+def check_depth(values: Any, depth: int = 0) -> None:
+    """Raise `InvalidJson` if one of *values*, inside *depth* others, is nested more than `MAX_DEPTH` deep."""
+    for value in values:
+        kind = type(value)
+        if kind is dict or kind is list:
+            if depth >= MAX_DEPTH:
+                raise InvalidJson("is nested too deep")
+            if value:
+                check_depth(value.values() if kind is dict else value, depth + 1)
+
+
+def _has_large_float(values: Any) -> bool:
+    """Whether *values* hold a float that may have been an integer of more than 64 bits."""
+    for value in values:
+        kind = type(value)
+        if kind is dict or kind is list:
+            if value and _has_large_float(value.values() if kind is dict else value):
+                return True
+        elif kind is float and abs(value) >= 2.0**63:
+            return True
+    return False
 
 
 # --- values that callers make up --------------------------------------------------------------------------------------

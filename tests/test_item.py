@@ -120,3 +120,41 @@ def test_a_repr_stays_short(item):
     """A notebook and a traceback do not show the text."""
     assert repr(item) != str(item)
     assert "héllo" not in repr(item)
+
+
+TWICE = b'{"type":"message","role":"user","content":[],"x": 1,"x":2}'
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda item: item.json,
+        lambda item: str(item).encode(),
+        lambda item: pickle.loads(pickle.dumps(item)).json,
+        lambda item: (item.role, item.json)[1],
+        lambda item: LineEncoder().items([item])[0][0].rstrip(b"\n"),
+    ],
+)
+@pytest.mark.parametrize("line", [TWICE, b" " + TWICE + b"\r\n"])
+def test_a_key_that_was_read_twice_is_there_once_in_the_items_json(line, look):
+    """Real readers refuse such an object. It is looked for when the JSON is asked for, not for each line read."""
+    assert look(decode_line(line)) == b'{"type":"message","role":"user","content":[],"x":2}'
+
+
+def test_an_item_that_was_read_is_its_line_whichever_look_comes_first():
+    """A look at its values, and one at its JSON, change neither."""
+    line = b'{"type":"message","role":"user","content":[], "x": 1}'
+    first, second = decode_line(line + b"\n"), decode_line(line + b"\n")
+
+    assert first.to_dict() == second.to_dict() == json.loads(line)
+    assert first.role == "user"
+    assert first.json == second.json == line
+    assert second.extra == first.extra == {"x": 1}
+    assert first == second
+    assert hash(first) == hash(second)
+
+
+def test_an_attribute_that_no_item_has_is_the_usual_error():
+    """Also before the first look."""
+    with pytest.raises(AttributeError, match="'Message' object has no attribute 'jsn'"):
+        decode_line(TWICE).jsn  # noqa: B018 (the access is the test)

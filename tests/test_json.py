@@ -343,10 +343,10 @@ def test_a_value_that_holds_itself_is_refused():
 
 def test_reading_stops_at_the_same_depth():
     """A value that could not be written again is not read."""
-    check_depth(nested(MAX_DEPTH))
+    check_depth([nested(MAX_DEPTH)])
 
     with pytest.raises(InvalidJson, match="nested too deep"):
-        check_depth(nested(MAX_DEPTH + 1))
+        check_depth([nested(MAX_DEPTH + 1)])
 
 
 @given(json_values)

@@ -16,8 +16,9 @@ from .._item import Item
 from .._json import MAX_DEPTH, dumps, plain
 from .._version import __version__
 
-# The offset of the type in a line of ours: before it are the 24 characters of the time, between quotes.
-_TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
+TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
+"""The offset of the type in a line of Codex or of ours that has no number."""
+
 _OURS = f'"type":"{OWN}"'.encode()
 _UNNUMBERED = b'"type":"'
 
@@ -128,7 +129,7 @@ class Numbering:
         return lines if len(numbered) == len(lines) else numbered
 
     def _numbered(self, line: bytes) -> bytes:
-        if not line.startswith(_UNNUMBERED, _TYPE_AT) or line.startswith(_OURS, _TYPE_AT):
+        if not line.startswith(_UNNUMBERED, TYPE_AT) or line.startswith(_OURS, TYPE_AT):
             return line
         number, self.following = self.following, self.following + 1
-        return b'%s"ordinal":%d,%s' % (line[:_TYPE_AT], number, line[_TYPE_AT:])
+        return b'%s"ordinal":%d,%s' % (line[:TYPE_AT], number, line[TYPE_AT:])

@@ -11,7 +11,7 @@ import attrs
 
 from .._checks import shortened
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SkippedLine
-from .._format.lines import Format, InvalidLine, decode_line, is_envelope, is_wrapped, written_when
+from .._format.lines import Format, InvalidLine, decode_line, decode_lines, is_envelope, is_wrapped, written_when
 from .._item import CLASSES, Item
 from .._json import MAX_LINE, InvalidJson, loads
 from ..exceptions import InvalidRolloutError
@@ -115,13 +115,11 @@ def stream_entries(path: StrPath, max_line: int, end: int | None = None) -> Iter
     """Yield the entries of *path* as far as *end*."""
     with Source(path, end) as source:
         for block in blocks(source, max_line, AT_ONCE):
-            for index, line in enumerate(block.lines):
-                # Each is yielded as it is made: a list of them would start the garbage collector again and again.
-                try:
-                    yield decode_line(line)
-                except InvalidLine as error:
-                    if (skipped := skipped_line(block, index, error)) is not None:
-                        yield skipped
+            for index, entry in enumerate(decode_lines(block.lines)):
+                if not isinstance(entry, InvalidLine):
+                    yield entry
+                elif (skipped := skipped_line(block, index, entry)) is not None:
+                    yield skipped
 
 
 def stream_lines(
@@ -193,8 +191,8 @@ def begin(path: StrPath, block: Block) -> tuple[Head, int] | None:
 def _stamp(line: bytes, entry: Entry) -> tuple[dt.datetime | None, int | None]:
     """Return the time of *line*, which holds *entry*, and its ordinal."""
     if type(entry) is OtherEntry:
-        ordinal = entry.raw.get("ordinal")
-        return _time(entry.raw.get("timestamp")), ordinal if type(ordinal) is int else None
+        raw = entry.raw
+        return _time(raw.get("timestamp")), _whole(raw["ordinal"]) if "ordinal" in raw else None
     if (match := _STAMPED.match(line)) is not None:
         stamp, ordinal = match.groups()
         return _time(stamp.decode()), None if ordinal is None else int(ordinal)
@@ -203,9 +201,12 @@ def _stamp(line: bytes, entry: Entry) -> tuple[dt.datetime | None, int | None]:
     if b'"payload"' in line:  # a wrapped line with other spaces, or its keys in another order
         value = _object(line)
         if "type" in value and is_wrapped(value):
-            ordinal = value.get("ordinal")
-            return _time(value["timestamp"]), ordinal if type(ordinal) is int else None
+            return _time(value["timestamp"]), _whole(value.get("ordinal"))
     return (_time(entry.timestamp) if isinstance(entry, LogEntry | SessionMeta) else None), None
+
+
+def _whole(ordinal: Any) -> int | None:
+    return ordinal if type(ordinal) is int else None
 
 
 def _time(text: Any) -> dt.datetime | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import length_hint
 from pathlib import Path
 
 import attrs
 
-from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from .._format.lines import InvalidLine, decode_line, read_items
+from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .._format.lines import InvalidLine, decode_lines
 from .._item import Item
 from .._json import MAX_LINE
 from .._responses.view import Rewrite, is_rewrite
@@ -87,14 +86,12 @@ def _read_until(saved: SavedSession, last: Block) -> int:
 def _filled(saved: SavedSession, block: Block, start: int) -> SavedSession:
     """Add the entries of *block*, from the line at *start* on, to the lists of *saved*; return it with its state."""
     state, append = saved.state, saved.items.append
-    lines = iter(block.lines[start:] if start else block.lines)
-    while (line := read_items(lines, append)) is not None:
-        try:
-            entry: Entry | None = decode_line(line)
-        except InvalidLine as error:
-            entry = skipped_line(block, _index(block, lines), error)
+    for index, entry in enumerate(decode_lines(block.lines[start:]), start):
         if isinstance(entry, Item):
             append(entry)
+        elif isinstance(entry, InvalidLine):
+            if (skipped := skipped_line(block, index, entry)) is not None:
+                saved.skipped.append(skipped)
         elif isinstance(entry, SessionStateSnapshot):
             state = entry
         elif isinstance(entry, LogEntry):
@@ -105,18 +102,11 @@ def _filled(saved: SavedSession, block: Block, start: int) -> SavedSession:
             saved.others.append(entry)
             if is_rewrite(entry):
                 saved._rewrites.append(Rewrite(len(saved.items), entry))
-        elif isinstance(entry, SkippedLine):
-            saved.skipped.append(entry)
         elif isinstance(entry, SessionMeta) and saved.format == "envelope":
             saved.parents.append(entry)
         elif isinstance(entry, SessionMeta):
-            saved.skipped.append(SkippedLine(*block.place(_index(block, lines)), "a second session meta"))
+            saved.skipped.append(SkippedLine(*block.place(index), "a second session meta"))
     return saved if state is saved.state else attrs.evolve(saved, state=state)
-
-
-def _index(block: Block, rest: Iterator[bytes]) -> int:
-    """Return the index of the line of *block* that comes before *rest*."""
-    return len(block.lines) - length_hint(rest) - 1
 
 
 def _next_number(lines: list[bytes], known: int | None) -> int:

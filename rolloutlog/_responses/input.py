@@ -76,7 +76,7 @@ def _to_input(
         raise ValueError(f"orphans must be 'close', 'keep' or 'raise'; got {orphans!r}")
     if reasoning not in ("encrypted", "text"):
         raise ValueError(f"reasoning must be 'encrypted' or 'text'; got {reasoning!r}")
-    given = [item._read() for item in map(to_item, items) if item.json]
+    given = [item._read() for item in map(to_item, items) if item._bytes()]
     had_reasoning = is_session or any(value["type"] == "reasoning" for value in given)
     values = [taken for value in given if (taken := sendable(value, text=reasoning == "text")) is not None]
     if orphans != "keep":
@@ -91,7 +91,7 @@ def _to_input(
 
 def orphan_calls(items: Iterable[Item]) -> list[Item]:
     """Return the calls among *items* that wait for an answer of the caller's, in order."""
-    made = [item for item in items if item.json]
+    made = [item for item in items if item._bytes()]
     values = [item._read() for item in made]
     order = arrange(values).order
     return [made[order[at]] for at in sorted(find_orphans([values[index] for index in order]).calls)]

@@ -271,7 +271,7 @@ def _begins_turn(item: Item) -> bool:
     """Whether *item* is a message of a user, or of another agent."""
     if not isinstance(item, Message):
         return item.type == "agent_message"
-    if b'"user"' not in item.json and b"\\u" not in item.json:
+    if b'"user"' not in (line := item._bytes()) and b"\\u" not in line:
         return False  # proven without a parse, which a long answer would make slow
     return item._read()["role"] == "user" and not _is_surroundings(item)
 
