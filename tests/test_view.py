@@ -12,7 +12,7 @@ from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, lo
 from rolloutlog._entries import OtherEntry
 from rolloutlog._paths import find_session
 from rolloutlog._reading.blocks import _zstd
-from rolloutlog._responses import view
+from rolloutlog._responses import history, view
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
 from rolloutlog.items import InputText
 
@@ -139,8 +139,8 @@ def test_a_compaction_does_not_look_again_at_what_earlier_ones_kept(monkeypatch)
     """So many compactions take linear time: each message of the user is looked at where it is new."""
     seen = view.ModelView()
     looks = []
-    is_surroundings = view._is_surroundings
-    monkeypatch.setattr(view, "_is_surroundings", lambda item: looks.append(item) or is_surroundings(item))
+    is_added = history.is_added_by_codex
+    monkeypatch.setattr(history, "is_added_by_codex", lambda item: looks.append(item) or is_added(item))
     for index in range(100):
         seen.append([Message.user(f"a{index}")])
         seen.apply(view.Rewrite(0, OtherEntry({"type": "compacted", "payload": {"message": f"s{index}"}})))
