@@ -18,6 +18,8 @@ from ._attach import attach
 from ._care.diagnose import Diagnosis, diagnose
 from ._care.findings import Finding
 from ._care.repair import Repair, repair
+from ._chat.incoming import from_messages
+from ._chat.outgoing import to_messages
 from ._convert import convert
 from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
 from ._find import SessionFile, find_sessions, load_session
@@ -61,10 +63,12 @@ __all__ = [
     "convert",
     "diagnose",
     "find_sessions",
+    "from_messages",
     "iter_entries",
     "iter_lines",
     "load_session",
     "repair",
     "session",
     "to_input",
+    "to_messages",
 ]

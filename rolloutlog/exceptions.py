@@ -289,6 +289,23 @@ class OrphanCallError(RolloutError, ValueError):
         )
 
 
+class NotCarriedWarning(UserWarning):
+    """Part of a message was left out, because the API that it is converted for has no place for it.
+
+    Attributes:
+        where: the place, such as ``messages[3].content[1]``.
+        what: the kind of value that was there, without its text.
+    """
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(where, what)
+        self.where = where
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} is not carried over"
+
+
 class MissingExtraError(RolloutError, ImportError):
     """A feature needs a package that is not installed; one of our extras installs it.
 

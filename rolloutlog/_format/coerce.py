@@ -9,6 +9,7 @@ from .._checks import EXEC_KEYS, SHAPES, Wire
 from .._item import CLASSES, Item, made, make_item
 from .._json import fast_dumps, is_plain
 from ..exceptions import InvalidItemError
+from .foreign import ROLES, foreign_item, foreign_message
 
 
 @runtime_checkable
@@ -23,6 +24,7 @@ class SupportsToDict(Protocol):
 ItemLike: TypeAlias = Item | Mapping[str, Any] | SupportsToDict
 
 _RESPONSE = "; record the items of a response with record(*response.output)"
+_COMPLETION = "; record(*rolloutlog.from_messages([completion.choices[0].message])) records the message of a completion"
 _EVENT = (
     "is an event of a stream, not an item; record the response of its last event with record(*event.response.output)"
 )
@@ -70,7 +72,7 @@ def _converted(value: object, convert: Callable[[], Any]) -> Any:
         item = dict(item)
     kind, content = item.get("type"), item.get("content")
     if kind is None and "type" not in item and "role" not in item:
-        hint = _RESPONSE if isinstance(item.get("output"), list) else ""
+        hint = _RESPONSE if isinstance(item.get("output"), list) else _COMPLETION if "choices" in item else ""
         raise InvalidItemError(name, f"has no 'type', so it is not an item{hint}")
     if kind == "function_call" and "parsed_arguments" in item:
         return _without(item, "parsed_arguments")
@@ -128,6 +130,8 @@ def quick_json(value: Wire) -> bytes | None:
         kind = value["type"]
         shape = SHAPES[kind]
         ordered = {**_TEMPLATES[kind], **value}
+        if kind == "message" and ordered["role"] not in ROLES:
+            return None
         if shape.texts is None or not _TEXTS.issuperset(map(type, ordered.values())):
             types = shape.keys.get
             for key, held in ordered.items():
@@ -175,6 +179,10 @@ def _from_mapping(value: Wire) -> Item:
         raise InvalidItemError(kind, _EVENT)
     if "record_type" in value:
         raise InvalidItemError(kind, "must not hold 'record_type', which marks lines that are not items")
+    if kind == "message":
+        _check_message(value)
+    elif (foreign := foreign_item(value, kind)) is not None:
+        raise InvalidItemError(kind, foreign)
     if kind == "message" and isinstance(value.get("content"), str):
         part = "output_text" if value.get("role") == "assistant" else "input_text"
         value = {**value, "content": [{"type": part, "text": value["content"]}]}
@@ -187,6 +195,16 @@ def _from_mapping(value: Wire) -> Item:
         if key in _TEMPLATES.get(kind, {}) and key not in value:  # the null in its place is ours
             raise InvalidItemError(error.where, "is missing") from None
         raise
+
+
+def _check_message(value: Wire) -> None:
+    """Raise `InvalidItemError` if *value* is a message of another API, or of a role that does not exist."""
+    if (foreign := foreign_message(value)) is not None:
+        raise InvalidItemError("message", foreign)
+    role = value.get("role")
+    if isinstance(role, str) and role not in ROLES:
+        shown = repr(role) if role.isidentifier() and len(role) <= 20 else "another text"
+        raise InvalidItemError("message.role", f"expected user, assistant, system or developer; got {shown}")
 
 
 def _untyped(value: Mapping[Any, Any]) -> str:

@@ -17,8 +17,11 @@ _NONE: frozenset[str] = frozenset()
 GIVEN = "rolloutlog_given"
 """A key of our own on the line of an item that is written otherwise than it was given: it says how it was given."""
 
+IS_ERROR = "rolloutlog_is_error"
+"""A key of our own on an output that was an error to another API, which the Responses API has no key for."""
+
 # Known to answers alone (who made an item, on the API's side), and to us.
-_NEVER = frozenset({"created_by", GIVEN})
+_NEVER = frozenset({"created_by", GIVEN, IS_ERROR})
 
 # By the type of the object that holds them. `parsed` and `parsed_arguments` are added by the SDK's parse(), on this
 # side of the wire. The status of reasoning is in the SDK's input types, and yet the API has refused it.
