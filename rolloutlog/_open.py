@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from ._entries import SessionMeta, utc_timestamp
@@ -33,12 +34,14 @@ from ._writing.file import Journal
 from ._writing.file_locks import locked_byte
 from ._writing.os_calls import System
 from ._writing.registry import Lease
-from .exceptions import InvalidRolloutError, SessionExistsError
+from .exceptions import InvalidRolloutError, SessionExistsError, SessionLockedError
 
 # How long the creation of a session waits for another process that creates a session of the same id, in seconds.
 _CREATE_TIMEOUT = 30.0
 # How long resuming a session waits until the records that this process passed to it before are on disk, in seconds.
 _SHARE_TIMEOUT = 30.0
+# How long resuming a session pauses between two attempts, while another process has it, in seconds.
+_PAUSE = 0.002
 # How many bytes of a file can be locked: its offsets have 63 bits.
 _OFFSETS = 2**63 - 1
 # How long an interrupted opening waits for the writer to close the file that it has just got, in seconds.
@@ -146,8 +149,16 @@ def resume(
         raise InvalidRolloutError(path, "is compressed and cannot be appended to; unpack it with `zstd -d --rm`")
     if path.is_dir():
         raise InvalidRolloutError(path, "is not a regular file")
-    with _one_opener(path):
-        return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
+    deadline = monotonic() + writing.lock_timeout
+    while True:
+        try:
+            with _one_opener(path):
+                return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
+        except SessionLockedError:
+            # Not waited for in there: another thread of this process may be willing to wait longer than this one.
+            if monotonic() >= deadline:
+                raise
+        sleep(_PAUSE)
 
 
 def _shared(
@@ -168,7 +179,7 @@ def _opened(
     """Open the file and start a writer on it."""
     journal = _journal(path, writing, system)
     with _closed_on_error(journal):
-        journal.open()
+        journal.open(0.0)
         saved = load_session(path)
         journal.header = saved._header
         encoder = _encoder_for(saved, encoding)

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self, Unpack
 
 import attrs
@@ -293,17 +294,22 @@ class RolloutRecorder:
             TimeoutError: the writer did not answer in time.
             RecorderClosedError: the writer failed, or belongs to another process.
         """
-        self.request_flush().result(timeout)
+        deadline = monotonic() + timeout
+        self._request_flush(timeout).result(max(0.0, deadline - monotonic()))
 
     async def aflush(self, *, timeout: float = 30.0) -> None:
         """Wait as `flush` does, in an event loop that is not blocked; likewise the errors."""
-        await self.request_flush().aresult(timeout)
+        await self._request_flush(0.0).aresult(timeout)
 
     def request_flush(self) -> Ack:
         """Request a flush and return its ack at once, which can be awaited; for a closed recorder, that of its end."""
+        return self._request_flush(None)
+
+    def _request_flush(self, timeout: float | None) -> Ack:
+        """Request a flush; for *timeout* see `Writer.request_flush`."""
         if self._left is not None:
             return self._left
-        return self._writer.request_flush()
+        return self._writer.request_flush(timeout)
 
     def shutdown(self) -> Ack:
         """Accept no more records, request that everything is written and the file is closed, and return at once.
@@ -311,8 +317,12 @@ class RolloutRecorder:
         Called again it returns the same ack. The file stays open as long as other recorders of this process have the
         session open; the ack then means that everything recorded through this one is on disk.
         """
+        return self._shutdown(None)
+
+    def _shutdown(self, timeout: float | None) -> Ack:
+        """Shut down; for *timeout* see `Writer.request_flush`."""
         if self._left is None:
-            self._left = self._lease.release()
+            self._left = self._lease.release(timeout)
         return self._left
 
     def close(self, *, timeout: float = 30.0) -> None:
@@ -325,14 +335,15 @@ class RolloutRecorder:
             WriteError: how many records are not on disk, and why.
             TimeoutError: the writer did not answer in time.
         """
-        self.shutdown().result(timeout)
+        deadline = monotonic() + timeout
+        self._shutdown(timeout).result(max(0.0, deadline - monotonic()))
 
     async def aclose(self, *, timeout: float = 30.0) -> None:
         """Shut down and wait as `close` does, in an event loop that is not blocked; likewise the errors.
 
         If it is cancelled, the recorder still closes.
         """
-        await self.shutdown().aresult(timeout)
+        await self._shutdown(0.0).aresult(timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from itertools import count
 
 import pytest
@@ -182,9 +183,10 @@ def test_a_waiter_looks_whether_somebody_works():
     """A wait that lasts calls what it was given, and what that does may end it."""
     looks = []
 
-    def look() -> None:
+    def look(deadline: float) -> float:
         looks.append(1)
         ack.set()
+        return deadline
 
     ack = Ack(look)
 
@@ -192,9 +194,32 @@ def test_a_waiter_looks_whether_somebody_works():
     assert looks == [1]
 
 
+def test_a_look_may_end_the_wait():
+    """At the end of the interpreter nothing waits longer than it may."""
+    ack = Ack(lambda deadline: 0.0)
+
+    assert ack.wait(10 * DEADLINE) is False
+
+
+def test_a_look_knows_when_the_wait_ends():
+    """It must not take longer itself."""
+    looks: list[float] = []
+
+    def look(deadline: float) -> float:
+        looks.append(deadline)
+        ack.set()
+        return deadline
+
+    ack = Ack(look)
+    begun = time.monotonic()
+    ack.wait(DEADLINE)
+
+    assert begun + DEADLINE <= looks[0] <= time.monotonic() + DEADLINE
+
+
 def test_nobody_looks_after_what_is_over():
     """A finished ack calls nothing."""
-    ack = Ack(lambda: pytest.fail("was called"))
+    ack = Ack(lambda deadline: pytest.fail("was called"))
     ack.set()
 
     assert ack.wait(DEADLINE) is True

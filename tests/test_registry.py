@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
+import logging
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from faults.fakes import FakeSystem
-from helpers import DEADLINE, Disk, in_fresh_process, left_alone, lines_in
+from helpers import DEADLINE, Disk, in_fresh_process, left_alone, lines_in, start
 
+import rolloutlog
 from rolloutlog._writing import registry
 from rolloutlog._writing.commands import LineRules, State, WriterOptions
 from rolloutlog._writing.file import Journal
@@ -118,6 +125,31 @@ def test_sharing_fails_when_earlier_records_cannot_be_written(path):
     disk.is_full = False
     assert len(lease.writer.leases) == 1
     lease.release().result(DEADLINE)
+
+
+def test_sharing_says_at_once_that_a_closing_writer_cannot_write(path):
+    """After a close that failed on a full disk, the session is not waited for; when there is room it is opened."""
+    disk = Disk()
+    lease = begun(path, disk)
+    disk.is_full = True
+    put(lease, "a")
+    lease.release().wait(0.05)
+    errors: list[Exception] = []
+
+    def share() -> None:
+        try:
+            registry.share(path, WriterOptions(), timeout=10 * DEADLINE)
+        except WriteError as error:
+            errors.append(error)
+
+    sharer = threading.Thread(target=share, daemon=True)
+    sharer.start()
+    sharer.join(DEADLINE)
+    disk.is_full = False
+
+    assert [error.unwritten for error in errors] == [1]
+    assert shared(path) is None
+    assert written(path) == ["a"]
 
 
 def test_other_options_are_refused(lease, path):
@@ -557,6 +589,180 @@ def test_a_stuck_disk_does_not_prevent_the_exit(path):
     in_fresh_process(stuck_at_the_end, str(path))
 
     assert written(path) == []
+
+
+def fill_and_delete(path: str) -> None:
+    """Come to the end after the file was deleted while the disk was full; there is room again."""
+    disk = Disk()
+    lease = begun(Path(path), disk)
+    disk.is_full = True
+    os.unlink(path)
+    put(lease, *range(5))
+    lease.writer.request_flush().wait(DEADLINE)
+    disk.is_full = False
+    KEPT.append(lease)
+
+
+def test_the_exit_makes_a_deleted_file_anew(path):
+    """Records that had to wait are in the new file."""
+    in_fresh_process(fill_and_delete, str(path))
+
+    assert written(path) == list(map(str, range(5)))
+
+
+def interrupt_the_end(folder: str) -> None:
+    """Come to the end, and get a Ctrl-C in the first write there."""
+    ends = threading.Event()
+
+    def write(name: str, arguments: object) -> None:
+        if name != "write":
+            return
+        assert ends.wait(DEADLINE)
+        if not interrupted:
+            interrupted.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)  # as long as a disk takes: the main thread has been interrupted
+
+    interrupted: list[bool] = []
+    for number in range(3):
+        system = FakeSystem(most_pieces=1_000)
+        lease = begun(Path(folder) / str(number), system)
+        system.watch = write
+        put(lease, *range(200))
+        KEPT.append(lease)
+    atexit.register(ends.set)  # runs first
+
+
+def test_an_interrupt_of_the_exit_costs_no_record(tmp_path):
+    """One Ctrl-C while the program ends by itself: every writer finishes."""
+    in_fresh_process(interrupt_the_end, str(tmp_path))
+
+    assert [written(tmp_path / str(number)) for number in range(3)] == [list(map(str, range(200)))] * 3
+
+
+def interrupt_the_hook(path: str) -> None:
+    """Come to the end, and get a Ctrl-C as the exit hook begins, before it can notice."""
+    disk = Disk()
+    lease = begun(Path(path), disk)
+    disk.hold()
+    put(lease, *range(5))
+    assert disk.reached.wait(DEADLINE)
+    KEPT.append(lease)
+    done: list[bool] = []
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is registry._at_exit.__code__ and not done:
+            done.append(True)
+            disk.go_on()
+            raise KeyboardInterrupt
+
+    atexit.register(sys.setprofile, look)
+
+
+def test_an_interrupt_as_the_exit_begins_costs_no_record(path):
+    """The hook is called a second time."""
+    in_fresh_process(interrupt_the_hook, str(path))
+
+    assert written(path) == list(map(str, range(5)))
+
+
+def end_without_lock(folder: str, count: int, timeout: float = 10 * DEADLINE) -> None:
+    """Come to the end while another program holds the locks of *count* shared files, and no logger tells anything."""
+    import fcntl
+
+    registry._EXIT_TIMEOUT = 0.2
+    logging.disable(logging.CRITICAL)
+    for number in range(count):
+        path = Path(folder) / str(number)
+        options = WriterOptions(shared=True, lock_timeout=timeout)
+        journal = Journal(path, header=HEADER, shared=True, lock_timeout=timeout)
+        journal.create()
+        lease = registry.register(journal, options, LineRules(b"%d dropped\n".__mod__))
+        fcntl.flock(os.open(path, os.O_RDWR), fcntl.LOCK_EX)
+        put(lease, *range(5))
+        KEPT.append(lease)
+
+
+def test_what_is_lost_at_the_exit_is_told_on_stderr(tmp_path):
+    """The message names the file and the number of records, also if all loggers are disabled; nothing waits longer."""
+    process = start(end_without_lock, str(tmp_path), 6)
+    _, errors = process.communicate(timeout=DEADLINE)
+
+    assert [f"{tmp_path / str(number)}: 5 records are not on disk" in errors for number in range(6)] == [True] * 6
+
+
+def handlers_without_lock(folder: str) -> None:
+    """Come to the end with handlers, which `logging.shutdown` flushes and closes, while the locks are held."""
+    import fcntl
+
+    registry._EXIT_TIMEOUT = 0.2
+    logger = logging.getLogger("agent")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for number in range(8):
+        handler = rolloutlog.RolloutHandler(Path(folder) / str(number), shared=True, lock_timeout=10 * DEADLINE)
+        handler.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    logger.info("first")
+    for handler in logger.handlers:
+        handler.flush()
+        fcntl.flock(os.open(handler.recorder.path, os.O_RDWR), fcntl.LOCK_EX)
+    logger.info("later")
+
+
+def test_all_handlers_together_end_in_the_time_of_one_exit(tmp_path):
+    """Each would wait ten seconds for a flush and ten for its close."""
+    process = start(handlers_without_lock, str(tmp_path))
+    _, errors = process.communicate(timeout=DEADLINE)
+
+    assert errors.count("1 record is not on disk") >= 8
+
+
+def in_other_library(folder: str, source: str) -> None:
+    """Let a child of a library like billiard, which began as a copy of multiprocessing, record and end."""
+    copy = Path(folder) / "otherprocessing"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in copy.glob("*.py"):
+        file.write_text(re.sub(r"\bmultiprocessing", "otherprocessing", file.read_text(encoding="utf-8")))
+    sys.path.insert(0, folder)
+    import otherprocessing
+
+    child = otherprocessing.get_context("fork").Process(target=record_in_child, args=(folder, 0))
+    child.start()
+    child.join(DEADLINE)
+    assert child.exitcode == 0
+
+
+def test_the_end_of_a_child_of_a_library_like_multiprocessing_is_an_exit_too(tmp_path):
+    """It ends by `os._exit`, after finalizers of its own."""
+    in_fresh_process(in_other_library, str(tmp_path), str(Path(multiprocessing.__file__).parent))
+
+    assert written(tmp_path / "0") == list(map(str, range(200)))
+
+
+def open_at_import(folder: str) -> None:
+    """Let a child of a forkserver import a module that opens a session, before the child's own part begins."""
+    program = Path(folder) / "program.py"
+    program.write_text(
+        "import multiprocessing, sys\nimport test_registry as t\nfrom pathlib import Path\n"
+        f"FOLDER = {folder!r}\n"
+        "if __name__ != '__main__':\n"
+        "    t.record_in_child(FOLDER, 0)\n"
+        "def nothing(): pass\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context(sys.argv[1]).Process(target=nothing)\n"
+        "    child.start(); child.join(60); sys.exit(child.exitcode)\n"
+    )
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_that_opened_a_session_before_its_own_part_began_loses_nothing(tmp_path, method):
+    """A session of a module that the child imports, such as the program itself."""
+    open_at_import(str(tmp_path))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    subprocess.run([sys.executable, tmp_path / "program.py", method], env=environment, timeout=DEADLINE, check=True)
+
+    assert written(tmp_path / "0") == list(map(str, range(200)))
 
 
 def in_multiprocessing(folder: str, method: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -38,7 +39,12 @@ def begun(path: Path, system: Any = None, **options: Any) -> Writer:
     """Return a writer on a new file that has been started."""
     given = WriterOptions(**options)
     journal = Journal(
-        path, header=HEADER, shared=given.shared, fsync=given.fsync, system=FakeSystem() if system is None else system
+        path,
+        header=HEADER,
+        shared=given.shared,
+        fsync=given.fsync,
+        lock_timeout=given.lock_timeout,
+        system=FakeSystem() if system is None else system,
     )
     journal.create()
     writer = Writer(
@@ -340,7 +346,7 @@ def test_a_caller_who_was_held_up_is_written_or_refused(writer):
         claim = [b"held up\n"]
         writer._put(claim)
         try:
-            writer._recheck_closed(claim)
+            writer._recheck_closed(claim, DEADLINE)
         except RecorderClosedError:
             return
         accepted.append("held up")
@@ -585,7 +591,7 @@ def test_what_is_kept_is_written_by_itself(writer, system):
     """When the fault is gone no call is needed: the writer tries again after a pause."""
     again = threading.Event()
     system.fail("write", errno.EIO, times=2)
-    system.before("fstat", again.set)  # the first check after a write without an error
+    system.before("lseek", again.set, nth=3)  # the first one after a write without an error; two undo the others
     put(writer, "a")
 
     assert again.wait(DEADLINE)
@@ -817,14 +823,81 @@ def test_without_a_thread_a_failure_is_heard_and_mended(inline, system):
 
 
 def test_without_a_thread_an_unexpected_exception_fails_the_writer(inline, system):
-    """All acks carry it there as well, and the caller that happened to record does not get it."""
-    fail(inline, system)
+    """All acks carry one that comes again and again, and the caller that happened to record does not get it."""
+    system.fail("write", ZeroDivisionError("unexpected"), times=None)
+    put(inline, "a")
     flush = inline.request_flush()
 
     assert inline.state is State.FAILED
     assert isinstance(flush.error, RecorderClosedError)
     with pytest.raises(ZeroDivisionError):
         inline.shutdown().result(DEADLINE)
+
+
+def test_an_exception_out_of_a_signal_handler_is_the_callers(inline, system):
+    """It does not come again: the caller gets it, as it gets a Ctrl-C, and the writer continues."""
+    system.fail("write", LookupError("out of a signal handler"))
+    with pytest.raises(LookupError):
+        put(inline, "a")
+    put(inline, "b")
+
+    assert flushed(inline) == ["a", "b"]
+    assert inline.state is State.OPEN
+
+
+def held_by_another_process(path: Path) -> int:
+    """Lock a shared file as another process does; closing the descriptor unlocks it."""
+    import fcntl
+
+    fd = os.open(path, os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def in_time(act: Callable[[], object]) -> BaseException | None:
+    """Return what *act* raises; it must end long before the timeout of the lock."""
+    ended: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            act()
+        except Exception as error:
+            ended.append(error)
+        else:
+            ended.append(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+
+    assert ended, "still waits"
+    return ended[0]
+
+
+def test_without_a_thread_every_wait_ends_in_time(tmp_path):
+    """The caller's timeout bounds the wait for the lock of the file, too."""
+    writer = begun(tmp_path / "file", shared=True, lock_timeout=10 * DEADLINE, queue_size=2)
+    writer.go_inline()
+    left_alone(writer)
+    fd = held_by_another_process(tmp_path / "file")
+    recorded = in_time(lambda: writer.put(b"a\n", 0.05))
+    several = in_time(lambda: writer.put_several(b"b\nc\n", 2, 0.05))
+    counted = in_time(lambda: writer.filtered(1))
+    flushed_at_once = in_time(lambda: writer.request_flush().result(0.05))
+    flushed_in_time = in_time(lambda: writer.request_flush(0.05).result(0.05))
+    full = in_time(lambda: writer.put(b"d\n", 0.05))
+    ended = in_time(lambda: writer.shutdown(0.05).result(0.05))
+    os.close(fd)
+    writer.shutdown().result(DEADLINE)
+
+    assert [recorded, several, counted] == [None] * 3
+    assert [type(error) for error in (flushed_at_once, flushed_in_time, full, ended)] == [
+        WriteError,
+        WriteError,
+        QueueFullError,
+        WriteError,
+    ]
+    assert written(writer) == ["a", "b", "c"]
 
 
 def test_without_a_thread_many_callers_write_in_turn(inline):

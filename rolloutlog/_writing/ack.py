@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Generator
 from time import monotonic
@@ -26,11 +27,12 @@ class Ack(threading.Event):
     # `_is_set` only goes from false to true. The base class guards its state with locks that can jam, so its
     # constructor is not called, and each method that uses that state is overridden.
 
-    def __init__(self, check: Callable[[], object] | None = None) -> None:
+    def __init__(self, check: Callable[[float], float] | None = None) -> None:
         """Make an ack that is not set.
 
         Args:
-            check: called by waiters from time to time, to make sure that a thread is serving the writer.
+            check: called by waiters from time to time, with the moment at which their wait ends, to make sure that a
+                thread is serving the writer; returns that moment, or an earlier one.
         """
         self.error: Exception | None = None
         self._check = check
@@ -52,14 +54,14 @@ class Ack(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, at most *timeout* seconds (`None`: no limit); return whether it is set."""
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = math.inf if timeout is None else monotonic() + timeout
         while not self._is_set:
-            rest = _SLICE if deadline is None else min(_SLICE, deadline - monotonic())
+            rest = min(_SLICE, deadline - monotonic())
             if rest <= 0:
                 return False
             self._waiters.wait(rest, self.is_set)
             if self._check is not None and not self._is_set:
-                self._check()
+                deadline = self._check(deadline)
         return True
 
     def result(self, timeout: float | None = None) -> None:
@@ -96,7 +98,7 @@ class Ack(threading.Event):
         if self.error is not None:
             raise self.error.with_traceback(None)  # raised again and again, it would collect frames and all they hold
         if not is_over:
-            raise TimeoutError(f"no acknowledgement within {timeout} s; the writer is still at work")
+            raise TimeoutError(f"no acknowledgement within {timeout:.3g} s; the writer is still at work")
 
     def _at_fork_reinit(self) -> None:
         """Forget the waiters of the parent process; `threading` calls this on events that it keeps."""

@@ -7,6 +7,7 @@ knows callers.
 from __future__ import annotations
 
 import errno
+import math
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -37,6 +38,7 @@ class Committer:
         end: the ack of the shutdown.
 
     Attributes:
+        answered: how many flushes and shutdowns were taken and noted or answered.
         error: why lines cannot be written now, or `None`.
         closing: a shutdown was requested, and everything before it has been taken.
         retry_at: when to try again to write the backlog (`time.monotonic`).
@@ -65,6 +67,8 @@ class Committer:
         self._last_gap: tuple[bytes, int] = (b"", 0)
         self._counters = Counters()  # `pending`, too, is counted: to scan the backlog would cost most of a commit
         self._retry_pause = _FIRST_RETRY
+        self._deadline = math.inf
+        self.answered = 0
         self.error: OSError | None = None
         self.closing = False
         self.retry_at = 0.0
@@ -89,8 +93,13 @@ class Committer:
         """Take a command that was taken out of the queue already."""
         self._taken.append(command)
 
-    def commit(self) -> None:
-        """Take all commands that wait and process them in order; write all lines."""
+    def commit(self, deadline: float = math.inf) -> None:
+        """Take all commands that wait and process them in order; write all lines.
+
+        Args:
+            deadline: when to stop waiting for the lock of the file, if that is before its own timeout.
+        """
+        self._deadline = deadline
         self._queue.take_all(self._taken)
         taken = self._taken
         while taken:
@@ -177,12 +186,13 @@ class Committer:
         if not self._backlog:
             self._sync()
         if self._backlog:
-            ack.error = self._unwritten()
+            ack.error = self.unwritten()
         if barrier.last:
             self.closing = True
         else:
             ack.set()
         self._answering.clear()
+        self.answered += 1
 
     def _write_gap(self, gap: Gap) -> None:
         """Put a line in the place of dropped records that says how many were dropped."""
@@ -219,7 +229,7 @@ class Committer:
             backlog = self._backlog = list(map(self._rules.number, backlog))
         written, size = counters.pending, sum(map(len, backlog)) if self._syncs else 0
         try:
-            self._journal.append(backlog, self._queue.wake_putters)
+            self._journal.append(backlog, self._queue.wake_putters, self._deadline)
         except (OSError, MemoryError) as error:
             self._write_failed(error)
             return
@@ -264,17 +274,18 @@ class Committer:
         self.error = error if isinstance(error, OSError) else OSError(errno.ENOMEM, "not enough memory")
         self.retry_at = monotonic() + self._retry_pause
         if self.closing:
-            self._end.error = self._unwritten()
+            self._end.error = self.unwritten()
 
     def _log(self, message: str) -> None:
         """Add to the message for the logger: a fault can come and go within one commit."""
         self.log_message = message if self.log_message is None else f"{self.log_message}; {message}"
 
-    def _unwritten(self) -> WriteError:
-        """Return the error that says how many records are not on disk, and why."""
+    def unwritten(self, waiting: int = 0) -> WriteError:
+        """Return the error that says how many records are not on disk, *waiting* more in the queue, and why."""
         error = self.error
         reason = "not written yet" if error is None else describe(error)
-        failed = WriteError(self._journal.path, self._counters.pending, reason, error.errno if error else None)
+        count = self._counters.pending + waiting
+        failed = WriteError(self._journal.path, count, reason, error.errno if error else None)
         failed.__cause__ = error
         return failed
 

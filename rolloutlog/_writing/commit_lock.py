@@ -63,8 +63,8 @@ class CommitLock:
             self._inside.discard(me)
         return acquired[0]
 
-    def count(self, commit: Callable[[], object]) -> None:
-        """Call *commit*, counted as one; the caller holds the lock."""
+    def count(self, commit: Callable[..., object], *arguments: object) -> None:
+        """Call *commit* with *arguments*, counted as one; the caller holds the lock."""
         self.begun += 1
-        commit()
+        commit(*arguments)
         self.ended = self.begun

@@ -20,8 +20,10 @@ from .os_calls import System
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a file."""
 
-# By descriptor, the file that it was opened for. Threads change it one atomic operation at a time.
+# By descriptor, the file that it was opened for, and by file, the last descriptor. Threads change these one atomic
+# operation at a time.
 _open: dict[int, Identity] = {}
+_files: dict[Identity, int] = {}
 _forks = 0
 _has_hooks = False
 
@@ -44,6 +46,7 @@ def open_file(path: Path, flags: int, system: System) -> tuple[int, os.stat_resu
         try:
             status = system.fstat(fd)
             _open[fd] = identity_of(status)
+            _files[identity_of(status)] = fd
         except BaseException:
             system.close(fd)
             raise
@@ -52,6 +55,11 @@ def open_file(path: Path, flags: int, system: System) -> tuple[int, os.stat_resu
         # A child that was forked in between may have a copy that it does not know of. It shares no lock with a new one.
         close_file(fd, identity_of(status), system)
         flags &= ~(os.O_CREAT | os.O_EXCL)
+
+
+def may_be_open(identity: Identity) -> bool:
+    """Return whether this process may have this file open for writing; if not, none of its writers has it."""
+    return identity in _files
 
 
 def is_lost(fd: int, identity: Identity | None, system: System) -> bool:
@@ -74,6 +82,8 @@ def close_file(fd: int, identity: Identity | None, system: System, *, unlock: bo
         with suppress(OSError):
             system.unlock(fd)
     _open.pop(fd, None)
+    if identity is not None and _files.get(identity) == fd:
+        _files.pop(identity, None)
     with suppress(OSError):
         system.close(fd)
 
@@ -94,6 +104,7 @@ def _close_all() -> None:
     """Close, in a forked child, what it inherited, without unlocking: that would release the locks of the parent."""
     inherited = dict(_open)
     _open.clear()
+    _files.clear()
     for fd, identity in inherited.items():
         with suppress(OSError):
             if identity_of(os.fstat(fd)) == identity:

@@ -124,14 +124,17 @@ class Journal:
             self.close()
             raise
 
-    def open(self) -> None:
+    def open(self, deadline: float = math.inf) -> None:
         """Open the file, which must exist.
 
+        Args:
+            deadline: when to stop waiting for the lock, if that is before `lock_timeout` has passed (`time.monotonic`).
+
         Raises:
-            SessionLockedError: another process has held the lock for `lock_timeout` seconds.
+            SessionLockedError: another process has held the lock until then.
             OSError: it cannot be opened for reading and appending, or is not a regular file.
         """
-        self._lock_by = monotonic() + self.lock_timeout
+        self._lock_by = min(deadline, monotonic() + self.lock_timeout)
         self._open(0)
 
     def close(self) -> None:
@@ -267,7 +270,8 @@ class Journal:
     def _notice_loss(self) -> None:
         """Forget a descriptor that another part of the program closed; the number may be another file's by now."""
         if self._fd >= 0 and is_lost(self._fd, self._identity, self._system):
-            self._fd, self._identity, self._file, self._lost = -1, None, None, self._file
+            # The identity stays: this process still has the session open, and must not open it a second time.
+            self._fd, self._file, self._lost = -1, None, self._file
 
     def _ready(self) -> tuple[AppendFile, int]:
         """Return the file at the path, and its size; if it is not the one that is open, open it."""

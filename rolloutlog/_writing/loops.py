@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from .wakeup import Waiters
@@ -36,14 +37,14 @@ class _Task:
 
 
 async def wait_in_loop(
-    waiters: Waiters, is_over: Callable[[], bool], check: Callable[[], object] | None, timeout: float | None
+    waiters: Waiters, is_over: Callable[[], bool], check: Callable[[float], object] | None, timeout: float | None
 ) -> bool:
     """Wait until *is_over* returns true, at most *timeout* seconds; return whether it does.
 
     Args:
         waiters: will be woken when it may be over.
         is_over: says whether it is.
-        check: called from time to time.
+        check: called from time to time, with the moment at which it must return: at once.
         timeout: seconds; `None` means no limit.
     """
     import asyncio  # here, because a program that awaits something has imported it already
@@ -64,5 +65,5 @@ async def wait_in_loop(
             timer.cancel()
             waiters.remove(task)
         if check is not None and not is_over():
-            check()
+            check(monotonic())
     return True

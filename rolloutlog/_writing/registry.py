@@ -7,11 +7,13 @@ share one writer, found by the file's device and inode, so that all records have
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -20,6 +22,7 @@ import attrs
 from ..exceptions import RecorderClosedError, SessionOptionsError
 from .ack import Ack
 from .commands import LineRules, State, WriterOptions
+from .descriptors import identity_of, may_be_open
 from .file import Journal
 from .workers import Workers
 from .writer import Writer
@@ -27,12 +30,17 @@ from .writer import Writer
 # How long the exit of the interpreter may wait for what is left to be written, in seconds, for all writers together.
 _EXIT_TIMEOUT = 10.0
 
+# How many interrupts the exit survives; a timer that raises again and again must not keep the process from ending.
+_MOST_INTERRUPTS = 100
+
 
 # Guards what follows, and each writer's `leases`, for a few instructions at a time. Re-entrant, because a signal
 # handler or a finalizer may open and close sessions as well.
 _lock = threading.RLock()
 _workers: Workers[Writer] = Workers()
-_has_hooks = _ends_with_child = False
+_has_hooks = _is_over = False
+# The modules of `multiprocessing`, and of libraries like it, whose children we end with.
+_ends: set[str] = set()
 # All writers, also those that have ended and those that a forked child has not used yet.
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
@@ -53,8 +61,11 @@ class Lease:
         self.writer = writer
         writer.leases.add(id(self))
 
-    def release(self) -> Ack:
+    def release(self, timeout: float | None = None) -> Ack:
         """End this share; releasing it again changes nothing.
+
+        Args:
+            timeout: as for `Writer.request_flush`.
 
         Returns:
             An ack that is set once everything recorded so far is on disk; for the last lease of a file, once the file
@@ -63,8 +74,8 @@ class Lease:
         with _lock:
             self.writer.leases.discard(id(self))
             if not self.writer.leases:
-                return self.writer.shutdown()
-        return self.writer.request_flush()
+                return self.writer.shutdown(timeout)
+        return self.writer.request_flush(timeout)
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # While the interpreter takes modules apart everything is on disk already.
@@ -95,14 +106,15 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
         WriteError: earlier records could not be written.
         TimeoutError: the writer did not answer in time.
     """
-    status = os.stat(path)
     deadline = monotonic() + timeout
-    key = (status.st_dev, status.st_ino)
+    key = identity_of(os.stat(path))
+    if not may_be_open(key):
+        return None  # without a look at each of thousands of writers
     for writer in [each for each in tuple(_workers.open) if each.journal.identity == key]:
         with _lock:
             lease = Lease(writer) if writer.state is State.OPEN else None
         if lease is None:
-            writer.shutdown().result(max(0.0, deadline - monotonic()))  # it is ending: wait, then open the file again
+            _wait_for_end(writer, deadline)  # then open the file again
             continue
         try:
             _refuse_other_options(writer, options)
@@ -115,6 +127,15 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
             raise
         return lease
     return None
+
+
+def _wait_for_end(writer: Writer, deadline: float) -> None:
+    """Wait until a writer that is closing has ended; raise at once if it cannot write what it still has."""
+    try:
+        writer.request_flush(deadline - monotonic()).result(max(0.0, deadline - monotonic()))
+    except RecorderClosedError:  # it has ended in the meantime
+        pass
+    writer.shutdown(deadline - monotonic()).result(max(0.0, deadline - monotonic()))
 
 
 def writer_of(journal: Journal) -> Writer | None:
@@ -141,42 +162,79 @@ def _add_hooks() -> None:
     with _lock:
         if not _has_hooks:
             os.register_at_fork(after_in_child=_in_child)
+            # Twice: a Ctrl-C that comes as the first one begins ends it before it could notice.
+            atexit.register(_at_exit)
             atexit.register(_at_exit)
             _has_hooks = True  # last: after an interrupt they are added again, which does no harm
     _end_with_child()
 
 
 def _at_exit() -> None:
-    """Write what the writers of this process still have; from now on callers write for themselves."""
+    """Write what the writers of this process still have; from now on callers write for themselves.
+
+    An interrupt is raised when that is done: a Ctrl-C while a program ends must not cost its records. A second one ends
+    all waits.
+    """
+    global _is_over
     deadline = monotonic() + _EXIT_TIMEOUT
+    interrupts: list[BaseException] = []
+    while not _is_over and len(interrupts) < _MOST_INTERRUPTS:
+        try:
+            _write_all(deadline)
+            _is_over = True
+        except BaseException as error:
+            interrupts.append(error)
+            if len(interrupts) > 1:
+                deadline = min(deadline, monotonic())
+    if interrupts:
+        raise interrupts[0]
+
+
+def _write_all(deadline: float) -> None:
+    """Write what all writers have, and say on stderr which records could not be written until *deadline*."""
     writers = tuple(_workers.open)
     # First by the threads: several at once, because disks may be slow; and not here, because one may not answer at all.
-    for ack in [writer.request_flush() for writer in writers]:
-        ack.wait(max(0.0, deadline - monotonic()))  # its error was logged when it happened: see `Writer._log`
+    for ack in [writer.request_flush(max(0.0, deadline - monotonic())) for writer in writers]:
+        ack.wait(max(0.0, deadline - monotonic()))
     for writer in writers:
         writer.go_inline(max(0.0, deadline - monotonic()))
+    with _lock:
+        started = list(_writers)
+    for lost in filter(None, [writer.lost() for writer in started]):
+        # Not by a logger: it may be disabled, or its handlers closed.
+        with suppress(Exception):  # there may be no stderr any more
+            sys.stderr.write(f"rolloutlog: {lost}; the process ends without them\n")
+            sys.stderr.flush()
 
 
 def _end_with_child() -> None:
-    """Have the end of a `multiprocessing` child, which may skip `atexit`, handled like the end of any process.
+    """Have the end of a child that skips `atexit` handled like the end of any process.
 
-    To be called in the child itself, before its first writer starts: what is registered while it forks is forgotten.
+    Such are the children of `multiprocessing`, and of libraries that began as copies of it, as billiard and
+    multiprocess did: each ends by `os._exit` after the finalizers of its module ``util``. A child forgets the
+    finalizers of its parent when it begins, and then calls the functions that the parent registered for that.
     """
-    global _ends_with_child
-    processes = sys.modules.get("multiprocessing.process")
-    if _ends_with_child or processes is None or processes.parent_process() is None:
-        return
-    from multiprocessing.util import Finalize
+    for name in [name for name in tuple(sys.modules) if name.endswith(".util") and name not in _ends]:
+        util, process = sys.modules.get(name), sys.modules.get(f"{name.rpartition('.')[0]}.process")
+        register, finalize = getattr(util, "register_after_fork", None), getattr(util, "Finalize", None)
+        if process is None or register is None or finalize is None:
+            continue
+        _ends.add(name)
+        register(_workers, functools.partial(_add_finalizer, finalize))
+        if type(process.current_process()).__name__ != "_MainProcess":
+            _add_finalizer(finalize)
 
-    _ends_with_child = True
-    Finalize(None, _at_exit, exitpriority=-100)  # last of all: other finalizers may record
+
+def _add_finalizer(finalize: Callable[..., object], workers: object = None) -> None:
+    finalize(None, _at_exit, exitpriority=-100)  # last of all: other finalizers may record
 
 
 def _in_child() -> None:
     """Forget, in the child of a fork, the threads and locks of the parent."""
-    global _lock, _ends_with_child
+    global _lock, _is_over
     _lock = threading.RLock()
-    _ends_with_child = False
+    _is_over = False
+    _ends.clear()
     parent = os.getppid()
     _workers.forget()
     for writer in list(_writers):

@@ -12,7 +12,9 @@ the checks makes this safe:
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
@@ -20,7 +22,7 @@ from time import monotonic, sleep
 from typing import Any, NoReturn
 
 from .._json import MAX_RECORDED
-from ..exceptions import ForkedRecorderError, InvalidItemError, QueueFullError, RecorderClosedError
+from ..exceptions import ForkedRecorderError, InvalidItemError, QueueFullError, RecorderClosedError, WriteError
 from .ack import Ack
 from .commands import Barrier, Batch, Filtered, Gap, LineRules, RecorderStats, State, WriterOptions
 from .commit import Committer, describe
@@ -30,9 +32,12 @@ from .lines import longest
 from .queue import HEAVY, WriterQueue
 from .workers import Workers
 
-# How long an inline commit waits for the thread that holds the commit lock, in seconds: it may be stuck in a system
-# call.
+# How long an inline commit waits for locks if its caller gave no time, in seconds. A thread that holds the commit lock
+# may be stuck in a system call.
 _LOCK_TIMEOUT = 2.0
+
+# How often an inline commit is tried in all, after an exception. One out of a signal handler does not come again.
+_MOST_ATTEMPTS = 10
 
 # To look it up on the enumeration would cost the hot path more than the rest of its checks.
 _OPEN = State.OPEN
@@ -54,7 +59,9 @@ class Writer:
 
     # Set by callers, one way:         _asked (OPEN to CLOSING), _gap
     # Set by the holder of the lock:   _reached (only rises), _unattended, everything in `_committer`
-    # Set once:                        _inline, when no thread will serve this writer any more
+    # Set once:                        _inline, when no thread will serve this writer any more; with it, at the end of
+    #                                  the interpreter, _last_moment, when all waits end
+    # Set by callers, for a message:   _barriers, how many were put
     # Set by the registry:             leases, the ids of the leases that are not released
     # Set by the fork hook, in a child before anything else runs there: all of it
     #
@@ -90,6 +97,8 @@ class Writer:
         self._commit_lock = CommitLock()
         self._unattended = [True]
         self._inline = False
+        self._last_moment = math.inf
+        self._barriers = 0
         self._gap: Gap | None = None
 
     @property
@@ -128,16 +137,17 @@ class Writer:
         claim = [line]
         self._put(claim)
         if self._reached is not _OPEN or self._unattended:
-            self._recheck_closed(claim)
+            self._recheck_closed(claim, timeout)
 
     def put_several(self, lines: bytes, count: int, timeout: float) -> None:
         """Hand over *count* whole *lines* that stay together, or one that `put` cannot hand over; see `put`."""
+        deadline = monotonic() + timeout
         self._check_open()
         if len(lines) > MAX_RECORDED and (size := longest(lines)) > MAX_RECORDED:
             raise InvalidItemError(
                 "record", f"is longer than a line may be: {size:,} bytes; at most {MAX_RECORDED:,} can be read"
             )
-        if not self._find_room(len(lines), timeout):
+        if not self._find_room(len(lines), timeout, deadline):
             self._drop(count)
             return
         self._gap = None
@@ -147,9 +157,9 @@ class Writer:
             self.queue.put_heavy(command, claim)
         else:
             self._put(command)
-        self._recheck_closed(claim)
+        self._recheck_closed(claim, deadline - monotonic())
 
-    def _recheck_closed(self, claim: list[Any]) -> None:
+    def _recheck_closed(self, claim: list[Any], timeout: float) -> None:
         """Make sure that a command which was put will be served, or take it back and raise."""
         if self._reached >= State.CLOSED:
             try:
@@ -157,20 +167,19 @@ class Writer:
             except IndexError:  # the writer found it when it checked the queue again
                 return
             self._refuse()
-        self._have_served()
+        self._have_served(timeout)
 
     def _have_served(self, timeout: float | None = None) -> None:
-        """Have the commands that wait served; for *timeout* see `_serve_inline`."""
+        """Have the commands that wait served; here, if need be, with at most *timeout* seconds for its locks."""
         unattended = self._unattended
         if self._inline:
-            self._serve_inline(timeout)
+            self._serve_inline(self._deadline(timeout))
         elif unattended:
             self._workers.wake(self)  # first: an interrupt after this costs a second wake-up, and not the only one
             unattended.clear()
 
-    def _find_room(self, size: int, timeout: float) -> bool:
+    def _find_room(self, size: int, timeout: float, deadline: float) -> bool:
         """Wait until there is room for *size* bytes; return false if the record must be dropped."""
-        deadline = monotonic() + timeout
         while not self.queue.has_room(size):
             if self.options.on_full == "drop":
                 return False
@@ -183,7 +192,7 @@ class Writer:
                 raise QueueFullError(self.journal.path, "the thread that would make room is the one that records")
             if monotonic() >= deadline:
                 raise QueueFullError(self.journal.path, f"no room within {timeout} s")
-            self._check_served()
+            self._check_served(deadline)
             self.queue.wait_for_room(size)
         return True
 
@@ -193,7 +202,7 @@ class Writer:
         if gap is None or not gap.claim:
             self._gap = gap = Gap(count)
             self._put(gap)
-            self._recheck_closed(gap.claim)
+            self._recheck_closed(gap.claim, 0.0)
             return
         gap.counts.append(count)
         if gap.claim:
@@ -209,28 +218,37 @@ class Writer:
         """Count *count* items that were filtered out."""
         self._check_open()
         self._put(Filtered(count))
-        self._have_served()
+        self._have_served(0.0)
 
-    def request_flush(self) -> Ack:
-        """Ask for everything so far to be written; return at once."""
+    def request_flush(self, timeout: float | None = None) -> Ack:
+        """Ask for everything so far to be written; return at once.
+
+        Args:
+            timeout: seconds to wait for locks, if this caller must write for itself.
+        """
         self._check_started()
         ack = Ack(self._check_served)
-        self._submit(Barrier(ack))
+        self._submit(Barrier(ack), timeout)
         return ack
 
-    def shutdown(self) -> Ack:
-        """Ask the writer to write everything and end; return at once, each time with the same ack."""
+    def shutdown(self, timeout: float | None = None) -> Ack:
+        """Ask the writer to write everything and end; return at once, each time with the same ack.
+
+        Args:
+            timeout: as for `request_flush`.
+        """
         if self._reached is State.NEW:  # shared, inherited by a fork, and never used there
             self._asked = self._reached = State.CLOSED
             self._end.set()
         if self._asked is State.OPEN:
             self._asked = State.CLOSING
         if not self._end.is_set():
-            self._submit(Barrier(self._end, last=True))
+            self._submit(Barrier(self._end, last=True), timeout)
         return self._end
 
     def _submit(self, barrier: Barrier, timeout: float | None = None) -> None:
-        """Put a barrier, which needs no room, and check again; for *timeout* see `_serve_inline`."""
+        """Put a barrier, which needs no room, and check again; for *timeout* see `_have_served`."""
+        self._barriers += 1
         self._put(barrier)
         if self._reached >= State.CLOSED and not barrier.last:
             with suppress(IndexError):  # the writer found it when it checked the queue again, and answers
@@ -270,7 +288,8 @@ class Writer:
             return  # the thread that holds the lock has the rest served
         self._log()
         if self._inline:
-            self._serve_inline()  # commands from before the lock was released; from now on callers write for themselves
+            # Commands from before the lock was released; from now on callers write for themselves.
+            self._serve_inline(self._deadline(None))
         else:
             self._have_rest_served()
 
@@ -307,13 +326,14 @@ class Writer:
         finally:
             self._unattended = [True]
 
-    def _commit(self) -> None:
+    def _commit(self, deadline: float = math.inf) -> None:
         """Commit what waits, and end if that was requested and nothing is left; the caller holds the lock."""
-        self._commit_lock.count(self._committer.commit)
+        self._commit_lock.count(self._committer.commit, deadline)
         if not self._committer.closing or not self._committer.is_empty:
             return
         self._reached = State.CLOSED
-        self._committer.commit()  # the second check: a caller may have put before it could see that we have closed
+        # The second check: a caller may have put before it could see that we have closed.
+        self._committer.commit(deadline)
         if self._committer.is_empty:
             self.journal.close()
             self._workers.end(self)
@@ -343,33 +363,56 @@ class Writer:
 
     # -- callers serve ------------------------------------------------------------------------------------------------
 
-    def _check_served(self) -> None:
-        """Make sure that a thread serves the queue, or serve it here; callers that wait do this from time to time."""
+    def _deadline(self, timeout: float | None) -> float:
+        """Return the moment at which a caller that may take *timeout* seconds stops waiting."""
+        return min(self._last_moment, monotonic() + (_LOCK_TIMEOUT if timeout is None else timeout))
+
+    def _check_served(self, deadline: float) -> float:
+        """Make sure that a thread serves the queue, or serve it here; callers that wait do this from time to time.
+
+        Args:
+            deadline: when the wait of the caller ends.
+
+        Returns:
+            The same, or an earlier moment, at which the end of the interpreter stops waiting.
+        """
+        deadline = min(deadline, self._last_moment)
         if self._inline or self._workers.are_gone or self._workers.is_one:
-            self._serve_inline()
+            self._serve_inline(deadline)
         elif self._unattended:
             self._workers.wake(self)  # an interrupt may have come between a put and its wake-up
+        return deadline
+
+    def lost(self) -> WriteError | None:
+        """Return the error that says how many records are not on disk, if any; the interpreter ends without them."""
+        waiting = self.queue.qsize() - self._barriers + self._committer.answered
+        error = self._committer.unwritten(max(0, waiting))
+        return error if error.unwritten else None
 
     def go_inline(self, timeout: float | None = None) -> Ack:
         """Flush, and have every caller write for itself from now on: the interpreter is about to end.
 
         Args:
-            timeout: seconds to wait here for a thread that holds the commit lock. It may be stuck in a system call.
+            timeout: seconds after which no caller waits any more. A thread that holds the commit lock may be stuck in a
+                system call, and another process may hold the lock of the file.
         """
-        deadline = monotonic() + (_LOCK_TIMEOUT if timeout is None else timeout)
+        deadline = self._deadline(timeout)
         self._inline = True
+        if timeout is not None:
+            self._last_moment = deadline
         self._unattended = [True]
         ack = Ack(self._check_served)
         self._submit(Barrier(ack), timeout)
         # A thread that held the lock when the interpreter ends would hold it forever, and a record of a finalizer that
         # comes later would be lost.
         lock = self._commit_lock
-        while not lock.is_mine and not lock.attempt(self._commit_here) and monotonic() < deadline:
+        commit = functools.partial(self._commit_here, deadline)
+        while not lock.is_mine and not lock.attempt(commit) and monotonic() < deadline:
             sleep(0.001)
         return ack
 
-    def _serve_inline(self, timeout: float | None = None) -> None:
-        """Write everything that waits, here and now; wait at most *timeout* seconds for the commit lock.
+    def _serve_inline(self, deadline: float) -> None:
+        """Write everything that waits, here and now; wait for locks until *deadline*.
 
         Commands that others put in the meantime are theirs to serve: else a process would not end while its daemon
         threads record.
@@ -379,11 +422,11 @@ class Writer:
             lock.owe_commit()  # this is a signal handler or a finalizer inside a commit: another one follows it
             return
         begun = lock.begun
-        deadline = monotonic() + (_LOCK_TIMEOUT if timeout is None else timeout)
+        commit = functools.partial(self._commit_here, deadline)
         while not self._end.is_set() and (self._committer.has_work or not self.queue.empty()):
             if lock.ended > begun and not lock.owes_commit:
                 break  # a whole commit, ours or another thread's, has come after what there was
-            if lock.attempt(self._commit_here):
+            if lock.attempt(commit):
                 self._log()
                 if self._committer.error is not None:
                     break
@@ -394,12 +437,23 @@ class Writer:
         if not self._inline:
             self._have_rest_served()
 
-    def _commit_here(self) -> None:
-        """Commit in the thread of a caller, who gets no error of this writer's but an interrupt."""
-        try:
-            self._commit()
-        except Exception as error:
-            self._fail(error)
+    def _commit_here(self, deadline: float) -> None:
+        """Commit in the thread of a caller, who gets no error of this writer's but an interrupt.
+
+        An exception of a signal handler is an interrupt, too. It does not come again when the commit is tried again.
+        """
+        first: Exception | None = None
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                self._commit(deadline)
+                break
+            except Exception as error:
+                first = first or error
+        else:
+            self._fail(first or RuntimeError("not committed"))
+            return
+        if first is not None:
+            raise first
 
     # -- fork ---------------------------------------------------------------------------------------------------------
 
