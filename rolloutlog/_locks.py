@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 # How long another program may keep a lease on a file, in seconds: Linux takes it away after 45, by default.
 _LEASE_TIMEOUT = 60.0
 
-_locks: weakref.WeakSet[Any] = weakref.WeakSet()
-_named: dict[str, Any] = {}
+_locks: weakref.WeakSet[SafeLock] = weakref.WeakSet()
+_named: dict[str, SafeLock] = {}
 _has_hook = False
 
 
-def fork_safe_lock() -> Any:
+class SafeLock(_thread.RLock):  # type: ignore[misc]  # final in typeshed alone
+    """A re-entrant lock that no interrupt leaves taken. Use it by ``with``, or by `within`.
+
+    From Python 3.14 on, the interpreter looks for signals between the ``__enter__`` of a lock that is written in C and
+    the body of the ``with``. An exception of a signal handler there would leave the lock taken forever. The interpreter
+    does not look there after a method that is written in Python, which is the reason for this one; and never between
+    the body and an ``__exit__`` that is written in C, as the inherited one is.
+    """
+
+    def __enter__(self) -> bool:  # type: ignore[override]
+        acquired: list[bool] = []
+        try:
+            acquired.extend(map(self.acquire, (True,)))  # in C: no interrupt between the lock and the note
+        except BaseException:
+            if acquired:
+                self.release()
+            raise
+        return True
+
+    def within(self, deadline: float, action: Callable[[], object]) -> bool:
+        """Call *action* while holding the lock; return whether the lock was free until *deadline* (`monotonic`)."""
+        acquired: list[bool] = []
+        seconds = min(max(0.0, deadline - monotonic()), _thread.TIMEOUT_MAX)
+        try:
+            acquired.extend(map(self.acquire, (True,), (seconds,)))
+            if acquired[0]:
+                action()
+        finally:
+            if True in acquired:
+                self.release()
+        return acquired[0]
+
+
+def fork_safe_lock() -> SafeLock:
     """Return a new re-entrant lock that is free in a forked child, even if another thread held it in the parent.
 
-    The child has only the thread that forked: a lock that another thread held would stay locked there forever. The lock
-    is written in C, so an interrupt cannot come between ``with`` and the body and leave it locked.
+    The child has only the thread that forked: a lock that another thread held would stay locked there forever.
     """
     global _has_hook
     if not _has_hook:
         os.register_at_fork(after_in_child=_free_all)
         _has_hook = True  # last: two threads, or an interrupt, may add the hook twice, which does no harm
-    lock = threading.RLock()
+    lock = SafeLock()
     _locks.add(lock)
     return lock
 
 
-def named_lock(name: str) -> Any:
+def named_lock(name: str) -> SafeLock:
     """Return the lock of the process called *name*, made by `fork_safe_lock` at its first use.
 
     For modules: importing one that makes its lock at once would add a hook to every program that imports the package.
@@ -42,7 +74,7 @@ def named_lock(name: str) -> Any:
 
 def _free_all() -> None:
     for lock in tuple(_locks):
-        lock._at_fork_reinit()
+        lock._at_fork_reinit()  # type: ignore[attr-defined]
 
 
 def open_leased(path: str | Path, flags: int, mode: int = 0o777) -> int:

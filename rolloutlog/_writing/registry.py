@@ -10,7 +10,6 @@ import atexit
 import functools
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from time import monotonic
 
 import attrs
 
+from .._locks import SafeLock
 from ..exceptions import RecorderClosedError, SessionOptionsError
 from .ack import Ack
 from .commands import LineRules, State, WriterOptions
@@ -36,7 +36,7 @@ _MOST_INTERRUPTS = 100
 
 # Guards what follows, and each writer's `leases`, for a few instructions at a time. Re-entrant, because a signal
 # handler or a finalizer may open and close sessions as well.
-_lock = threading.RLock()
+_lock = SafeLock()
 _workers: Workers[Writer] = Workers()
 _has_hooks = _is_over = False
 # The modules of `multiprocessing`, and of libraries like it, whose children we end with.
@@ -232,7 +232,7 @@ def _add_finalizer(finalize: Callable[..., object], workers: object = None) -> N
 def _in_child() -> None:
     """Forget, in the child of a fork, the threads and locks of the parent."""
     global _lock, _is_over
-    _lock = threading.RLock()
+    _lock = SafeLock()
     _is_over = False
     _ends.clear()
     parent = os.getppid()

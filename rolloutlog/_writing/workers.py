@@ -21,6 +21,8 @@ from itertools import count
 from time import monotonic, sleep
 from typing import Generic, Protocol, TypeVar
 
+from .._locks import SafeLock
+
 # How many threads work at once, if none is stuck; and how many more may each stay with a session that is in use.
 _MOST_BUSY = 4
 _MOST_STAYING = 4
@@ -68,7 +70,7 @@ class Workers(Generic[_Writer]):
     def forget(self) -> None:
         """Start with no threads and no writers, also in a forked child."""
         self.open: set[_Writer] = set()
-        self._lock = threading.RLock()
+        self._lock = SafeLock()
         self._ready: queue.SimpleQueue[_Writer | None] = queue.SimpleQueue()
         self._threads: set[int] = set()
         self._free = self._staying = self._taken = 0
