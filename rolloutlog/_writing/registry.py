@@ -202,7 +202,7 @@ def _write_all(deadline: float) -> None:
         started = list(_writers)
     for lost in filter(None, [writer.lost() for writer in started]):
         # Not by a logger: it may be disabled, or its handlers closed.
-        with suppress(Exception):  # there may be no stderr any more
+        with suppress(Exception):  # stderr may be closed
             sys.stderr.write(f"rolloutlog: {lost}; the process ends without them\n")
             sys.stderr.flush()
 
