@@ -11,9 +11,10 @@ The whole idea::
 
 Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`. To read: `load_session`,
 `iter_entries`, `iter_lines`, `find_sessions`, `to_input`. The parts of items live in `rolloutlog.items`, the errors in
-`rolloutlog.exceptions`.
+`rolloutlog.exceptions`; secrets are found by `rolloutlog.redaction`.
 """
 
+from . import redaction as redaction
 from ._attach import attach
 from ._care.diagnose import Diagnosis, diagnose
 from ._care.findings import Finding

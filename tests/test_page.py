@@ -272,6 +272,14 @@ def test_patches_are_told_from_other_text():
     assert diff("+<b>") == '<span class="gi">+&lt;b&gt;</span>'
 
 
+@pytest.mark.parametrize(("name", "letter", "count"), [("bomb: lists", "x", 200), ("bomb: quotes", "deep", 1)])
+def test_deeply_nested_markdown_loses_no_text(name, letter, count):
+    """A parser of Markdown leaves out text that is nested too deep, so such a text is shown as it is."""
+    html = markdown(hostile.TEXTS[name])
+
+    assert "".join(Elements(html).texts).count(letter) == count
+
+
 def test_markdown():
     """Headings have the level that the page asks for; tables scroll; code in a known language has colours."""
     assert markdown("# a\n## b", 3) == "<h3>a</h3>\n<h3>b</h3>\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 # The name of each command: its module in this folder, and its line in the help of `rolloutlog`.
 COMMANDS = {
     "list": ("listing", "List sessions, newest first."),
+    "export": ("export", "Write a session as a page, as Markdown or as JSON."),
+    "scan": ("scan", "Look for keys and tokens in a session."),
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),
     "repair": ("repair", "Make all records of a damaged file readable."),
     "path": ("path", "Print the path of a session's file."),

@@ -34,6 +34,7 @@ _NAMES = (
 )
 _LANGUAGES = frozenset(_NAMES.split())
 _COLOURS = "colours"  # the key of a page's `Colours` in the environment of a rendering
+_DEEPEST = 18  # the parser stops at 20
 _DIFFS = ("diff", "patch")
 _CLASSES: tuple[tuple[_TokenType, str], ...] = (
     (Comment, "c"),
@@ -96,7 +97,11 @@ def markdown(text: str, heading: int = 4, colours: Colours | None = None) -> str
     """
     if _MARK.search(text) is None:
         return f"<p>{for_html(text)}</p>\n"
-    html = _renderer(heading).render(for_markup(text), {_COLOURS: colours or Colours()})
+    renderer, env = _renderer(heading), {_COLOURS: colours or Colours()}
+    tokens = renderer.parse(for_markup(text), env)
+    if _is_too_deep(tokens):
+        return f'<pre tabindex="0">{for_html(text)}</pre>\n'
+    html = renderer.renderer.render(tokens, renderer.options, env)
     return boxed(nh3.clean(html, **_ALLOWED))
 
 
@@ -214,3 +219,31 @@ def _renderer(heading: int) -> MarkdownIt:
     # By default, a link's text is shown decoded, which would bring back what was neutralised.
     found.normalizeLinkText = lambda link: link  # type: ignore[method-assign]
     return found
+
+
+def _is_too_deep(tokens: Sequence[Token]) -> bool:
+    """Whether lists and quotations are nested so deep that the parser left out the text inside of them."""
+    return any(token.level >= _DEEPEST for token in tokens)
+
+
+@cache
+def _checker() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable(["table"])
+
+
+def is_harmless_source(text: str) -> bool:
+    """Whether *text*, which is Markdown, has no HTML, no picture, no large heading and only plain links, and ends.
+
+    >>> is_harmless_source("[a](https://example.org)"), is_harmless_source("<b>"), is_harmless_source("# a")
+    (True, False, False)
+    """
+    tokens = _checker().parse(text)
+    if _is_too_deep(tokens):
+        return False
+    inline = [child for token in tokens for child in token.children or ()]
+    if any(token.type in ("html_block", "html_inline", "image") for token in (*tokens, *inline)):
+        return False
+    if any(token.type == "heading_open" and token.tag in ("h1", "h2", "h3") for token in tokens):
+        return False
+    links = (str(token.attrGet("href")) for token in inline if token.type == "link_open")
+    return all(_LINK.fullmatch(link) for link in links)

@@ -248,7 +248,7 @@ class _Page:
         if not entry.text:
             return _macro("encrypted", entry.title, place)
         self._folds += 1
-        return _macro("thought", entry.title, place, self._message(_without_title(entry), 4))
+        return _macro("thought", entry.title, place, self._message(entry.text, 4))
 
     def _call(self, entry: Call) -> str:
         result = entry.result
@@ -392,12 +392,6 @@ def is_shown_before(depth: Depth) -> bool:
 
 def _agent(entry: Said) -> str:
     return f"Agent {one_line(entry.author, 60)}" if entry.author else "Agent"
-
-
-def _without_title(entry: Thought) -> str:
-    """Return the text of *entry* without the heading that is its title."""
-    heading = f"**{entry.title}**"
-    return entry.text[len(heading) :] if entry.text.startswith(heading) else entry.text
 
 
 def _shell_code(text: str) -> str:

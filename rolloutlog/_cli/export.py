@@ -1,0 +1,174 @@
+"""`rolloutlog export`: a session as a page, as Markdown, or as the JSON that an API takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import webbrowser
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .._face.entries import DEPTHS, Depth
+from .._face.heads import Head
+from .._face.titles import sentence
+from .._face.words import counted
+from .._reading.reader import load_session
+from ..redaction import redacted_value
+from .common import define, session_argument
+from .output import json_line, note, write
+
+if TYPE_CHECKING:
+    from .._face.transcript import Transcript
+
+_SUFFIXES = {"html": ".html", "markdown": ".md", "json": ".json"}
+
+
+@define(
+    name="export",
+    examples=[
+        ("rolloutlog export --last -o .", "the newest session as a page in this folder; --open shows it"),
+        ("rolloutlog export trip-to-rome --format markdown -o rome.md", "as Markdown"),
+    ],
+)
+@session_argument
+@click.option("--format", "format", type=click.Choice(list(_SUFFIXES)), help="Default: by the name of FILE, else html.")
+@click.option(
+    "-o", "target", metavar="FILE|DIR", help="Where to; in a folder the file gets a name of its own. -: stdout."
+)
+@click.option("--depth", type=click.Choice(DEPTHS), default="tools", show_default=True, help="How much to show.")
+@click.option("--full", is_flag=True, help="Cut nothing: neither long outputs nor large pictures.")
+@click.option("--redact", is_flag=True, help="Replace keys, tokens and passwords; print how many of which kind.")
+@click.option("--open", "is_opened", is_flag=True, help="Show the page in the browser.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    path: Path,
+    format: str | None,
+    target: str | None,
+    depth: Depth,
+    full: bool,
+    redact: bool,
+    is_opened: bool,
+) -> None:
+    """Write a session as one file that others can read.
+
+    html is one page without a script; calls, outputs and reasoning are folded. json is the list of items that an API
+    takes as input. DEPTH: user is what people said; talk has the answers; tools has calls; full cuts no output; all has
+    instructions and events.
+    """
+    format = format or _format_of(target)
+    if is_opened and format != "html":
+        raise click.UsageError("--open shows a page, so it needs --format html", ctx)
+    if target is None and not is_opened and format == "html" and sys.stdout.isatty():
+        raise click.UsageError("a page fills the terminal; pass -o FILE, -o DIR or --open", ctx)
+    head, pieces, found = _exported(path, format, depth, full or depth in ("full", "all"), redact, target)
+    if (target is None and not is_opened) or target == "-":
+        for piece in pieces:
+            write(piece)
+    else:
+        file = _place(head, format, target)
+        _write_file(file, pieces, is_private=target is None)
+        note(f"wrote {file}")
+    _tell_redaction(found, redact)
+    if is_opened and not webbrowser.open(file.absolute().as_uri()):
+        note("no browser was found; open the file yourself")
+
+
+def _format_of(target: str | None) -> str:
+    suffixes = {".md": "markdown", ".markdown": "markdown", ".json": "json"}
+    return suffixes.get(Path(target or "").suffix.lower(), "html")
+
+
+def _exported(
+    path: Path, format: str, depth: Depth, is_whole: bool, redact: bool, target: str | None
+) -> tuple[Head, Iterable[str], Counter[str]]:
+    """Return the session's head, the pieces of its file, and the secrets, counted while the pieces are made."""
+    from .._face.redacted import RedactedTranscript
+    from .._face.transcript import Transcript
+
+    transcript: Transcript = RedactedTranscript(path) if redact else Transcript(path)
+    counts: Counter[str] = transcript.found if isinstance(transcript, RedactedTranscript) else Counter()
+    if format == "json":
+        return transcript.head, _as_json(path, redact, counts), counts
+    if format == "markdown":
+        from .._face.document import document
+
+        return transcript.head, document(transcript, depth, is_whole=is_whole), counts
+    from .._face.page import Options, page
+
+    parent = _page_of_parent(transcript.head, target)
+    return transcript.head, [page(transcript, Options(depth, is_whole, parent))], counts
+
+
+def _as_json(path: Path, redact: bool, counts: Counter[str]) -> Iterable[str]:
+    """Yield the items as an API takes them, one on each line of a list."""
+    before = "["
+    for item in load_session(path).to_input():
+        yield before + "\n" + json_line(redacted_value(item, counts) if redact else item)
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _tell_redaction(found: Counter[str], redact: bool) -> None:
+    if not redact:
+        note("nothing was redacted; --redact replaces keys, tokens and passwords")
+        return
+    note(f"{counted(found.total(), 'secret')} replaced" + (":" if found else ""))
+    for kind, count in found.most_common():
+        note(f"  {count:>5,}  {kind}")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def file_name(head: Head, format: str) -> str:
+    """Return the name of a session's file: its day, the end of its id, and its first words."""
+    day = f"{head.began:%Y-%m-%d}" if head.began is not None else "session"
+    words = re.sub(r"[^a-z0-9]+", "-", sentence(head.title).lower())[:48].strip("-")
+    short_id = re.sub(r"[^A-Za-z0-9]+", "", head.short_id)
+    return "-".join(filter(None, (day, short_id, words))) + _SUFFIXES[format]
+
+
+def _place(head: Head, format: str, target: str | None) -> Path:
+    """Return where the file belongs; its folder exists."""
+    if target is None:  # a page that is only looked at
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rolloutlog" / "pages"
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cache / file_name(head, format)
+    path = Path(target).expanduser()
+    if path.is_dir() or target.endswith("/"):
+        path.mkdir(parents=True, exist_ok=True)
+        return path / file_name(head, format)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _page_of_parent(head: Head, target: str | None) -> str | None:
+    """Return the name of the page of the session that this one was forked from, if it is in the same folder."""
+    if head.parent_id is None or target in (None, "-"):
+        return None
+    folder = Path(target or "").expanduser()
+    short_id = re.sub(r"[^A-Za-z0-9]+", "", head.parent_id[-8:])
+    if not folder.is_dir() or not short_id:
+        return None
+    pages = sorted(folder.glob(f"*-{short_id}*.html"))
+    return pages[0].name if pages and re.fullmatch(r"[\w.-]+", pages[0].name, re.ASCII) else None
+
+
+def _write_file(path: Path, pieces: Iterable[str], *, is_private: bool) -> None:
+    """Write *pieces* to *path*, which has its old contents until all of it is written."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    mode = 0o600 if is_private else 0o666
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,261 @@
+"""`rolloutlog export` and `rolloutlog scan`: the three formats, where files go, and which secrets are replaced."""
+
+from __future__ import annotations
+
+import json
+import stat
+import webbrowser
+from pathlib import Path
+
+import ferry
+import hostile
+import pytest
+from test_redaction import SECRETS
+
+pytest.importorskip("nh3", reason="the extra `cli` is not installed")
+
+from commands import run
+from markdown_it import MarkdownIt
+from test_page import ELEMENTS, Elements
+
+import rolloutlog
+from rolloutlog._face.document import prose
+
+pytestmark = pytest.mark.once
+
+FORMATS = ["html", "markdown", "json"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home of its own, and a folder for what is only looked at."""
+    monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return ferry.ferry(tmp_path)
+
+
+@pytest.fixture
+def leaky(home):
+    """A session with a secret in each place where one can be."""
+    token = SECRETS["GitHub token"]
+    with rolloutlog.session(f"deploy {token}", instructions=f"Use {token}", meta={"cwd": f"/home/{token}"}) as session:
+        session.record({"role": "user", "content": f"Deploy with {token}."})
+        arguments = json.dumps({"cmd": f"deploy --token {token}"})
+        session.record({"type": "function_call", "name": "exec_command", "arguments": arguments, "call_id": "c"})
+        session.record({"type": "function_call_output", "call_id": "c", "output": f"ok {token}"})
+        session.record({"role": "assistant", "content": f"Done, with {token} and {SECRETS['npm token']}."})
+        session.log(f"deployed {token}")
+    return session.path
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+
+def test_html_is_the_page(path):
+    """Without any option, in a pipe, the page comes out."""
+    code, out, err = run("export", path)
+
+    assert code == 0
+    assert out.startswith("<!doctype html>")
+    assert out.rstrip().endswith("</html>")
+    assert "nothing was redacted" in err
+
+
+def test_json_is_the_input_of_an_api(path):
+    """The items are those that `to_input()` gives, as one list."""
+    code, out, _ = run("export", path, "--format", "json")
+
+    assert code == 0
+    assert json.loads(out) == rolloutlog.load_session(path).to_input()
+
+
+def test_json_of_a_session_without_items(home):
+    """An empty list is a list."""
+    with rolloutlog.session("empty") as session:
+        pass
+
+    assert run("export", session.path, "--format", "json").out == "[]\n"
+
+
+def test_markdown_has_turns_as_headings_and_outputs_in_folds(path):
+    """Headings are the turns; a call is a fold, and its output is between fences."""
+    code, out, _ = run("export", path, "--format", "markdown")
+
+    lines = out.split("\n")
+    assert code == 0
+    assert lines[0] == "# The timetable skips the last ferry on the night when the clocks change"
+    assert [line for line in lines if line.startswith("## ")] == ["## 1 · You", "## 2 · You", "## 3 · You"]
+    assert "<summary><code>$ python3 -m unittest 2&gt;&amp;1 &#124; tail -40</code> · <b>exit 1</b> · 0.3 s" in out
+    assert out.count("<details>") == out.count("</details>")
+    assert "+    boat = dt.datetime.combine(day, pier.first, zone).astimezone(dt.UTC)" in out
+
+
+def test_a_fence_is_longer_than_the_fences_in_an_output(home):
+    """An output that holds fences cannot end its own."""
+    with rolloutlog.session("fences") as session:
+        session.record({"role": "user", "content": "x"})
+        session.record({"type": "function_call", "name": "cat", "arguments": "{}", "call_id": "c"})
+        session.record({"type": "function_call_output", "call_id": "c", "output": "````\n</details>\n````"})
+
+    assert "\n`````\n````\n</details>\n````\n`````\n" in run("export", session.path, "--format", "markdown").out
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.html", "<!doctype"), ("a.md", "# The"), ("a.json", "[\n{")])
+def test_the_name_of_the_file_tells_the_format(name, begins, path, tmp_path):
+    """Without --format, the suffix decides."""
+    code, out, err = run("export", path, "-o", tmp_path / name)
+
+    assert (code, out) == (0, "")
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+    assert f"wrote {tmp_path / name}" in err
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_in_a_folder_gets_a_name(format, path, tmp_path):
+    """The folder is made; the name has the day, the end of the id and the first words."""
+    code, _, _ = run("export", path, "--format", format, "-o", f"{tmp_path}/new/pages/")
+
+    (file,) = (tmp_path / "new/pages").iterdir()
+    assert code == 0
+    assert file.stem == "2026-11-30-c29e6aa0-the-timetable-skips-the-last-ferry-on-the-night"
+
+
+def test_stdout_can_be_named(path):
+    """`-o -` is stdout."""
+    assert run("export", path, "-o", "-").out == run("export", path).out
+
+
+def test_a_page_does_not_fill_a_terminal(path):
+    """On a terminal, a page needs a place; the error names the ways."""
+    code, out, err = run("export", path, terminal=True)
+
+    assert (code, out) == (2, "")
+    assert "pass -o FILE, -o DIR or --open" in err
+
+
+def test_open_writes_a_private_file_and_shows_it(path, tmp_path, monkeypatch):
+    """Only the user can read the page that is opened, because it may hold anything."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+
+    code, out, _ = run("export", path, "--open")
+
+    (file,) = (tmp_path / "cache/rolloutlog/pages").iterdir()
+    assert (code, out, opened) == (0, "", [file.as_uri()])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_open_needs_a_page(path):
+    """A browser shows no Markdown."""
+    assert run("export", path, "--format", "markdown", "--open").code == 2
+
+
+def test_the_page_of_a_fork_leads_to_the_page_of_its_parent(path, tmp_path):
+    """If the parent's page is in the same folder, the fold with the inherited turns leads to it."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    meta = json.loads(lines[0])
+    meta["payload"] |= {"id": hostile.ID, "forked_from_id": ferry.ID}
+    fork = tmp_path / hostile.FILE_NAME
+    fork.write_bytes(b"".join([json.dumps(meta).encode() + b"\n", *lines]))
+    pages = tmp_path / "pages"
+
+    run("export", path, "-o", f"{pages}/")
+    run("export", fork, "-o", f"{pages}/")
+
+    parent, child = (next(pages.glob(f"*-{end}-*.html")) for end in (ferry.ID[-8:], hostile.ID[-8:]))
+    assert f'<a href="{parent.name}">{ferry.ID[-8:]}</a>' in child.read_text(encoding="utf-8")
+
+
+# --- safety -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("session_format", ["flat", "envelope"])
+@pytest.mark.parametrize("format", ["markdown", "json"])
+def test_a_hostile_session(format, session_format, tmp_path):
+    """No format lets a harmful character through."""
+    file = tmp_path / hostile.FILE_NAME
+    file.write_bytes(hostile.session_file(session_format, with_long=False))
+
+    code, out, err = run("export", file, "--format", format, "--depth", "all")
+
+    assert code == 0
+    assert hostile.HARMFUL.search(out) is None
+    assert hostile.harm_in(err) == []
+    assert format == "json" or hostile.harm_in(out) == []  # JSON keeps each mark of a text
+
+
+@pytest.mark.parametrize("name", hostile.TEXTS)
+def test_no_text_breaks_out_of_its_place_in_markdown(name):
+    """Even a renderer that allows HTML makes no element, picture or large heading of a text."""
+    html = MarkdownIt("commonmark").enable("table").render(f"{prose(hostile.TEXTS[name])}\n\n<i>after</i>\n")
+
+    elements = Elements(html)
+    assert set(elements.tags) <= (ELEMENTS | {"h5", "h6"}) - {"img", "h1", "h2", "h3", "details", "style"}
+    assert elements.tags.count("i") == 1
+
+
+# --- redaction --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("depth", ["tools", "all"])
+def test_redact_leaves_no_secret(format, depth, leaky):
+    """None is left at any place, and stderr says how many of which kind were replaced."""
+    code, out, err = run("export", leaky, "--format", format, "--depth", depth, "--redact")
+
+    assert code == 0
+    assert SECRETS["GitHub token"][:20] not in out
+    assert SECRETS["npm token"][:20] not in out
+    assert "[redacted: npm token]" in out.replace("\\", "")
+    assert "secrets replaced:" in err
+    assert "1  npm token" in err
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_without_redact_a_secret_is_left(format, leaky):
+    """Nothing is replaced unless it is asked for; stderr says so."""
+    _, out, err = run("export", leaky, "--format", format)
+
+    assert SECRETS["npm token"] in out.replace("\\", "")
+    assert "nothing was redacted" in err
+
+
+def test_scan_names_kinds_and_lines_and_no_secret(leaky):
+    """Exit code 1 tells that there are secrets; they are counted by kind, and none is shown."""
+    code, out, _ = run("scan", leaky)
+
+    assert code == 1
+    assert "     1  npm token  line 5\n" in out
+    assert "GitHub token  lines 1, 2, 3, 4, 5" in out
+    assert SECRETS["npm token"][:12] not in out
+
+
+def test_scan_as_json(leaky):
+    """One object for each kind."""
+    code, out, _ = run("scan", leaky, "--json")
+
+    rows = {row["kind"]: row for row in map(json.loads, out.splitlines())}
+    assert code == 1
+    assert rows["npm token"] == {"kind": "npm token", "count": 1, "lines": [5]}
+
+
+def test_scan_without_findings(path):
+    """Exit code 0."""
+    assert run("scan", path)[:2] == (0, "0 secrets found\n")
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "data").rglob("*.jsonl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_session_in_the_tests_can_be_exported(format, file):
+    """Sessions that real Codex wrote, in both formats, with and without redaction."""
+    for options in ([], ["--redact"]):
+        code, out, err = run("export", file, "--format", format, *options)
+        assert code == 0, err
+        assert hostile.harm_in(out) == []
