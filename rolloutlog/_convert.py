@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnap
 from ._format.envelope import event_of
 from ._format.lines import Format, LineEncoder
 from ._json import MAX_LINE
+from ._open import id_lock
 from ._paths import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import StrPath
 from ._reading.forks import NO_BASE, iter_history
@@ -59,7 +60,8 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
             history that cannot be found.
         InvalidItemError: the new format cannot hold something: an item nested 127 deep or of nearly 64 MiB, or a
             ``cwd`` that is not a string.
-        SessionExistsError: another call creates the same file at the same time.
+        SessionExistsError: the file that it would make exists already.
+        SessionLockedError: another process creates a session of this id, and takes more than 30 seconds.
         OSError: the old file cannot be read, or the new one cannot be written; then nothing of it is left.
     """
     head = read_head(path)
@@ -67,17 +69,26 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
     encoder = LineEncoder(format=format, clock=clock)
     if format == head.format:
         raise ValueError(f"{os.fspath(path)} has the format {format!r} already")
-    where = resolve_home(home).absolute()
-    session = encoder.completed(_counted_once(_moved(head.session, where), path))
-    started = _began(head.session, path)
-    journal = Journal(rollout_path(where, started, session.id), header=encoder.meta(session), fsync="flush")
-    try:
-        journal.create(_batches(_lines(path, encoder, clock)))
-    except FileExistsError:
-        raise SessionExistsError(session.id, journal.path) from None
-    finally:
-        journal.close()
+    where, started = resolve_home(home).absolute(), _began(head.session, path)
+    with _only_creation(head.session, where, started):
+        session = encoder.completed(_counted_once(_moved(head.session, where), path))
+        journal = Journal(rollout_path(where, started, session.id), header=encoder.meta(session), fsync="flush")
+        try:
+            journal.create(_batches(_lines(path, encoder, clock)))
+        except FileExistsError:
+            raise SessionExistsError(session.id, journal.path) from None
+        finally:
+            journal.close()
     return journal.path
+
+
+def _only_creation(session: SessionMeta, home: Path, started: dt.datetime) -> AbstractContextManager[None]:
+    """Return the lock of the session's id, under which no other thread or process creates such a session in *home*."""
+    try:
+        session_id = parse_session_id(session.id)
+    except ValueError:
+        return nullcontext()  # it gets a new id
+    return id_lock(home, session_id, rollout_path(home, started, session_id))
 
 
 class _Clock:

@@ -28,11 +28,12 @@ from ._paths import (
 from ._reading.blocks import is_compressed
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
+from ._unpack import unpacked
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions
 from ._writing.file import Journal
 from ._writing.file_locks import locked_byte
-from ._writing.os_calls import System
+from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError, SessionLockedError
 
@@ -119,7 +120,7 @@ def create(
     journal = _journal(rollout_path(where, now, name), writing, system, header=encoder.meta(session))
     with _one_opener(journal.path), _closed_on_error(journal):
         # A random id is unique. A given one may be created by two processes at once, in two files with different times.
-        with nullcontext() if session_id is None else _id_lock(where, name, journal.path, system):
+        with nullcontext() if session_id is None else id_lock(where, name, journal.path, system):
             existing = None if session_id is None else find_by_id(where, name)
             if existing is not None:
                 raise SessionExistsError(name, existing)
@@ -130,7 +131,7 @@ def create(
         return start_writer(journal, writing, encoder), encoder, session
 
 
-def _id_lock(home: Path, session_id: str, path: Path, system: System) -> AbstractContextManager[None]:
+def id_lock(home: Path, session_id: str, path: Path, system: System = REAL_SYSTEM) -> AbstractContextManager[None]:
     """Return the lock under which the session *session_id* is created at *path*.
 
     Each id has a byte of its own in the one file of locks, so creating a session never waits for another session. A
@@ -146,7 +147,7 @@ def resume(
 ) -> tuple[Lease, LineEncoder, SavedSession]:
     """Resume the session at *path*; the errors are those of `RolloutRecorder.resume`."""
     if is_compressed(path):
-        raise InvalidRolloutError(path, "is compressed and cannot be appended to; unpack it with `zstd -d --rm`")
+        path = unpacked(path, system)
     if path.is_dir():
         raise InvalidRolloutError(path, "is not a regular file")
     deadline = monotonic() + writing.lock_timeout

@@ -345,6 +345,9 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # the last one: it holds a null character
+            compressed = path.with_name(f"{path.name}.zst")  # as Codex leaves a session that is not used
+            if isinstance(error, FileNotFoundError) and compressed.exists():
+                return compressed
             raise SessionNotFoundError(str(path), path.parent) from error
         return path
     wanted = str(session).lower()

@@ -118,6 +118,8 @@ class RolloutRecorder:
     ) -> tuple[Self, SavedSession]:
         """Resume a session: read it, and return a recorder that continues in the same file.
 
+        A session that Codex compressed is unpacked beside, and the compressed file is removed, as Codex does itself.
+
         Args:
             session: the path of a rollout, a session's id, its name, or the beginning of an id that only one session
                 has.
@@ -129,8 +131,9 @@ class RolloutRecorder:
 
         Raises:
             SessionNotFoundError, AmbiguousSessionError: no session, or more than one, has that id or name.
-            InvalidRolloutError: the file is empty, does not begin with a session meta, or is compressed; it is left
-                untouched.
+            InvalidRolloutError: the file is empty, does not begin with a session meta, or is compressed and damaged; it
+                is left untouched.
+            MissingExtraError: it is compressed, and the extra "zstd" is not installed.
             SessionLockedError: another process has the session open.
             SessionOptionsError: this process has it open with other options.
             TypeError, ValueError: an unknown option, or a value that it does not accept.

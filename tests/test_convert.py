@@ -10,11 +10,12 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
-from helpers import values_in
+from helpers import DEADLINE, values_in
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import entries, metas
@@ -42,6 +43,11 @@ def recorded(home, *recorded_entries, **options):
             else:
                 recorder.record(entry)
     return recorder.path
+
+
+def left_in(home):
+    """Return the files in *home*, hidden ones too, but not the one whose bytes are locked for ids."""
+    return [path for path in home.rglob("*") if path.is_file() and path != home / "sessions" / ".lock"]
 
 
 def content(path):
@@ -284,7 +290,7 @@ def test_nothing_is_left_when_the_envelope_cannot_hold_an_item(tmp_path):
     with pytest.raises(rolloutlog.exceptions.InvalidItemError):
         convert(old, format="envelope", home=tmp_path / "new")
 
-    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert left_in(tmp_path / "new") == []
 
 
 def test_an_id_that_is_not_a_uuid_is_replaced(tmp_path):
@@ -330,7 +336,7 @@ def test_a_line_that_would_be_too_long_to_be_read_is_refused(tmp_path):
     with pytest.raises(InvalidItemError, match="longer than a line may be"):
         convert(old, format="envelope", home=tmp_path / "new")
 
-    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert left_in(tmp_path / "new") == []
 
 
 def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
@@ -344,7 +350,7 @@ def test_a_fork_without_the_history_that_it_refers_to_is_refused(tmp_path):
     with pytest.raises(InvalidRolloutError, match="history"):
         convert(old, format="flat", home=tmp_path / "new")
 
-    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert left_in(tmp_path / "new") == []
 
 
 @pytest.mark.parametrize("copied", [True, False])
@@ -394,7 +400,29 @@ def test_a_full_disk_leaves_nothing(tmp_path, part):
     done = subprocess.run([sys.executable, "-c", FULL, old, tmp_path / "new", limit], timeout=60)
 
     assert done.returncode == errno.EFBIG
-    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert left_in(tmp_path / "new") == []
+
+
+def test_a_session_that_begins_at_the_same_time_is_the_converted_one(tmp_path, monkeypatch):
+    """convert() holds the lock of the id, so there are never two files of one session in a home."""
+    new = tmp_path / "new"
+    with rolloutlog.session("trip", home=tmp_path) as trip:
+        trip.record(Message.user("hi"))
+    begun = threading.Thread(target=lambda: rolloutlog.session("trip", home=new).close())
+    look = rolloutlog._convert.find_by_id
+
+    def look_and_let_it_begin(home, session_id):
+        found = look(home, session_id)
+        begun.start()
+        begun.join(0.5)  # it waits for the lock; without one it would be done by then
+        return found
+
+    monkeypatch.setattr(rolloutlog._convert, "find_by_id", look_and_let_it_begin)
+    made = convert(trip.path, format="envelope", home=new)
+    begun.join(DEADLINE)
+
+    assert [found.path for found in rolloutlog.find_sessions(new)] == [made]
+    assert [item.text for item in load_session(made).items] == ["hi"]
 
 
 KILLED = """

@@ -13,7 +13,7 @@ from rolloutlog._entries import OtherEntry
 from rolloutlog._paths import find_session
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog._responses import history, view
-from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
+from rolloutlog.exceptions import MissingExtraError, SessionExistsError
 from rolloutlog.items import InputText
 
 PARENT = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
@@ -620,18 +620,6 @@ def test_frames_before_a_damage_are_whole(rollout, rest):
 
     assert texts(saved.items) == ["a"]
     assert "damaged" in saved.skipped[-1].reason
-
-
-@needs_zstd
-def test_a_compressed_session_cannot_be_resumed(rollout):
-    """The error says what to do; the file stays as it is."""
-    path = packed(rollout(PARENT, meta(PARENT)))
-    before = path.read_bytes()
-
-    with pytest.raises(InvalidRolloutError, match="zstd -d"):
-        RolloutRecorder.resume(path)
-
-    assert path.read_bytes() == before
 
 
 def test_without_the_extra_the_error_names_it(rollout):

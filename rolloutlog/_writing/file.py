@@ -109,7 +109,7 @@ class Journal:
                     self._append(lines)
                 if self.fsync == "flush":
                     file.sync()
-                self._name()
+                give_name(self._place, self.path, self._system)
                 is_named = True
             finally:
                 with suppress(OSError):  # a hidden file at worst; and gone already if it was renamed
@@ -148,18 +148,6 @@ class Journal:
         """Forget what a forked child inherited; the descriptor is closed already."""
         self._fd, self._identity, self._file, self._lost = -1, None, None, None
         self._place, self._doubt = self.path, None
-
-    def _name(self) -> None:
-        """Give the new file its name, unless there is such a file."""
-        try:
-            self._system.link(self._place, self.path)
-        except FileExistsError:
-            raise
-        except OSError:  # there are no hard links here: systems have many errors for that
-            with suppress(FileNotFoundError):
-                self._system.lstat(self.path)
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
-            self._system.rename(self._place, self.path)
 
     def _remove_unless_used(self, size: int) -> None:
         """Remove a new file that could not be finished, unless another process has written to its *size* bytes."""
@@ -347,3 +335,21 @@ class Journal:
         except OSError:  # the next append opens the file again
             self._sync_before_leaving()
             self.close()
+
+
+def give_name(place: Path, path: Path, system: System) -> None:
+    """Give the new file at *place* its name, *path*; the file may keep its other name, too.
+
+    Raises:
+        FileExistsError: there is such a file.
+        OSError: the system refuses.
+    """
+    try:
+        system.link(place, path)
+    except FileExistsError:
+        raise
+    except OSError:  # there are no hard links here: systems have many errors for that
+        with suppress(FileNotFoundError):
+            system.lstat(path)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        system.rename(place, path)

@@ -161,6 +161,31 @@ def test_a_compressed_session_is_read_by_both(newest: Codex) -> None:
     assert history(newest.release, outcome.requests[0], PROMPT) == expected_history(newest.release, EVERY_KIND)
 
 
+@pytest.mark.skipif(_zstd() is None and not REQUIRED, reason="needs the extra zstd")
+@pytest.mark.parametrize("by", ["Codex", "us"])
+def test_a_compressed_session_is_unpacked_alike(newest: Codex, by: str) -> None:
+    """Both put the plain file in the place of the compressed one, with its mode, and append to it."""
+    rollout = place(newest, EVERY_KIND)
+    before = rollout.read_bytes()
+    compressed = rollout.with_name(rollout.name + ".zst")
+    compressed.write_bytes(_zstd().compress(before))
+    compressed.chmod(0o640)
+    rollout.unlink()
+
+    if by == "us":
+        with RolloutRecorder.resume(compressed)[0] as recorder:
+            recorder.record(Message.user("between"))
+    outcome = newest.resume(rollout, PROMPT)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert [path.name for path in rollout.parent.iterdir()] == [rollout.name]
+    assert rollout.read_bytes().startswith(before)
+    assert rollout.stat().st_mode & 0o777 == 0o640
+    added = [Message.user("between").to_dict()] if by == "us" else []
+    sent_items = history(newest.release, outcome.requests[0], PROMPT)
+    assert sent_items == expected_history(newest.release, [*EVERY_KIND, *added])
+
+
 def test_the_newest_resumes_a_flat_session_after_conversion(flat: Codex, newest: Codex, tmp_path: Path) -> None:
     """0.20.0 records, convert() changes the format, the newest release sends all of it, and it converts back."""
     old, _ = flat.begin("hi", [flat.shell_calls("echo hi", "call_1")[:1], [says("ho")]])
