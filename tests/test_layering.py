@@ -26,7 +26,7 @@ HOMES: dict[str, frozenset[str]] = {
     "json": frozenset({"_json", "items", "_comparison", "_care.pieces", "_care.damage"}),
     "agents": frozenset({"adapters.agents"}),
     "click": frozenset({"__main__", "_cli"}),
-    "rich": frozenset({"_cli", "_face.terminal"}),
+    "rich": frozenset({"_cli", "_face.widths"}),
     "jinja2": frozenset({"_face.page"}),
     "markdown_it": frozenset({"_face.markup"}),
     "markupsafe": frozenset({"_face.page"}),

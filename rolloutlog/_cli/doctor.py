@@ -17,6 +17,7 @@ from .._care.held import Writers
 from .._care.scan import scan
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import newest_first, short_path
+from .._face.widths import fitted
 from .._face.words import counted
 from .._json import MAX_LINE
 from .._paths import parse_file_name
@@ -24,7 +25,7 @@ from ..exceptions import RolloutError
 from .common import Settings, define, json_option, session_path
 from .output import Screen, note, write, write_json
 from .progress import with_progress
-from .tables import Cell, Column, fitted, write_table
+from .tables import Cell, Column, write_table
 
 STYLES = {"lost": "red", "torn": "yellow", "model": "yellow", "odd": "", "note": "dim"}
 _COLUMNS = (Column("SESSION", "cyan"), Column("ITEMS", right=True), Column("FINDINGS", is_last=True))

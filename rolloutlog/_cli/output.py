@@ -15,13 +15,7 @@ import attrs
 from .._face.safe import for_terminal
 from .._json import dumps
 
-# Characters that JSON need not escape, and that a terminal could obey or hide.
-_ODD = re.compile(
-    "[\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ufdd0-\ufdef\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U0010ffff]"
-)
-
-
+_NOT_ASCII = re.compile("[^\x00-\x7e]")
 # The 16 colours follow the theme of the user's terminal.
 _CODES = {
     "bold": "1",
@@ -56,8 +50,9 @@ def write(text: str) -> None:
 
 
 def json_line(value: Mapping[str, Any]) -> str:
-    """Return *value* as one line of JSON without any control character, not even those that JSON allows."""
-    return _ODD.sub(_escaped, dumps(value).decode("utf-8"))
+    """Return *value* as one line of JSON that is safe to show: what a terminal could obey or hide is escaped."""
+    line = dumps(value).decode("utf-8")
+    return line if for_terminal(line) == line else _NOT_ASCII.sub(_escaped, line)
 
 
 def _escaped(match: re.Match[str]) -> str:

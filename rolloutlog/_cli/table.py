@@ -5,6 +5,7 @@ from __future__ import annotations
 # The name of each command: its module in this folder, and its line in the help of `rolloutlog`.
 COMMANDS = {
     "list": ("listing", "List sessions, newest first."),
+    "show": ("show", "Show a session as a conversation."),
     "export": ("export", "Write a session as a page, as Markdown or as JSON."),
     "scan": ("scan", "Look for keys and tokens in a session."),
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from rich.cells import cell_len, set_cell_size
 
 from .._face.safe import for_terminal
+from .._face.widths import cells, fitted
 from .output import Screen, write
 
 
@@ -33,28 +33,21 @@ def write_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], scree
     """Print *rows* under the titles of *columns*. No line is longer than the screen is wide."""
     titles = [Cell(column.title, "dim") for column in columns]
     lines = [[attrs.evolve(cell, text=for_terminal(cell.text)) for cell in row] for row in [titles, *rows]]
-    widths = [max(cell_len(line[index].text) for line in lines) for index in range(len(columns))]
+    widths = [max(cells(line[index].text) for line in lines) for index in range(len(columns))]
     for line in lines:
         write(_line(columns, line, widths, screen) + "\n")
 
 
-def _line(columns: Sequence[Column], cells: Sequence[Cell], widths: Sequence[int], screen: Screen) -> str:
+def _line(columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int], screen: Screen) -> str:
     left = screen.width
     pieces: list[str] = []
-    for column, cell, width in zip(columns, cells, widths, strict=True):
+    for column, cell, width in zip(columns, row, widths, strict=True):
         if left <= 0:
             break
         text = fitted(cell.text, left)
-        missing = min(width, left) - cell_len(text)
+        missing = min(width, left) - cells(text)
         before = " " * max(0, missing) if column.right else ""
         after = "" if column.right or column.is_last else " " * max(0, missing)
         pieces.append(f"{before}{screen.styled(text, cell.style)}{after}")
         left -= min(width, left) + 2
     return "  ".join(pieces).rstrip()
-
-
-def fitted(text: str, width: int) -> str:
-    """Return *text* cut to *width* columns, with an ellipsis if it was longer."""
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]

@@ -55,7 +55,7 @@ def document(transcript: Transcript, depth: Depth = "tools", *, is_whole: bool =
     yield f"# {_inline(sentence(head.title) or f'Session {head.short_id}')}\n\n{_facts(head)}\n"
     reader = Reader(head)
     turn: Turn | None = None
-    for part in transcript._read(reader):
+    for part in transcript.read(reader):
         if isinstance(part, Turn):
             turn = part if part.number else None
         elif isinstance(part, Entry) and is_shown(part, depth):

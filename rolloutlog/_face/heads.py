@@ -17,7 +17,8 @@ import attrs
 from .._entries import Entry, OtherEntry, SessionMeta
 from .._format.lines import Format, InvalidLine, decode_line, is_envelope, written_when
 from .._item import Item
-from .._paths import home_of, parse_file_name
+from .._json import parse
+from .._paths import parse_file_name
 from .._reading.blocks import BLANK, Source, is_compressed
 from .titles import is_good_title, title_of, typed_text
 
@@ -129,7 +130,7 @@ def _head(path: Path, status: os.stat_result, found: _Found, is_whole: bool) -> 
         with suppress(ValueError):
             began = meta.started
     program = " ".join(text for key in ("originator", "cli_version") if (text := _text(extra.get(key))))
-    source, home = extra.get("source"), home_of(path)
+    source = extra.get("source")
     return Head(
         path=path,
         id=meta.id if meta is not None else named.id if named is not None else path.name,
@@ -144,7 +145,7 @@ def _head(path: Path, status: os.stat_result, found: _Found, is_whole: bool) -> 
         program=program or None,
         parent_id=None if meta is None else meta.parent_id,
         is_sub_agent=isinstance(source, Mapping) and "subagent" in source,
-        is_archived=home is not None and home / "archived_sessions" in path.absolute().parents,
+        is_archived=_is_archived(path),
         is_compressed=is_compressed(path),
         is_torn=found.is_torn,
         faults=found.faults,
@@ -174,7 +175,10 @@ class _Found:
             return
         self._last = line
         try:
-            self._look(decode_line(line), line)
+            if self.meta is None and not self.items and (meta := _quick_meta(line)) is not None:
+                self.meta, self.format = meta
+            else:
+                self._look(decode_line(line), line)
         except InvalidLine:
             self.faults += 1
 
@@ -215,6 +219,27 @@ class _Found:
         self.is_done = is_good_title(text)
         if self.is_done or not self.title:
             self.title = title_of(text)
+
+
+def _quick_meta(line: bytes) -> tuple[SessionMeta, Format] | None:
+    """Return the meta that *line* is, without what `decode_line` imports for it: a quarter of the time of a list."""
+    try:
+        value = parse(line)
+        is_flat = "type" not in value
+        meta = value if is_flat else value["payload"]
+        if not is_flat and (value["type"] != "session_meta" or "timestamp" not in value):
+            return None
+        extra = {key: held for key, held in meta.items() if key not in SessionMeta.KEYS}
+        found = SessionMeta(meta["id"], meta["timestamp"], meta.get("instructions"), extra)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None  # `decode_line` says why
+    return found, "flat" if is_flat else "envelope"
+
+
+def _is_archived(path: Path) -> bool:
+    """Whether the nearest folder of sessions that holds *path* is the one for archived ones."""
+    folders = os.path.abspath(path).split(os.sep)[-2::-1]
+    return next((name == "archived_sessions" for name in folders if name in ("sessions", "archived_sessions")), False)
 
 
 def _text(value: Any) -> str | None:

@@ -157,7 +157,7 @@ class _Page:
         inherited: list[str] = []
         turns = 0
         reader = Reader(self._transcript.head)
-        for part in self._transcript._read(reader):
+        for part in self._transcript.read(reader):
             turns += isinstance(part, Turn) and part.inherited and part.number > 0
             target = inherited if part.inherited else own
             target.extend(self._part(part))

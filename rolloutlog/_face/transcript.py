@@ -69,16 +69,17 @@ class Transcript:
         self._max_line = max_line
 
     def __iter__(self) -> Iterator[Part]:
-        yield from self._read(Reader(self.head))
+        yield from self.read(Reader(self.head))
 
     def counts(self) -> Counts:
         """Return what the session holds, by one pass through all of it."""
         reader = Reader(self.head)
-        for _ in self._read(reader):
+        for _ in self.read(reader):
             pass
         return reader.counts
 
-    def _read(self, reader: Reader) -> Iterator[Part]:
+    def read(self, reader: Reader) -> Iterator[Part]:
+        """Yield the parts that *reader*, a new one, makes of the lines; it counts them."""
         for line in self._lines():
             yield from reader.read(line)
         yield from reader.end()
@@ -186,7 +187,7 @@ class Reader:
         texts = [text for part in parts if (text := _part_text(part))]
         if role == "assistant":
             final = value.get("phase") in ("final_answer", "final")
-            yield from self._put(Said(role=role, text="".join(texts), images=images, is_final=final, **place))
+            yield from self._put(Said(role=role, text="\n".join(texts), images=images, is_final=final, **place))
             return
         if role != "user":
             yield from self._put(Instruction(role=str(role), text="\n\n".join(texts), **place))
@@ -227,8 +228,12 @@ class Reader:
         if self._has_meta:
             return Other(name="session_meta", text=_json(meta.to_dict()), **place)
         self._has_meta = True
+        # Newer Codex repeats these in an item, so only those of the older format are counted.
+        size = len(meta.instructions or "")
         text = meta.instructions or _at(meta.extra.get("base_instructions"), "text")
-        return None if not text else Instruction(role="system", text=text, type="session_meta", **place)
+        return (
+            None if not text else Instruction(role="system", text=text, type="session_meta", **place | {"size": size})
+        )
 
     def _read_event(self, entry: OtherEntry, place: dict[str, Any]) -> Entry | None:
         payload = entry.raw.get("payload")
@@ -308,7 +313,7 @@ class Reader:
             self._count(1, entry.is_failed, entry.result is None, entry.inherited)
         elif isinstance(entry, Output) and entry.call is not None:
             self._count(0, entry.result.is_failed, -1, entry.inherited)
-        elif isinstance(entry, Instruction) and not (self._number or entry.inherited):
+        elif isinstance(entry, Instruction) and entry.size and not (self._number or entry.inherited):
             self.counts.instructions += 1
             self.counts.instruction_bytes += entry.size
         yield entry

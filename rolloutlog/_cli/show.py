@@ -1,0 +1,193 @@
+"""`rolloutlog show`: one session, as a conversation that a person can read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from .._face.entries import DEPTHS, Call, Depth, Entry, Part, Said, Turn, TurnEnd, is_shown
+from .._face.heads import Head
+from .._face.lines import Line, Lines, count_facts, line
+from .._face.safe import for_terminal
+from .._face.terminal import Writer
+from .._face.transcript import Reader, Transcript
+from .._face.words import Clock
+from .._reading.blocks import Source
+from .common import define, json_option, session_argument, utc_option
+from .entries import as_object
+from .output import Screen, note, write, write_json
+from .pager import page
+
+# A file that is not larger is counted before it is shown, which takes 50 ms. A larger one is counted while it is shown.
+_COUNTED_FIRST = 4_000_000
+_CHUNK = 1 << 20
+
+depth_option = click.option(
+    "--depth",
+    type=click.Choice(DEPTHS),
+    default="tools",
+    show_default=True,
+    help="How much: what people said; the answers, too; calls; whole outputs and reasoning; all lines of the file.",
+)
+
+
+@define(
+    name="show",
+    examples=[
+        ("rolloutlog show trip-to-rome --depth talk", "what was said, without the calls"),
+        ("rolloutlog show --last --last-answer", "the last answer alone, for a pipe"),
+    ],
+)
+@session_argument
+@depth_option
+@click.option("--from", "first", type=click.IntRange(0), metavar="N", help="Begin at turn N.")
+@click.option("--to", "last_turn", type=click.IntRange(0), metavar="N", help="End with turn N.")
+@click.option("--line", "number", type=click.IntRange(1), metavar="N", help="Only the item of line N, whole.")
+@click.option("--last-answer", is_flag=True, help="Only the text of the last answer, as it was given.")
+@click.option("--raw", is_flag=True, help="The bytes of the file, or of one line of it, as they are.")
+@click.option("--force", is_flag=True, help="Print raw bytes to a terminal, too: it may obey them.")
+@click.option("--no-pager", is_flag=True, help="Print all at once.")
+@json_option
+@utc_option
+def command(
+    path: Path,
+    depth: Depth,
+    first: int | None,
+    last_turn: int | None,
+    number: int | None,
+    last_answer: bool,
+    raw: bool,
+    force: bool,
+    no_pager: bool,
+    as_json: bool,
+    utc: bool,
+) -> int:
+    """Show a session as a conversation.
+
+    A call is shown with its exit code, its time, and the first lines of its output; --line shows all of it. In a pipe,
+    lines are not cut or folded, and messages keep the marks of Markdown.
+    """
+    if raw:
+        return _raw(path, number, force)
+    transcript = Transcript(path)
+    if last_answer:
+        return _last_answer(transcript)
+    parts = _of_line(transcript, number) if number is not None else _turns(transcript, first, last_turn)
+    if as_json:
+        return _json(parts, depth, number)
+    screen = Screen.of_stdout()
+    writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
+    shown = "all" if number is not None else depth
+    lines = Lines(
+        shown, Clock(utc), handle_of(transcript.head), marks=not screen.is_terminal, single=number is not None
+    )
+    if number is not None:
+        found = list(parts)
+        if not found:
+            note(f"line {number} holds nothing to show; rolloutlog show --raw --line {number} prints its bytes")
+            return 1
+        page(_texts((one for part in found if isinstance(part, Entry) for one in lines.entry(part)), writer), screen)
+        return 0
+    page(_texts(_conversation(transcript, lines, first, last_turn), writer), screen, is_wanted=not no_pager)
+    return 0
+
+
+def handle_of(head: Head) -> str:
+    """Return how a person names the session in the next command: by its name, if that can be typed as it is shown."""
+    name = head.name
+    if name is not None and name.isprintable() and for_terminal(name) == name and not set(name) & set(" '\"$`\\!*?()"):
+        return name
+    return head.short_id
+
+
+def _conversation(transcript: Transcript, lines: Lines, first: int | None, last_turn: int | None) -> Iterator[Line]:
+    """Yield the lines of the whole session, or of some turns of it."""
+    is_counted = transcript.head.size <= _COUNTED_FIRST
+    yield from lines.head(transcript.head, transcript.counts() if is_counted else None)
+    reader = Reader(transcript.head)
+    for part in _between(transcript.read(reader), first, last_turn):
+        yield from lines.of(part)
+    yield from lines.end()
+    if not is_counted and last_turn is None:
+        yield Line()
+        yield line(" · ".join(count_facts(reader.counts)), "dim")
+
+
+def _turns(transcript: Transcript, first: int | None, last_turn: int | None) -> Iterator[Part]:
+    return _between(iter(transcript), first, last_turn)
+
+
+def _between(parts: Iterator[Part], first: int | None, last_turn: int | None) -> Iterator[Part]:
+    """Yield the parts from turn *first* to *last_turn*."""
+    number = 0
+    for part in parts:
+        if isinstance(part, Turn):
+            number = part.number
+            if last_turn is not None and number > last_turn:
+                return
+        if first is None or number >= first:
+            yield part
+
+
+def _of_line(transcript: Transcript, number: int) -> Iterator[Part]:
+    """Yield the entries that line *number* of the session's own file holds, or whose output it holds."""
+    for part in transcript:
+        if isinstance(part, Entry) and not part.inherited:
+            result = part.result_line if isinstance(part, Call) else None
+            if number in (part.line, result):
+                yield part
+
+
+def _json(parts: Iterator[Part], depth: Depth, number: int | None) -> int:
+    count = 0
+    for part in parts:
+        if isinstance(part, Turn | TurnEnd) or number is not None or is_shown(part, depth):
+            write_json(as_object(part))
+            count += 1
+    return 1 if number is not None and not count else 0
+
+
+def _texts(lines: Iterator[Line], writer: Writer) -> Iterator[str]:
+    for one in lines:
+        yield from writer.text(one)
+
+
+def _last_answer(transcript: Transcript) -> int:
+    """Print the last message of the model; on a terminal neutralised, else as it is."""
+    answer = None
+    for part in transcript:
+        if isinstance(part, Said) and part.role == "assistant" and part.text:
+            answer = part.text
+    if answer is None:
+        note("there is no answer in this session")
+        return 1
+    write((for_terminal(answer) if sys.stdout.isatty() else answer).removesuffix("\n") + "\n")
+    return 0
+
+
+def _raw(path: Path, number: int | None, force: bool) -> int:
+    if sys.stdout.isatty() and not force:
+        raise click.UsageError(
+            "raw bytes can control a terminal; pass --force to print them all the same, or use a pipe"
+        )
+    sys.stdout.flush()
+    with Source(path) as source:
+        if number is None:
+            while chunk := source.read(_CHUNK):
+                sys.stdout.buffer.write(chunk)
+            return 0
+        left, rest = number, b""
+        while chunk := source.read(_CHUNK):
+            *ended, rest = (rest + chunk).split(b"\n")
+            if left <= len(ended):
+                sys.stdout.buffer.write(ended[left - 1] + b"\n")
+                return 0
+            left -= len(ended)
+    if left == 1 and rest:
+        sys.stdout.buffer.write(rest)
+        return 0
+    note(f"there is no line {number} in {path}")
+    return 1
