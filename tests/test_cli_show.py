@@ -103,7 +103,7 @@ def test_a_pipe_gets_whole_lines(session):
 
 def test_json_looks_as_it_was_looked_at(session):
     """One object a line: each turn, each entry, each end of a turn."""
-    snapshots.check("show.jsonl", shown(session, "--json", terminal=False))
+    snapshots.check("show-json.txt", shown(session, "--json", terminal=False))
 
 
 # --- which part of it -------------------------------------------------------------------------------------------------
