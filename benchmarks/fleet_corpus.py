@@ -36,10 +36,11 @@ _MODELS = ("gpt-5-codex", "gpt-5.1-codex-max", "gpt-6.1-sol")
 _TOOLS = ("shell", "apply_patch", "update_plan", "view_image", "web_fetch")
 _TEXT = (
     "the tide table skips a high water so check its harmonic constants before you build the chart again and print "
-    "naïve 日本語 paths under src/tides/model.py with a 'quoted' value, a tab\t, a U+2028 \u2028 and a \\ in it: "
-    'def harmonic(constants: list[float]) -> float: return sum(constants) # 🏔️ "error": expected 2, got 3\n'
+    "all paths under src/tides/model.py with a 'quoted' value, a tab\t and a \\ in it: "
+    'def harmonic(constants: list[float]) -> float: return sum(constants) # "error": expected 2, got 3\n'
 )
 _WORDS = _TEXT.split(" ")
+_FOREIGN = [*_WORDS, "naïve", "日本語", "U+2028 \u2028", "🏔️"]  # in one text of eight
 
 
 @dataclass
@@ -112,15 +113,20 @@ class Writer:
             payload |= {"cwd": "/home/ana/tides", "originator": "codex_exec", "cli_version": f"{self.style}.0"}
             payload |= {"source": "exec", "model_provider": "openai", "git": {"branch": "main"}, **extra}
         if self.style == "0.169":
-            payload |= {"history_mode": "paginated", "base_instructions": {"text": self._text(3000)}}
+            payload |= {"history_mode": "paginated", "base_instructions": {"text": self._text(4 * self._mean)}}
         self.add("session_meta", payload)
+        if self.style == "0.169" and "forked_from_id" not in extra and "parent_thread_id" not in extra:
+            tools = [{"type": "function", "name": name, "description": self._text(self._mean)} for name in _TOOLS]
+            self.add("response_item", self._item("additional_tools", "at", role="developer", tools=tools))
+            self.message("developer", self._text(4 * self._mean))
 
     def text(self, size: int) -> str:
         """Return words, about *size* characters."""
         return self._text(size)
 
     def _text(self, size: int) -> str:
-        return " ".join(self._rng.choices(_WORDS, k=max(1, size // 6)))
+        words = _FOREIGN if self._rng.random() < 0.125 else _WORDS
+        return " ".join(self._rng.choices(words, k=max(1, size // 6)))
 
     def message(self, role: str, text: str) -> None:
         """Append a message, and its event."""
@@ -160,7 +166,7 @@ class Writer:
             self.add("response_item", {**reasoning, "encrypted_content": "c2Vh" * 40})
             self.call()
             self.request()
-        self.message("assistant", self._text(rng.randint(100, 1200)))
+        self.message("assistant", self._text(rng.randint(100, 2500)))
         self.request()
         if self.style == "0.169":
             self.add("event_msg", {"type": "task_complete", "turn_id": turn_id, "last_agent_message": "done"})
@@ -196,7 +202,7 @@ class Writer:
     def _output(self, says: str, code: int) -> Any:
         """Return an output as the session's generation wrapped it."""
         if self.style == "flat":
-            return json.dumps({"output": says, "metadata": {"exit_code": code, "duration_seconds": 0.1}})
+            return dumps({"output": says, "metadata": {"exit_code": code, "duration_seconds": 0.1}}).decode()
         if self.style == "0.60":
             return f"Exit code: {code}\nWall time: 0.1 seconds\nOutput:\n{says}"
         if self._rng.random() < 0.5:
@@ -310,7 +316,7 @@ def _session(
             log = {"type": "log", "timestamp": stamp, "level": "INFO", "logger": "tides", "message": "began"}
             writer.lines.append(dumps(log))
     needle = rng.random() < 0.05
-    turns = rng.randint(1, 12)
+    turns = rng.randint(1, 8)
     for turn in range(turns):
         writer.turn(needle and turn == turns // 2)
         if style != "flat" and rng.random() < 0.02:
@@ -413,7 +419,7 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--sessions", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mean", type=int, default=2600, help="mean length of an output, in characters")
+    parser.add_argument("--mean", type=int, default=5000, help="mean length of an output, in characters")
     options = parser.parse_args()
     truth = build(options.home, options.sessions, seed=options.seed, mean=options.mean)
     print(truth.sessions, "sessions,", truth.files, "files,", f"{truth.size:,} bytes;", truth.kinds)

@@ -17,7 +17,7 @@ Lines that were copied from another session are not counted; the caller must lea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ._entries import OWN
 
@@ -58,17 +58,16 @@ class Requests:
 
     def of(self, kind: str, payload: Any) -> Tokens | None:
         """Return the tokens of the request that a wrapped line of the type *kind* with *payload* tells, if it does."""
-        if not isinstance(payload, Mapping):
+        is_record = kind == "token_usage_record"
+        if not (is_record or kind == "event_msg") or not _is_object(payload):
             return None
-        if kind == "token_usage_record":
+        if is_record:
             if payload.get("thread_id") != self._session_id:
                 return None
             self._has_records = True
             return _tokens(payload.get("usage"))
-        if kind != "event_msg" or payload.get("type") != "token_count":
-            return None
-        info = payload.get("info")
-        if not isinstance(info, Mapping):  # only limits
+        info = payload.get("info") if payload.get("type") == "token_count" else None
+        if not _is_object(info):  # another event, or only limits
             return None
         total = info.get("total_token_usage")
         is_new, self._total = total != self._total, total
@@ -81,9 +80,13 @@ def of_log(logger: str, extra: Mapping[str, Any]) -> Tokens | None:
     return _tokens(response.get("usage")) if isinstance(response, Mapping) else None
 
 
+def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return type(value) is dict or isinstance(value, Mapping)  # the first is ten times faster, and usual
+
+
 def _tokens(usage: Any) -> Tokens | None:
     """Return the tokens that *usage* has, in Codex's shape or the API's."""
-    if not isinstance(usage, Mapping):
+    if not _is_object(usage):
         return None
     return Tokens(
         _count(usage, "input_tokens"),
@@ -94,5 +97,5 @@ def _tokens(usage: Any) -> Tokens | None:
 
 
 def _count(usage: Any, key: str) -> int:
-    value = usage.get(key) if isinstance(usage, Mapping) else None
+    value = usage.get(key) if _is_object(usage) else None
     return value if type(value) is int else 0

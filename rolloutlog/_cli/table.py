@@ -11,4 +11,5 @@ COMMANDS = {
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),
     "repair": ("repair", "Make all records of a damaged file readable."),
     "path": ("path", "Print the path of a session's file."),
+    "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
 }

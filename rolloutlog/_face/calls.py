@@ -258,7 +258,10 @@ _CUT_JSON = re.compile(r'\{"chunk_id":.*?"output":"', re.DOTALL)
 _JSON_EXIT = re.compile(r'"exit_code":(-?\d+)')
 _JSON_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_REFUSALS = ("unsupported call: ", "unsupported custom tool call: ", "exec command rejected", "execution error: ")
+_REFUSAL = re.compile(
+    r"(?:unsupported (?:custom tool )?call|tool call error|execution error): |exec command rejected"
+    r"|aborted(?: by user.*)?\s*\Z"
+)
 _FAILED = frozenset({"failed", "incomplete", "error"})
 # The keys of which one proves that a JSON object is a command's result, besides the output itself.
 _OF_A_RESULT = frozenset({"exit_code", "wall_time_seconds", "chunk_id", "metadata", "session_id"})
@@ -389,7 +392,7 @@ def _of_text(text: str) -> Result:
         found.text,
         exit_code,
         float(seconds[1]) if seconds is not None else found.seconds,
-        failed or bool(exit_code) or found.is_failed or found.text.startswith(_REFUSALS),
+        failed or bool(exit_code) or found.is_failed or _REFUSAL.match(found.text) is not None,
         is_cut or found.is_cut or _LEFT_OUT.search(found.text) is not None,
         found.is_running or _RUNNING.search(head) is not None,
         found.images,

@@ -43,6 +43,9 @@ _WRAPPED = re.compile(rb'\{"timestamp":"[0-9T:.Z+-]*",(?:"ordinal":[0-9]+,)?"typ
 
 _STAMPED = b'{"timestamp":'
 _EVENT = b'"type":"event_msg"'
+# How every line is wrapped, with its time, and how the meta is.
+_TIMED = re.compile(rb'\s*\{"timestamp":"([0-9T:.Z+-]*)",(?:"ordinal":[0-9]+,)?"type":"[^"\\]*","payload":')
+_ENVELOPE = re.compile(rb'\s*\{"timestamp":"[0-9T:.Z+-]*",(?:"ordinal":[0-9]+,)?"type":"session_meta","payload":\{')
 
 
 def decode_line(line: bytes) -> Entry:
@@ -180,13 +183,18 @@ def from_value(value: Any) -> Item:
 
 def is_envelope(line: bytes) -> bool:
     """Whether *line*, which holds an entry, is of the envelope format."""
+    if _ENVELOPE.match(line) is not None:
+        return True
     value = loads(line)
     return type(value) is dict and "type" in value and is_wrapped(value)  # a flat meta may have a key "payload"
 
 
 def written_when(line: bytes, session_id: str) -> tuple[float | None, bool]:
     """Return when *line*, of the envelope format, was written, and whether it is an event of that session's own."""
+    stamped = _TIMED.match(line)
     try:
+        if stamped is not None and session_id and session_id.encode() not in line:  # most lines need no parse
+            return dt.datetime.fromisoformat(stamped[1].decode()).timestamp(), False
         value = loads(line)
         seconds = dt.datetime.fromisoformat(value["timestamp"]).timestamp()
         payload = value["payload"]

@@ -254,6 +254,13 @@ class Copies:
         self._own: int | None = None  # the number of the first line that was not copied, once that is known
         self._counted = 0  # how many of the next items are inherited, in a session that was converted
 
+    def hold_number(self, number: int) -> bool | None:
+        """Whether the line of that number was copied, if its number alone says so."""
+        if self._own is None or self._counted:
+            return None
+        self.are_over = number >= self._own
+        return not self.are_over
+
     def hold(self, number: int, line: bytes, entry: Entry) -> bool:
         """Whether *line*, of that *number* and with that *entry*, was copied. Every line until then was asked for."""
         if self._session is not None:

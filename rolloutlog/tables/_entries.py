@@ -1,0 +1,110 @@
+"""`entries` and `batches`: the rows of a home's files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from .._checks import shortened
+from .._json import MAX_LINE
+from .._reading.blocks import StrPath
+from ._arrow import ENTRIES, Batch, Columns, Table, pyarrow, schema_of
+from ._files import moment, paths_in
+from ._rules import KINDS
+from ._scan import Wanted, scan
+
+
+def entries(
+    home: StrPath | None = None,
+    *,
+    kinds: Collection[str] | None = None,
+    columns: Collection[str] | None = None,
+    since: dt.date | None = None,
+    inherited: bool = False,
+) -> Table:
+    """Return the table of the lines of all sessions in *home*, also of archived ones: one row for each line.
+
+    Nothing is read before an engine asks for rows; each time one does, all files are read again.
+
+    Args:
+        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
+        kinds: rows of these kinds only, see ``docs/fleets.md``. Lines of other kinds are not parsed, which is faster;
+            with ``"skipped"``, all are.
+        columns: these columns only; all except ``raw``, the line itself, if not given.
+        since: only files that were begun at that time or later, by their names, in UTC if it names no zone.
+        inherited: whether lines that were copied from another session are rows, too. They are rows of that session, so
+            sums count them twice then.
+
+    Raises:
+        ValueError: there is no such kind or column.
+        MissingExtraError: the extra "arrow" is not installed.
+
+    >>> from rolloutlog import Message, RolloutRecorder, tables
+    >>> with RolloutRecorder.create() as recorder:
+    ...     recorder.record(Message.user("hello"))
+    >>> for batch in tables.entries(columns=["kind", "text"]).batches():
+    ...     print(batch.to_pylist())
+    [{'kind': 'session', 'text': None}, {'kind': 'message', 'text': 'hello'}]
+    """
+    wanted, names = _checked(kinds, columns, inherited)
+    after = moment(since)
+    return Table(
+        schema_of(names, ENTRIES),
+        lambda: row_batches(paths_in(home, after), wanted, names, MAX_LINE),
+        "entries",
+    )
+
+
+def batches(
+    paths: Iterable[StrPath],
+    *,
+    kinds: Collection[str] | None = None,
+    columns: Collection[str] | None = None,
+    inherited: bool = False,
+    max_line: int = MAX_LINE,
+) -> Iterator[Batch]:
+    """Yield the rows of *paths* as `pyarrow.RecordBatch`: one worker's share of `entries`.
+
+    All arguments can be pickled, so this can run in another process or on another machine. A file that cannot be read
+    becomes a row of the kind ``skipped`` and the type ``file``, whose text says why.
+
+    Args:
+        paths: the files.
+        kinds, columns, inherited: as for `entries`.
+        max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
+
+    Raises:
+        ValueError, MissingExtraError: as for `entries`; also where a file is compressed, and the extra "zstd" is not
+            installed.
+    """
+    wanted, names = _checked(kinds, columns, inherited)
+    return row_batches(paths, wanted, names, max_line)
+
+
+def row_batches(paths: Iterable[StrPath], wanted: Wanted, names: Sequence[str], max_line: int) -> Iterator[Batch]:
+    """Yield the *wanted* rows of *paths* with the columns *names*."""
+    rows = Columns(names)
+    for path in paths:
+        for _ in scan(path, wanted, rows, max_line):
+            if rows.is_full:
+                yield rows.batch()
+    if not rows.is_empty:
+        yield rows.batch()
+
+
+def _checked(
+    kinds: Collection[str] | None, columns: Collection[str] | None, inherited: bool
+) -> tuple[Wanted, tuple[str, ...]]:
+    pyarrow()
+    names = _names("column", columns, ENTRIES) if columns is not None else [name for name in ENTRIES if name != "raw"]
+    chosen = frozenset(KINDS if kinds is None else _names("kind", kinds, KINDS))
+    return Wanted(chosen, frozenset(names), inherited), tuple(names)
+
+
+def _names(what: str, given: Collection[str], known: Collection[str]) -> list[str]:
+    if isinstance(given, str):
+        raise ValueError(f"{what}s must be a list of names; got the string {shortened(given)}")
+    for name in given:
+        if name not in known:
+            raise ValueError(f"there is no {what} {name!r}; there are {', '.join(known)}")
+    return list(dict.fromkeys(given))

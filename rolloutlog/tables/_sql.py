@@ -1,0 +1,129 @@
+"""`sql`: a query over the tables of a home, answered by an embedded DuckDB; the only user of duckdb."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .._reading.blocks import StrPath
+from ..exceptions import MissingExtraError
+from ._arrow import Table, pyarrow
+from ._copy import TABLES, copy_folder, days_of, marks
+from ._entries import batches, entries
+from ._sessions import session_batches, sessions
+
+# The n-th call with an id belongs to the n-th output with that id: a session may use an id again.
+_CALLS = """
+CREATE VIEW calls AS
+SELECT call.session_id, call.path, call.line, call.timestamp, call.name, call.call_id, call.arguments,
+    call.model, call.turn_id, output.line AS output_line, output.text AS output, output.exit_code, output.is_error,
+    output.timestamp - call.timestamp AS duration
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY session_id, call_id ORDER BY timestamp, path, line) AS number
+    FROM {source} WHERE kind = 'tool_call'
+) AS call
+LEFT JOIN (
+    SELECT *, row_number() OVER (PARTITION BY session_id, call_id ORDER BY timestamp, path, line) AS number
+    FROM {source} WHERE kind = 'tool_output'
+) AS output USING (session_id, call_id, number)
+"""
+_OF_CALLS = ("tool_call", "tool_output")
+# Days are those of UTC, as in the files. Nothing but the tables can be read, and nothing can be written, whatever the
+# query says.
+_SETTINGS = (
+    "TimeZone = 'UTC'",
+    "enable_external_access = false",
+    "python_enable_replacements = false",
+    "lock_configuration = true",
+)
+
+
+def sql(query: str, home: StrPath | Sequence[StrPath] | None = None, *, dest: StrPath | None = None) -> Any:
+    """Return the result of *query* over the sessions of *home*, a `pyarrow.Table`.
+
+    The query sees the views ``entries`` and ``sessions``, as `entries` and `sessions` make them, and ``calls``: each
+    call with its output. It cannot reach any other file, variable or network. If `copy` was called before, the days
+    that did not change since are read from there, which is much faster; the others are read from the sessions
+    themselves, so the result is always that of now.
+
+    Args:
+        query: SQL as DuckDB understands it.
+        home: the folder that holds all sessions, or a list of such folders; else as for `RolloutRecorder.create`.
+        dest: the folder of the copy; else ``tables`` in each home.
+
+    Raises:
+        ValueError: DuckDB refuses the query; the message says why.
+        MissingExtraError: the extra "duckdb" is not installed.
+
+    >>> from rolloutlog import Message, RolloutRecorder, tables
+    >>> with RolloutRecorder.create() as recorder:
+    ...     recorder.record(Message.user("hello"))
+    >>> tables.sql("SELECT kind, count(*) AS rows FROM entries GROUP BY kind ORDER BY kind").to_pylist()
+    [{'kind': 'message', 'rows': 1}, {'kind': 'session', 'rows': 1}]
+    """
+    duckdb = _duckdb()
+    connection = duckdb.connect(":memory:")
+    try:
+        _define(connection, [home] if home is None or isinstance(home, str | os.PathLike) else home, dest)
+        for setting in _SETTINGS:
+            connection.execute(f"SET {setting}")
+        try:
+            result = connection.sql(query)
+            return pyarrow().table({}) if result is None else result.to_arrow_table()
+        except duckdb.Error as error:
+            raise ValueError(str(error)) from error
+    finally:
+        connection.close()
+
+
+def _duckdb() -> Any:
+    try:
+        pyarrow()
+        return import_module("duckdb")
+    except ImportError as error:
+        raise MissingExtraError("rolloutlog.tables.sql", "duckdb") from error
+
+
+def _define(connection: Any, homes: Sequence[StrPath | None], dest: StrPath | None) -> None:
+    """Define the views of *homes*, of which some days may have been copied."""
+    parts: dict[str, list[str]] = {"entries": [], "sessions": [], "called": []}
+    for home in homes:
+        for table, part in _parts(home, copy_folder(home, dest)):
+            name = f"_{table}_{len(parts[table])}"
+            connection.register(name, part)
+            parts[table].append(f"SELECT * FROM {name}")
+    for table in TABLES:
+        connection.execute(f"CREATE VIEW {table} AS {' UNION ALL '.join(parts[table])}")
+    connection.execute(_CALLS.format(source=f"({' UNION ALL '.join(parts['called'])})"))
+
+
+def _parts(home: StrPath | None, folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of each table of *home*, of which some days may be in the copy in *folder*.
+
+    Also those of ``called``, in which only the rows of calls and outputs matter.
+    """
+    if not (folder / "sessions").is_dir():
+        yield "entries", entries(home)
+        yield "sessions", sessions(home)
+        yield "called", entries(home, kinds=_OF_CALLS)
+        return
+    found = marks(folder)
+    days = days_of(home)
+    fresh = [day for day in days if all(found[table].get(day.name) == day.mark for table in TABLES)]
+    kept = {day.name for day in fresh}
+    changed = [day for day in days if day.name not in kept]
+    for table, schema in (("entries", entries(home).schema), ("sessions", sessions(home).schema)):
+        names = [str(folder / table / f"{day.name}.parquet") for day in fresh]
+        copied = pyarrow("dataset").dataset(names, schema=schema, format="parquet")
+        yield table, copied
+        if table == "entries":
+            yield "called", copied
+    if changed:
+        paths = [path for day in changed for path in day.paths]
+        groups = [group for day in changed for group in day.groups]
+        yield "entries", Table(entries(home).schema, lambda: batches(paths), "entries")
+        yield "called", Table(entries(home).schema, lambda: batches(paths, kinds=_OF_CALLS), "entries")
+        yield "sessions", Table(sessions(home).schema, lambda: session_batches(groups), "sessions")

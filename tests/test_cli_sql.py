@@ -1,0 +1,73 @@
+"""`rolloutlog sql`: queries over all homes, as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from commands import run
+
+import rolloutlog
+
+pytestmark = pytest.mark.once
+pytest.importorskip("duckdb")
+
+COUNT = "SELECT kind, count(*) AS n FROM entries GROUP BY kind ORDER BY kind"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home with one session, in which a program tried to colour the terminal."""
+    monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path))
+    with rolloutlog.session("tides") as session:
+        session.record({"role": "user", "content": "high\twater, \x1b[31mred\x1b]0;x\x07\nlow"})
+    return tmp_path
+
+
+def test_rows_are_lines_with_tabs():
+    """For people and for `cut`."""
+    assert run("sql", COUNT) == (0, "kind\tn\nmessage\t1\nsession\t1\n", "")
+
+
+def test_rows_as_json():
+    """One object on each line; a sum is a number, and a time is ISO 8601."""
+    query = "SELECT kind, sum(line) AS lines, TIMESTAMPTZ '2025-07-20 08:00:00Z' AS time FROM entries GROUP BY kind"
+    code, out, _ = run("sql", "--json", f"{query} ORDER BY kind")
+
+    assert code == 0
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"kind": "message", "lines": 2, "time": "2025-07-20T08:00:00.000Z"},
+        {"kind": "session", "lines": 1, "time": "2025-07-20T08:00:00.000Z"},
+    ]
+
+
+def test_rows_as_csv():
+    """With quotes where they are needed."""
+    assert run("sql", "--csv", "SELECT 1 AS a, 'x,y' AS b, NULL AS c")[1] == 'a,b,c\n1,"x,y",\n'
+
+
+def test_no_terminal_obeys_a_text():
+    """Nor does a text make a row of its own."""
+    _, out, _ = run("sql", "SELECT text FROM entries WHERE kind = 'message'")
+
+    assert out.count("\n") == 2
+    assert not set("\x1b\x07") & set(out)
+    assert not set("\x1b\x07") & set(run("sql", "--json", "SELECT text FROM entries")[1])
+
+
+def test_a_query_that_duckdb_refuses_is_an_error_with_its_reason():
+    """On stderr, with exit code 1."""
+    code, out, err = run("sql", "SELECT nothing FROM entries")
+
+    assert (code, out) == (1, "")
+    assert "nothing" in err
+
+
+def test_no_rows_are_said():
+    """On stderr, so a program reads an empty table."""
+    assert run("sql", "SELECT 1 AS a WHERE false") == (0, "a\n", "rolloutlog: no rows\n")
+
+
+def test_only_one_form_can_be_asked_for():
+    """As the message says."""
+    assert "expected --json or --csv, not both (help: rolloutlog sql --help)" in run("sql", "--json", "--csv", "x")[2]
