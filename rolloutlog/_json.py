@@ -38,6 +38,8 @@ likely damage than a record."""
 MAX_RECORDED = MAX_LINE - 64
 """How many bytes of a line are recorded: every recorded line can be read, also after a line number is added to it."""
 
+_MOST_PLAIN = 1_000_000  # values that are looked at one by one before parts that are shared are looked for
+_MOST_UNFOLDED = MAX_RECORDED // 2  # values that a line can hold, with a comma each
 _MOST_VALUES = 100_000  # objects and arrays of one log entry: values that share parts can unfold to any number
 
 _LONGEST_PLACE = 80  # characters of a place that an error names
@@ -263,11 +265,12 @@ def _has_large_float(values: Any) -> bool:
 # --- values that callers make up --------------------------------------------------------------------------------------
 
 
-def is_plain(values: Any, depth: int) -> bool:
-    """Whether all of *values*, what a dict or a list inside *depth* others holds, is of JSON's own exact types.
+def is_plain(values: Any, depth: int, left: list[int] | None = None) -> bool:
+    """Whether all of *values*, of a dict or a list inside *depth* others, surely are of JSON's own exact types.
 
     Keys are not looked at: orjson refuses every key that is not exactly a string. Nor is the size of integers: it
-    refuses those beyond 64 bits.
+    refuses those beyond 64 bits. *left* is how many values are looked at before the answer is no, because parts that
+    others share can unfold to any number.
     """
     for value in values:
         kind = type(value)
@@ -276,8 +279,11 @@ def is_plain(values: Any, depth: int) -> bool:
         if kind is dict or kind is list:
             if depth >= MAX_DEPTH:
                 return False
-            if value and not is_plain(value.values() if kind is dict else value, depth + 1):
-                return False
+            if value:
+                left = [_MOST_PLAIN] if left is None else left
+                left[0] -= len(value)
+                if left[0] < 0 or not is_plain(value.values() if kind is dict else value, depth + 1, left):
+                    return False
         elif kind is not float or not math.isfinite(value):
             return False
     return True
@@ -311,7 +317,8 @@ def quoted(text: str, where: str) -> bytes:
 def plain(value: Any, where: str, depth: int = 0) -> Any:
     """Return a copy of *value* as JSON can hold it and give it back.
 
-    Tuples become lists, mappings `dict`, and subclasses of `str`, `int` and `float` the plain value.
+    Tuples become lists, mappings `dict`, and subclasses of `str`, `int` and `float` the plain value. Parts that *value*
+    holds several times are copied once.
 
     Args:
         value: anything.
@@ -319,39 +326,80 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
         depth: how many objects and arrays *value* is in.
 
     Raises:
-        InvalidItemError: something in it is not JSON or cannot be read back, or is nested more than `MAX_DEPTH` deep.
+        InvalidItemError: something in it is not JSON or cannot be read back, it is nested more than `MAX_DEPTH` deep,
+            or it holds the same parts so often that its JSON would be too long.
     """
-    if value is None or type(value) is bool:
-        return value
-    if isinstance(value, Enum):
-        raise InvalidItemError(where, f"is an enum ({type(value).__name__}), not plain JSON; record its value")
-    if isinstance(value, str):
-        return _whole(str.__str__(value), where)
-    if isinstance(value, int):
-        if not -_LARGEST < value < _LARGEST:
-            raise InvalidItemError(where, "is an integer of more than 1,023 bits, which cannot be read back")
-        return int.__int__(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidItemError(where, "is not a finite number; JSON has no other numbers")
-        return float.__float__(value)
-    if not isinstance(value, (Mapping, list, tuple)):
-        raise InvalidItemError(where, f"expected plain JSON; got {type(value).__name__}")
-    if depth >= MAX_DEPTH:
+    return _Copy().of(value, where, depth)
+
+
+class _Copy:
+    """One copy by `plain`: the parts that were copied, with their height and with how many values each unfolds to."""
+
+    def __init__(self) -> None:
+        # By the id of the part, which is kept as well: else it could end, and its id become another's.
+        self._made: dict[int, tuple[Any, Any, int, int]] = {}
+        self._count = 0  # how many values were written so far
+        self._height = 0  # of the value that was copied last
+
+    def of(self, value: Any, where: str, depth: int) -> Any:
+        """Return the copy of *value*."""
+        self._height = 0
+        self._count += 1
+        if value is None or type(value) is bool:
+            return value
+        if isinstance(value, Enum):
+            raise InvalidItemError(where, f"is an enum ({type(value).__name__}), not plain JSON; record its value")
+        if isinstance(value, str):
+            return _whole(str.__str__(value), where)
+        if isinstance(value, int):
+            if not -_LARGEST < value < _LARGEST:
+                raise InvalidItemError(where, "is an integer of more than 1,023 bits, which cannot be read back")
+            return int.__int__(value)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise InvalidItemError(where, "is not a finite number; JSON has no other numbers")
+            return float.__float__(value)
+        if not isinstance(value, (Mapping, list, tuple)):
+            raise InvalidItemError(where, f"expected plain JSON; got {type(value).__name__}")
+        known = self._made.get(id(value))
+        if known is None:
+            return self._container(value, where, depth)
+        _, copied, self._height, count = known
+        self._count += count - 1
+        self._check(where, depth + self._height - 1)
+        return copied
+
+    def _container(self, value: Any, where: str, depth: int) -> Any:
+        self._check(where, depth)
+        before, height = self._count, 0
+        copied: Any
+        if isinstance(value, Mapping):
+            copied = {}
+            for key, item in value.items():
+                if not isinstance(key, str) or isinstance(key, Enum):
+                    raise InvalidItemError(where, f"has a key that is not a string; got {type(key).__name__}")
+                # A key that is not a name may be text of the record as well, and an error holds none of that.
+                inside = f"{where}.{key}" if key.isidentifier() and len(key) <= 40 else f"{where}[...]"
+                copied[_whole(str.__str__(key), where)] = self.of(item, inside, depth + 1)
+                height = max(height, self._height)
+        else:
+            copied = []
+            for index, item in enumerate(value):
+                copied.append(self.of(item, f"{where}[{index}]", depth + 1))
+                height = max(height, self._height)
+        self._height = height + 1
+        self._made[id(value)] = value, copied, self._height, self._count - before + 1
+        return copied
+
+    def _check(self, where: str, depth: int) -> None:
+        if depth < MAX_DEPTH and self._count <= _MOST_UNFOLDED:
+            return
         shown = where if len(where) <= _LONGEST_PLACE else where[:_LONGEST_PLACE] + "..."  # it may hold itself
-        raise InvalidItemError(
-            shown, f"is nested more than {MAX_DEPTH} deep, or holds itself; real readers skip such a line"
-        )
-    if not isinstance(value, Mapping):
-        return [plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
-    made = {}
-    for key, item in value.items():
-        if not isinstance(key, str) or isinstance(key, Enum):
-            raise InvalidItemError(where, f"has a key that is not a string; got {type(key).__name__}")
-        # A key that is not a name may be text of the record as well, and an error holds none of that.
-        inside = f"{where}.{key}" if key.isidentifier() and len(key) <= 40 else f"{where}[...]"
-        made[_whole(str.__str__(key), where)] = plain(item, inside, depth + 1)
-    return made
+        if depth >= MAX_DEPTH:
+            problem = f"is nested more than {MAX_DEPTH} deep, or holds itself; real readers skip such a line"
+        else:
+            problem = f"holds more than {_MOST_UNFOLDED:,} values, because parts of it are in it many times"
+        raise InvalidItemError(shown, problem)
 
 
 def _whole(text: str, where: str) -> str:

@@ -90,7 +90,7 @@ def cases() -> list[Case]:
             Case("nul-run", "lost", "blank", form, start + bytes(512) + end, (2, 1, 2)),
             Case("not-utf8", "lost", "blank", form, start + b"\xff\xfe half\n" + end, (2, 2, 2)),
             Case("not-json", "torn", "blank", form, start + half + b"\n" + end, (2, 2, 2)),
-            Case("bom", "lost", "blank", form, b"\xef\xbb\xbf" + start + end, (2, 0, 2), line=1),
+            Case("bom", "lost", "blank", form, b"\xef\xbb\xbf" + start + end, (2, 2, 2), line=1),
             Case("raw-newline", "lost", "join", form, start + second.replace(b" that", b"\nthat") + b"\n", (2, 1, 2)),
             Case("no-meta", "lost", "rebuild", form, first + b"\n" + end, (2, 0, 2), keeps_places=False, line=1),
             Case("no-meta", "lost", "rebuild", form, begin[:-1] * 9 + b"\n" + first + b"\n" + end, (2, 0, 2), line=1),

@@ -11,7 +11,16 @@ from hypothesis import given
 from strategies import entries, items
 
 import rolloutlog
-from rolloutlog import LogEntry, Message, Other, RolloutRecorder, SessionMeta, SessionStateSnapshot, load_session
+from rolloutlog import (
+    LogEntry,
+    Message,
+    Other,
+    RolloutRecorder,
+    SessionMeta,
+    SessionStateSnapshot,
+    iter_lines,
+    load_session,
+)
 from rolloutlog._format.envelope import Numbering
 from rolloutlog._format.lines import LineEncoder, decode_line
 from rolloutlog.exceptions import InvalidItemError, RedactionError
@@ -261,6 +270,21 @@ def test_lines_after_numbered_ones_have_the_next_numbers(tmp_path):
 
     assert numbers(path) == list(range(2 + 5 * 4 + 2))
     assert len(load_session(path).items) == 11
+
+
+@pytest.mark.parametrize("rewritten", [{}, {"sort_keys": True}, {"indent": None, "separators": (" , ", " : ")}])
+def test_numbers_follow_lines_that_another_program_wrote_again(tmp_path, rewritten):
+    """With other spaces, or with the keys in another order."""
+    lines = ({"timestamp": WHEN, "ordinal": n, "type": "event_msg", "payload": {"type": "x"}} for n in (1, 2))
+    path = paginated(tmp_path, *lines)
+    path.write_text("".join(json.dumps(value, **rewritten) + "\n" for value in values_in(path)))
+    recorder, saved = RolloutRecorder.resume(path)
+    with recorder:
+        recorder.record(Message.user("hi"))
+
+    assert numbers(path) == [0, 1, 2, 3, 4]
+    assert not saved.skipped
+    assert [line.ordinal for line in iter_lines(path)] == [0, 1, 2, 3, 4]
 
 
 def test_lines_after_lines_without_numbers_have_none(tmp_path):

@@ -341,6 +341,61 @@ def test_a_value_that_holds_itself_is_refused():
         plain(value, "x")
 
 
+def shared(levels):
+    """Return a value of two lists that are one, each of two lists that are one, and so on."""
+    value = [1]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: {"x": (value,)}], ids=["lists", "a tuple"])
+def test_a_value_that_unfolds_without_end_is_refused(wrap):
+    """It is small in memory, but its JSON would have 2 to the power of 100 parts. A test that hangs fails."""
+    with pytest.raises(InvalidItemError, match="parts of it are in it many times"):
+        snapshot({"x": wrap(shared(100))}, "x")
+
+
+@pytest.mark.parametrize("extra", [0, (1,)], ids=["plain", "a tuple"])
+def test_a_value_that_is_there_several_times_is_written_as_often(extra):
+    """As any JSON library writes it."""
+    data, value = snapshot({"x": shared(3), "y": extra}, "x")
+
+    assert json.loads(data)["x"] == value["x"] == [[[[1], [1]], [[1], [1]]], [[[1], [1]], [[1], [1]]]]
+
+
+def test_a_shared_value_is_not_nested_deeper_than_real_readers_go():
+    """At its second place it is deeper than at its first."""
+    part = nested(100)
+
+    with pytest.raises(InvalidItemError, match="nested more than 127 deep"):
+        plain([part, (nested_around(part, 40),)], "x")
+    assert plain([part, (nested_around(part, 20),)], "x")
+
+
+def nested_around(value, levels):
+    """Return *value* inside so many lists."""
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_containers_that_a_mapping_makes_at_each_look_are_told_apart():
+    """One ends as soon as it was copied, and the next may be in its place."""
+
+    class Making(Mapping):
+        def __getitem__(self, key):
+            return [key]
+
+        def __iter__(self):
+            return iter("abcdefgh")
+
+        def __len__(self):
+            return 8
+
+    assert plain(Making(), "x") == {key: [key] for key in "abcdefgh"}
+
+
 def test_reading_stops_at_the_same_depth():
     """A value that could not be written again is not read."""
     check_depth([nested(MAX_DEPTH)])

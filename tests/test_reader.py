@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import entries, items
 
-from rolloutlog import iter_entries, load_session
+from rolloutlog import iter_entries, iter_lines, load_session
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from rolloutlog._format.lines import LineEncoder
 from rolloutlog._json import MAX_LINE
@@ -213,6 +213,22 @@ def test_a_bad_line_costs_that_line_alone(rollout, bad, reason):
     assert saved.skipped == [SkippedLine(4, len(HEADER) + 1 + len(LINE), reason)]
 
 
+@pytest.mark.parametrize("meta", [HEADER, LineEncoder(format="envelope").meta(META)], ids=["flat", "envelope"])
+def test_a_byte_order_mark_costs_nothing_and_is_reported(rollout, meta):
+    """An editor put it in front. The places of the lines are those in the file."""
+    path = rollout(b"\xef\xbb\xbf", meta, LINE, b"garbage\n")
+
+    saved = load_session(path)
+
+    assert saved.session.id == META.id
+    assert saved.items == [HELLO]
+    assert [(line.number, line.offset) for line in saved.skipped] == [(1, 0), (3, 3 + len(meta) + len(LINE))]
+    assert "byte order mark" in saved.skipped[0].reason
+    assert saved._header == meta
+    assert list(iter_entries(path))[1] == HELLO
+    assert [line.offset for line in iter_lines(path)] == [0, 3 + len(meta), 3 + len(meta) + len(LINE)]
+
+
 def test_streaming_reports_a_bad_line_in_its_place(rollout):
     """Between the entries before and after it; a second meta is an entry there."""
     path = rollout(HEADER, LINE, b"garbage\n", HEADER, LINE)
@@ -325,7 +341,7 @@ def test_an_empty_file_is_no_session(rollout, content):
         (b"garbage\n", "is not JSON"),
         (HEADER[:20], "the last line is incomplete"),
         (HEADER[:20] + b"\n", "is not JSON"),
-        (b"\xef\xbb\xbf" + HEADER, "is not JSON"),
+        (b"\xef\xbb\xbf" * 2 + HEADER, "is not JSON"),
         (b'{"id":"\xff","timestamp":"t"}\n', "is not UTF-8"),
         (LINE, "it is an entry of another kind"),
         (b'{"record_type":"state"}\n', "it is an entry of another kind"),

@@ -10,10 +10,11 @@ import pytest
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
 from rolloutlog._entries import OtherEntry
+from rolloutlog._format.envelope import is_surroundings
 from rolloutlog._paths import find_session
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog._responses import history, view
-from rolloutlog.exceptions import MissingExtraError, SessionExistsError
+from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError
 from rolloutlog.items import InputText
 
 PARENT = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
@@ -247,6 +248,25 @@ def test_what_only_looks_like_it_is_a_turn_of_the_user(rollout, text):
     lines = [user("a"), model("b"), user(text), model("d"), taken_back(1), user("z")]
 
     assert texts(load_session(rollout(PARENT, meta(PARENT), *lines)).context) == ["a", "b", "z"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<hook_prompt " + "hook_run_id='" * 100_000,
+        "<hook_prompt " + "hook_run_id='x " * 100_000 + "><",
+        "<hook_prompt hook_run_id='1'>" * 50_000,
+        "<skill>" + "</skill> " * 100_000 + "x",
+        " " * 1_000_000 + "<skill>" + " " * 1_000_000,
+        "<codex_internal_context source=" + '"a' * 500_000,
+        "# AGENTS.md instructions" + "</INSTRUCTIONS>\n" * 100_000 + "x",
+        "Warning: apply_patch was requested via " * 50_000,
+    ],
+    ids=lambda text: text.strip()[:20],
+)
+def test_no_text_is_slow_to_tell_from_those_of_codex(text):
+    """Where the time grew with the square of the length, these would take minutes. A test that hangs fails."""
+    assert not is_surroundings(text)
 
 
 def test_one_part_is_enough_for_a_message_to_be_no_turn(rollout):
@@ -666,3 +686,17 @@ def test_a_small_file_that_unpacks_to_very_much_is_read_in_little_memory(rollout
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.split() == ["2", "1", "True"]
+
+
+@needs_zstd
+def test_a_compressed_file_with_a_window_too_large_says_so(rollout):
+    """It is not damaged, and the message says what decompresses it."""
+    path = rollout(PARENT, meta(PARENT), user("a"))
+    compressed = path.with_name(path.name + ".zst")
+    with zstd.ZstdFile(compressed, "wb", options={zstd.CompressionParameter.window_log: 28}) as stream:
+        stream.write(path.read_bytes())
+        stream.write(b"\n" * 2**20)
+    path.unlink()
+
+    with pytest.raises(InvalidRolloutError, match=r"window of more than 128 MiB.*zstd -d --long=31"):
+        load_session(compressed)

@@ -100,7 +100,7 @@ class Scan:
             return
         has_bom = line.number == 1 and line.data.startswith(_BOM)
         if has_bom:
-            what = "a byte order mark before the first record; readers refuse the file"
+            what = "a byte order mark before the first record; the Codex CLI refuses the file"
             self._bom(line, what)
             line = line._replace(offset=3, data=line.data[3:])
         if not line.data.strip(BLANK):
@@ -112,9 +112,7 @@ class Scan:
         except InvalidLine as error:
             self._unreadable(line, str(error), lines)
             return
-        self._note(line, entry, line.data, is_read=not has_bom)
-        if has_bom and isinstance(entry, Item):
-            self.findings[0] = attrs.evolve(self.findings[0], gains=1)
+        self._note(line, entry, line.data, is_read=True)
         if not line.ends:
             self.findings.append(damage.without_newline(line))
 

@@ -76,14 +76,15 @@ _TAGS = (
 SURROUNDINGS = re.compile(
     rf"""\s*(?: (?i:<({_TAGS})>.*</\1> | \#\ AGENTS\.md\ instructions.*</INSTRUCTIONS>)
     | <codex_internal_context\ source="[a-z0-9_]+">.*</codex_internal_context>
-    | <hook_prompt\s[^<>]*\bhook_run_id=["'][^<>]+>[^<&]+</hook_prompt>
+    | <hook_prompt\s(?=[^<>]*\bhook_run_id=["'][^<>])[^<>]*+>[^<&]++</hook_prompt>
     | Warning:\ apply_patch\ was\ requested\ via\ .*Use\ the\ apply_patch\ tool\ instead\ of\ exec_command\.
     | Warning:\ The\ maximum\ number\ of\ unified\ exec\ processes\ you\ can\ keep\ open\ is.*
     | Warning:\ Your\ account\ was\ flagged\ for\ potentially\ high-risk\ cyber\ activity.*
     )\s*""",
     re.DOTALL | re.VERBOSE,
 )
-"""Matches the whole text of a message's part that Codex wrote by itself in the user's name."""
+"""Matches the whole text of a message's part that Codex wrote by itself in the user's name. No text takes more than
+linear time: what repeats is followed by something that it cannot match, or gives nothing back (``*+``)."""
 
 
 def is_surroundings(text: str) -> bool:

@@ -19,10 +19,16 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 BLANK = b" \t\r\n"
 COMPRESSED = ".zst"
+_MARKED = b"\xef\xbb\xbf{"  # a byte order mark, which some editors put there, before an object
 
 # How far back a compressed file may refer to its own decompressed bytes, as a power of two: 128 MiB, as much as the
 # zstd program itself allows. Memory is bounded by it.
 _WINDOW = 27
+_TOO_LARGE = (
+    "the compressed file needs a window of more than 128 MiB, which would take as much memory;"
+    " `zstd -d --long=31` decompresses it"
+)
+_DAMAGED = "the compressed file is damaged or incomplete from here on"
 
 # How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
 # long. So a line that will be skipped takes no memory, however long it is, and a line that is read is never in pieces.
@@ -39,6 +45,7 @@ class Source:
     Attributes:
         read: returns the next bytes, at most as many as its argument says; none at the end.
         problem: why there are no more bytes, unless the file ends.
+        is_marked: whether the file was seen to begin with a byte order mark before an object.
         can_reread: whether `reread` can be called; a compressed file would have to be decompressed from its start.
 
     Raises:
@@ -50,6 +57,7 @@ class Source:
 
     def __init__(self, path: StrPath, end: int | None = None) -> None:
         self.problem: str | None = None
+        self.is_marked = False
         self.can_reread = not is_compressed(path)
         self._file = _opened(path)
         self.read: Callable[[int], bytes] = self._file.read
@@ -71,8 +79,9 @@ class Source:
         def read(size: int) -> bytes:
             try:
                 return unpacked.read1(size)  # type: ignore[no-any-return]
-            except (EOFError, zstd.ZstdError):
-                self.problem = "the compressed file is damaged or incomplete from here on"
+            except (EOFError, zstd.ZstdError) as error:
+                # The text is the one of the C library, for every version of it and of Python.
+                self.problem = _TOO_LARGE if "too much memory" in str(error) else _DAMAGED
                 return b""
 
         self.read = read
@@ -193,6 +202,16 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
         yield _too_long(number, offset, length)
     elif last.strip(BLANK) or source.problem:
         yield Block(number, offset, [last], source.problem or "the last line is incomplete")
+
+
+def unmarked_blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
+    """Yield the blocks of *source* as `blocks` does, with spaces for a byte order mark before the first object."""
+    for block in blocks(source, max_line, at_once):
+        if block.offset == 0 and block.lines[0].startswith(_MARKED):
+            source.is_marked = True
+            first, *others = block.lines
+            block = attrs.evolve(block, lines=[b"   " + first[3:], *others])
+        yield block
 
 
 def _singly(number: int, offset: int, lines: list[bytes], lengths: list[int], most: int) -> Iterator[Block]:

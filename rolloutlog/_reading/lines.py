@@ -15,7 +15,7 @@ from .._format.lines import Format, InvalidLine, decode_line, decode_lines, is_e
 from .._item import CLASSES, Item
 from .._json import MAX_LINE, InvalidJson, loads
 from ..exceptions import InvalidRolloutError
-from .blocks import BLANK, Block, Source, StrPath, blocks
+from .blocks import BLANK, Block, Source, StrPath, unmarked_blocks
 
 # How many bytes are read at once: few enough that the values made of them stay in the processor's caches and seldom
 # start the garbage collector, and enough that a system call costs nothing. Half and twice as many are a few percent
@@ -114,7 +114,7 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
 def stream_entries(path: StrPath, max_line: int, end: int | None = None) -> Iterator[Entry]:
     """Yield the entries of *path* as far as *end*."""
     with Source(path, end) as source:
-        for block in blocks(source, max_line, AT_ONCE):
+        for block in unmarked_blocks(source, max_line, AT_ONCE):
             for index, entry in enumerate(decode_lines(block.lines)):
                 if not isinstance(entry, InvalidLine):
                     yield entry
@@ -129,7 +129,7 @@ def stream_lines(
     is_unwanted = None if kinds is None or "skipped" in kinds else _proof(kinds)
     copies = Copies(path, end)
     with Source(path, end) as source:
-        for block in blocks(source, max_line, AT_ONCE):
+        for block in unmarked_blocks(source, max_line, AT_ONCE):
             offset, length = block.offset, 0
             for number, line in enumerate(block.lines, block.number):
                 offset, length = offset + length, len(line)
@@ -159,7 +159,7 @@ def skipped_line(block: Block, index: int, error: InvalidLine) -> SkippedLine | 
 def read_head(path: StrPath, end: int | None = None) -> Head:
     """Return the head of the file at *path*, whose first line may end at *end*; errors as for `load_session`."""
     with Source(path, end) as source:
-        for block in blocks(source, MAX_LINE, AT_ONCE):
+        for block in unmarked_blocks(source, MAX_LINE, AT_ONCE):
             if (begun := begin(path, block)) is not None:
                 return begun[0]
     raise InvalidRolloutError(path, "empty session file")
@@ -181,7 +181,7 @@ def begin(path: StrPath, block: Block) -> tuple[Head, int] | None:
         if not wrapped and block.place(index)[0] > 1:
             # Real readers of the flat format give up the whole file for that; those of the other one do not.
             raise InvalidRolloutError(path, "no session meta in the first line: it is blank")
-        return Head(entry, line.rstrip(b"\n") + b"\n", "envelope" if wrapped else "flat"), index + 1
+        return Head(entry, line.lstrip(b" ").rstrip(b"\n") + b"\n", "envelope" if wrapped else "flat"), index + 1
     return None
 
 
@@ -229,7 +229,12 @@ def _object(line: bytes) -> dict[str, Any]:
 def ordinal_of(line: bytes) -> int | None:
     """Return the ordinal of *line*, if it has one."""
     match = _NUMBERED.match(line)
-    return None if match is None else int(match[1])
+    if match is not None:
+        return int(match[1])
+    if b'"ordinal"' not in line:
+        return None
+    value = _object(line)  # other programs write other spaces, or the keys in another order
+    return _whole(value.get("ordinal")) if is_wrapped(value) else None
 
 
 # --- copies of another session's lines --------------------------------------------------------------------------------
@@ -298,7 +303,7 @@ def own_begins(path: StrPath, session: SessionMeta, second: bytes, end: int | No
     began: float | None = None
     metas = number = 0
     with Source(path, end) as source:
-        for block in blocks(source, MAX_LINE, AT_ONCE):
+        for block in unmarked_blocks(source, MAX_LINE, AT_ONCE):
             for number, line in enumerate(block.lines, block.number):
                 if type(first) is int:
                     is_own = (ordinal := ordinal_of(line)) is not None and ordinal >= first

@@ -16,10 +16,12 @@ from .._json import MAX_LINE
 from .._responses.view import Rewrite, is_rewrite
 from ..exceptions import InvalidRolloutError
 from ..items import is_item
-from .blocks import Block, Source, StrPath, blocks
+from .blocks import Block, Source, StrPath, unmarked_blocks
 from .forks import NO_BASE, Part, history_of
 from .lines import AT_ONCE, INHERITED, Head, begin, ordinal_of, skipped_line, stream_lines
 from .saved import Mark, SavedSession
+
+_MARKED = "begins with a byte order mark, which is skipped here; the Codex CLI refuses the file until it is removed"
 
 
 def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
@@ -52,12 +54,14 @@ def _load_file(path: StrPath, end: int | None, max_line: int) -> SavedSession:
     start = 0
     with Source(path, end) as source:
         status = source.status()
-        for block in blocks(source, max_line, AT_ONCE):
+        for block in unmarked_blocks(source, max_line, AT_ONCE):
             if saved is None:
                 begun = begin(path, block)
                 if begun is None:
                     continue
                 saved, start = _empty(begun[0], path, max_line), begun[1]
+                if source.is_marked:
+                    saved.skipped.append(SkippedLine(1, 0, _MARKED))
             with _gc_paused():
                 saved = _filled(saved, block, start)
             start = 0
