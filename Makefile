@@ -18,6 +18,7 @@ help:
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
+	@echo "make browser   pages in a real Chromium, which must be there; fetches axe-core with npm"
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
 	@echo "make mutants   puts faults into the code that writes; its unit tests must notice them; about a quarter of an hour"
@@ -45,6 +46,14 @@ interop-all: .venv/zstd.stamp .venv/test.stamp
 	$(BIN)/python tests/interop/other_releases.py
 	ROLLOUTLOG_REQUIRE_INTEROP=1 ROLLOUTLOG_INTEROP_RELEASES=all $(BIN)/python -m pytest tests/interop $(ARGS)
 
+# In `make test` these tests skip where there is no Chromium; here, and in CI, that is a failure.
+.PHONY: browser
+browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_modules/axe-core/axe.min.js
+	ROLLOUTLOG_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
+
+.browser/node_modules/axe-core/axe.min.js:
+	npm install --silent --no-save --prefix .browser axe-core@4.14.1
+
 coverage: .venv/matrix.stamp
 	$(TOX) run -e coverage -- $(ARGS)
 
@@ -66,7 +75,7 @@ format: .venv/lint.stamp
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache
-	rm -rf .interop mutants
+	rm -rf .interop .browser mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.
@@ -92,6 +101,11 @@ clean:
 # What Codex compresses is judged, too.
 .venv/zstd.stamp: .venv/package.stamp
 	$(PIP) --editable '.[fast,zstd]'
+	@touch $@
+
+# Pages, notebooks and the command.
+.venv/face.stamp: .venv/package.stamp
+	$(PIP) --editable '.[fast,cli]'
 	@touch $@
 
 # One dependency group, so that a demo waits for no linter: .venv/lint.stamp stands for the group lint, and so on.
