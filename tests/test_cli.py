@@ -273,3 +273,36 @@ def test_an_interrupt_exits_with_130():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
+
+
+# --- completion -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(shell):
+    """It asks the command for words."""
+    code, out, _ = run("completion", shell)
+
+    assert code == 0
+    assert "_ROLLOUTLOG_COMPLETE" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("rolloutlog sh", ["show"]),
+        ("rolloutlog show tri", [NAME]),
+        ("rolloutlog show 1d2e", [PARENT[-8:], CHILD[-8:]]),
+        ("rolloutlog show --dep", ["--depth"]),
+        ("rolloutlog show --depth t", ["talk", "tools"]),
+        ("rolloutlog show --home /nowhere 1d2e", []),
+    ],
+)
+def test_a_shell_completes_commands_options_and_sessions(words, expected):
+    """By names and by the ends of ids."""
+    count = len(words.split()) - 1
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(count), "_ROLLOUTLOG_COMPLETE": "bash_complete"}
+
+    out = run_apart(env=asked).out
+
+    assert sorted(line.partition(",")[2] for line in out.split()) == sorted(expected)

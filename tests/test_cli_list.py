@@ -10,6 +10,7 @@ import sys
 
 import hostile
 import pytest
+import snapshots
 from commands import run, run_apart
 from test_view import meta, model, user
 
@@ -107,6 +108,32 @@ def test_a_list_of_here_needs_no_folder(put, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     assert ids("--cwd") == [1]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_list_looks_as_it_was_looked_at(tmp_path, monkeypatch, columns):
+    """On terminals of two widths, and as JSON."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    texts = [
+        "The tide table skips a high water at the end of March. Find out why and fix it.",
+        "日本語のログも " * 9,
+        "# Fix",
+    ]
+    folder = tmp_path / "home/sessions/2020/11/27"
+    folder.mkdir(parents=True)
+    for number, text in enumerate(texts):
+        time = f"2020-11-27T09:12:{number:02}.000Z"
+        parent = {"forked_from_id": an_id(0)} if number == 2 else {}
+        path = folder / f"rollout-2020-11-27T09-12-{number:02}-{an_id(number)}.jsonl"
+        path.write_bytes(meta(an_id(number), timestamp=time, **parent) + user(text) + b'{"torn' * (number == 1))
+
+    listed = run("list", "--home", "home", terminal=True).out
+    objects = run("list", "--home", "home", "--json").out
+
+    snapshots.check(f"list-{columns}.txt", listed)
+    snapshots.check("list-json.txt", objects)
 
 
 def test_a_session_of_ours_has_its_name_first(put, tmp_path):

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import shell_complete
 
 from .._face.heads import read_head
 from .._face.safe import for_terminal, one_line
@@ -16,7 +17,7 @@ from .._face.sessions import NotUniqueError
 from .._face.words import Clock
 from .._version import __version__
 from ..exceptions import RolloutError, SessionNotFoundError
-from .common import EPILOG_OF_ALL, SCHEMA, Settings, add_home, home_option
+from .common import EPILOG_OF_ALL, SCHEMA, VARIABLE, Settings, add_home, home_option
 from .output import json_line, note, prepare_streams, write
 from .table import COMMANDS
 
@@ -87,6 +88,8 @@ def app(ctx: click.Context, homes: tuple[str, ...], version: bool, as_json: bool
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, else those of the process; return the exit code."""
     prepare_streams()
+    if (instruction := os.environ.get(VARIABLE)) is not None:
+        return shell_complete(app, {}, "rolloutlog", VARIABLE, instruction)
     try:
         # Not `app.main`, which has exit codes of its own for a closed pipe and for Ctrl-C.
         with app.make_context("rolloutlog", list(sys.argv[1:] if arguments is None else arguments)) as ctx:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import click
+from click.shell_completion import CompletionItem
 
 from .._face.sessions import default_homes, find_session, newest_first
+from ..exceptions import RolloutError
 from .output import note
 
 SCHEMA = 1
 """The version of the shapes that `--json` prints. It rises when a key changes its meaning or is removed."""
+
+VARIABLE = "_ROLLOUTLOG_COMPLETE"
+"""The variable by which the script of a shell asks for words."""
+
+# A shell completes among so many of the newest sessions.
+_MOST_LOOKED_AT = 200
 
 EPILOG_OF_ALL = "Without a command, the ten newest sessions are listed."
 
@@ -94,7 +103,7 @@ def session_argument(function: _F) -> _F:
 
     def add(given: _F) -> _F:
         given = click.option("--last", is_flag=True, help="The newest session, in place of SESSION.")(given)
-        return click.argument("session", required=False, metavar="SESSION")(given)
+        return click.argument("session", required=False, metavar="SESSION", shell_complete=_complete)(given)
 
     def run(*args: Any, session: str | None, last: bool, **kwargs: Any) -> Any:
         ctx = click.get_current_context()
@@ -103,6 +112,27 @@ def session_argument(function: _F) -> _F:
     run.__doc__, run.__name__ = function.__doc__, function.__name__
     run.__dict__.update(function.__dict__)
     return add(run)  # type: ignore[arg-type]
+
+
+def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names and the ends of ids that begin like *incomplete*, newest first, with their first words."""
+    from .._face.heads import read_head
+    from .._face.safe import for_terminal, one_line
+
+    root = ctx.find_root().params.get("homes") or ()
+    homes = [Path(home).expanduser() for home in (*root, *(ctx.params.get("homes") or ()))] or default_homes()
+    items: list[CompletionItem] = []
+    for found in islice(newest_first(homes), _MOST_LOOKED_AT):
+        try:
+            head = read_head(found.path)
+        except (OSError, RolloutError):
+            continue
+        words = for_terminal(one_line(head.title, 60))
+        for handle in (head.name, head.short_id):
+            if handle and handle.startswith(incomplete) and for_terminal(handle) == handle:
+                items.append(CompletionItem(handle, help=words))
+                break
+    return items
 
 
 def session_path(ctx: click.Context, session: str | None, last: bool) -> Path:

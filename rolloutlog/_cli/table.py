@@ -6,10 +6,12 @@ from __future__ import annotations
 COMMANDS = {
     "list": ("listing", "List sessions, newest first."),
     "show": ("show", "Show a session as a conversation."),
+    "tail": ("tail", "Show the end of a session, and follow it."),
+    "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
     "export": ("export", "Write a session as a page, as Markdown or as JSON."),
     "scan": ("scan", "Look for keys and tokens in a session."),
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),
     "repair": ("repair", "Make all records of a damaged file readable."),
     "path": ("path", "Print the path of a session's file."),
-    "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
+    "completion": ("completion", "Print the completion script of a shell."),
 }

@@ -111,6 +111,7 @@ class Lines:
             for no hints.
         marks: keep the marks of Markdown in messages, as for a pipe.
         single: only single entries are shown, and all of each.
+        live: the session is followed, so an output may come later.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class Lines:
         *,
         marks: bool = False,
         single: bool = False,
+        live: bool = False,
     ) -> None:
         self._depth: Depth = depth
         self._clock = clock or Clock()
         self._handle = for_terminal(handle)
         self._marks = marks
         self._is_single = single
+        self._is_live = live
         self._is_whole = depth in ("full", "all")
         self._left_out, self._left_out_size, self._left_out_turns = 0, 0, 0
         self._has_hinted = False
@@ -281,7 +284,8 @@ class Lines:
         mark = "$ " if call.is_shell else "→ "
         first, *rest = _lines_in(call.command) or [""]
         is_folded = bool(rest) and not self._is_whole
-        meta = "no output" if result is None else " · ".join(_meta(result))
+        missing = "" if self._is_live else "no output"
+        meta = missing if result is None else " · ".join(_meta(result))
         right_style: Style = style or ("warning" if result is None else "dim")
         yield Line(
             ((first, style),),
@@ -302,6 +306,12 @@ class Lines:
             yield from self._result(result, entry)
 
     def _output(self, entry: Output) -> Iterator[Line]:
+        before = self._before
+        if isinstance(before, Call) and before.line == entry.call_line and not self._is_single:
+            yield from self._result(entry.result, entry)  # it follows its call
+            if meta := " · ".join(_meta(entry.result)):
+                yield line(meta, "failed" if entry.result.is_failed else "dim", indent=2, mark="╰ ", mark_style="dim")
+            return
         of = "of an unknown call" if entry.call is None else f"of {one_line(entry.call.command, 200)}"
         style: Style = "failed" if entry.result.is_failed else "dim"
         yield line(f"output {of}", style, indent=2, right=" · ".join(_meta(entry.result)), right_style=style)

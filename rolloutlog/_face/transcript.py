@@ -99,6 +99,7 @@ class Reader:
 
     Args:
         head: the session's head.
+        is_partial: whether the first lines are missing, so that turns cannot be numbered.
         waits: whether a call waits for its output. If not, as for a session that is followed, it is yielded at once,
             and its output later as an `Output`.
 
@@ -106,10 +107,11 @@ class Reader:
         counts: the counts of the lines that were read so far.
     """
 
-    def __init__(self, head: Head, *, waits: bool = True) -> None:
+    def __init__(self, head: Head, *, waits: bool = True, is_partial: bool = False) -> None:
         self.counts = Counts()
         self._is_sub_agent = head.is_sub_agent
         self._waits = waits
+        self._is_partial = is_partial
         self._waiting = _Waiting()
         self._turn: Turn | None = None
         self._end = TurnEnd(number=0)
@@ -131,6 +133,12 @@ class Reader:
             yield from self._read_item(line, line.entry)
         elif (entry := self._read_other(line)) is not None:
             yield from self._put(entry)
+
+    def follow(self) -> Iterator[Part]:
+        """Yield the entries that wait; from now on none does, because a person looks on."""
+        self._waits = False
+        for entry in self._waiting.flush():
+            yield from self._give(entry)
 
     def end(self) -> Iterator[Part]:
         """Yield the entries that still wait, and the end of the last turn."""
@@ -274,7 +282,7 @@ class Reader:
             self._turns_in_task += 1
             self.counts.turns += not entry.inherited
         self._turn = Turn(
-            number=self._number if who != "none" else 0,
+            number=0 if who == "none" or self._is_partial else self._number,
             who=who,
             time=entry.time,
             line=entry.line,

@@ -148,6 +148,15 @@ def stream_lines(
                     yield RolloutLine(number, offset, timestamp, ordinal, is_inherited, entry)
 
 
+def single_line(number: int, offset: int, line: bytes) -> RolloutLine:
+    """Return *line*, the one of this *number* at this *offset*, with the entry that it holds."""
+    try:
+        entry = decode_line(line)
+    except InvalidLine as error:
+        entry = SkippedLine(number, offset, str(error))
+    return RolloutLine(number, offset, *_stamp(line, entry), False, entry)
+
+
 def skipped_line(block: Block, index: int, error: InvalidLine) -> SkippedLine | None:
     """Return the report of the line at *index* of *block*, which could not be decoded; `None` for a blank one."""
     line = block.lines[index]
