@@ -26,6 +26,7 @@ from ._paths import (
     rollout_path,
 )
 from ._reading.blocks import is_compressed
+from ._reading.lines import ordinal_of
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
 from ._unpack import unpacked
@@ -184,7 +185,7 @@ def _opened(
         saved = load_session(path)
         journal.header = saved._header
         encoder = _encoder_for(saved, encoding)
-        numbering = None if saved._next_number is None else Numbering(saved._next_number)
+        numbering = None if saved._next_number is None else Numbering(ordinal_of)
         return start_writer(journal, writing, encoder, numbering), encoder, saved
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from helpers import values_in
+from helpers import Disk, finish, recorder_on, start, values_in
 from hypothesis import given
 from strategies import entries, items
 
@@ -23,7 +23,8 @@ from rolloutlog import (
 )
 from rolloutlog._format.envelope import Numbering
 from rolloutlog._format.lines import LineEncoder, decode_line
-from rolloutlog.exceptions import InvalidItemError, RedactionError
+from rolloutlog._reading.lines import ordinal_of
+from rolloutlog.exceptions import InvalidItemError, RedactionError, WriteError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"
 NOW = 1753283006.5
@@ -300,7 +301,7 @@ def test_lines_after_lines_without_numbers_have_none(tmp_path):
 
 def test_what_has_its_number_keeps_it():
     """Lines that could not be written are numbered again."""
-    numbering = Numbering(7)
+    numbering = Numbering(ordinal_of, 7)
     lines = ENCODER.items([Message.user("hi")])[0][0] + ENCODER.state({})
 
     once = numbering(lines)
@@ -315,6 +316,80 @@ def test_numbers_are_given_in_the_order_of_the_lines():
     lines = [ENCODER.items([Message.user(str(number))])[0][0] for number in range(4)]
     pieces = [lines[0], b"".join(lines[1:3]), lines[3]]
 
-    numbered = b"".join(map(Numbering(0), pieces))
+    numbered = b"".join(map(Numbering(ordinal_of), pieces))
 
     assert [value["ordinal"] for value in values(numbered)] == list(itertools.islice(itertools.count(), 8))
+
+
+def in_turn(path, number):
+    """Record in another process, for its part of `test_processes_that_share_a_numbered_session_number_it_together`."""
+    recorder, _ = RolloutRecorder.resume(path, shared=True)
+    for _ in range(number):
+        recorder.record(Message.user("hi"))
+        recorder.flush()
+    recorder.close()
+
+
+def test_processes_that_share_a_numbered_session_number_it_together(tmp_path):
+    """The numbers are given under the lock of the file, after its last line: none is missing or there twice."""
+    path = paginated(tmp_path)
+    recorder, _ = RolloutRecorder.resume(path, shared=True)
+    recorder.record(Message.user("first"))
+    recorder.flush()
+    others = [start(in_turn, str(path), 20) for _ in range(2)]
+    for _ in range(20):
+        recorder.record(Message.user("hi"))
+        recorder.flush()
+    for other in others:
+        finish(other)
+    recorder.record(Message.user("last"))
+    recorder.close()
+
+    assert numbers(path) == list(range(1 + 2 * 62))
+
+
+def test_numbers_continue_after_the_end_of_a_long_file(tmp_path):
+    """The last numbered line may be far from the end of the file, before lines of our own and a torn one."""
+    path = paginated(tmp_path, {"timestamp": WHEN, "ordinal": 41, "type": "event_msg", "payload": {"type": "x"}})
+    recorder, _ = RolloutRecorder.resume(path)
+    with recorder:
+        for _ in range(4):
+            recorder.record_state({"large": "x" * 50_000})
+    with path.open("ab") as file:
+        file.write(b'{"timestamp":"')
+    recorder, _ = RolloutRecorder.resume(path)
+    with recorder:
+        recorder.record(Message.user("hi"))
+
+    assert [line.ordinal for line in iter_lines(path) if line.ordinal is not None] == [0, 41, 42, 43]
+
+
+def test_a_numbered_line_that_was_not_written_gives_its_number_back(tmp_path):
+    """After a failed write, another process may have taken it."""
+    disk = Disk()
+    path = paginated(tmp_path)
+    recorder, _ = recorder_on(disk).resume(path, shared=True)
+    disk.is_full = True
+    recorder.record(Message.user("waits"))
+    with pytest.raises(WriteError):
+        recorder.flush()
+    other = start(in_turn, str(path), 2)
+    finish(other)
+    disk.is_full = False
+    recorder.close()
+
+    assert numbers(path) == list(range(1 + 2 * 3))
+    assert load_session(path).items[-1].text == "waits"
+
+
+def test_a_numbered_session_that_is_made_anew_begins_with_its_first_number(tmp_path):
+    """Its file was deleted: the new one begins with the meta, which has the number 0."""
+    path = paginated(tmp_path)
+    recorder, _ = RolloutRecorder.resume(path)
+    recorder.record(Message.user("lost"))
+    recorder.flush()
+    path.unlink()
+    recorder.record(Message.user("hi"))
+    recorder.close()
+
+    assert numbers(path) == [0, 1, 2]

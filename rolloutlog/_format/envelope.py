@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .._checks import Wire
 from .._entries import OWN, utc_timestamp
@@ -116,13 +116,20 @@ class Numbering:
     only up to a number that is missing or repeated. Lines of our own type get no number, because Codex ignores them.
 
     Args:
+        number_of: returns the number of a line, or `None`.
         following: the number of the next line.
     """
 
     # Owned by the thread that holds the commit lock.
 
-    def __init__(self, following: int) -> None:
+    def __init__(self, number_of: Callable[[bytes], int | None], following: int = 0) -> None:
+        self._number_of = number_of
         self.following = following
+
+    def continue_after(self, lines: Iterable[bytes]) -> None:
+        """Continue after the last numbered line of a file, whose *lines* these are, from the last to the first."""
+        numbers = map(self._number_of, lines)
+        self.following = next((number + 1 for number in numbers if number is not None), 0)
 
     def __call__(self, lines: bytes) -> bytes:
         """Return *lines*, which are whole, with a number in each that needs one; unchanged if none does."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from .descriptors import Identity, identity_of
 from .lines import chunks, first_line, rest_of_character, skip_bytes
@@ -23,6 +23,20 @@ _NO_CUTS = frozenset({errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, er
 
 # How many of the last bytes of ours are compared with the file before a cut.
 _COMPARED = 64
+
+
+# How many bytes are read first to find the last number.
+_BLOCK = 64 * 1024
+
+
+class Numbering(Protocol):
+    """Numbers lines in the order of their file."""
+
+    def continue_after(self, lines: Iterable[bytes]) -> None:
+        """Continue after *lines*, which are those of the file, from the last to the first."""
+
+    def __call__(self, lines: bytes) -> bytes:
+        """Return *lines*, which are whole, with their numbers."""
 
 
 class _Run:
@@ -74,6 +88,7 @@ class AppendFile:
 
     # All of this belongs to the thread that holds the writer's commit lock.
     #   end        where our last append ended, with a newline; -1 when the end must be read
+    #   _numbered  the same, if the last append numbered its lines
     #   _cut       what a failed write or sync left: it is cut off before anything else is written
     #   _unsynced  what no sync has covered yet
 
@@ -83,7 +98,7 @@ class AppendFile:
         self._path = path
         self._fsync = fsync
         self._system = system
-        self.end = -1
+        self.end = self._numbered = -1
         self._cut: _Run | None = None
         self._unsynced: _Run | None = None
 
@@ -108,7 +123,12 @@ class AppendFile:
     # -- appending ----------------------------------------------------------------------------------------------------
 
     def append(
-        self, size: int, header: bytes, lines: Sequence[bytes], before_write: Callable[[], object] | None
+        self,
+        size: int,
+        header: bytes,
+        lines: Sequence[bytes],
+        before_write: Callable[[], object] | None,
+        numbering: Numbering | None = None,
     ) -> None:
         """Append *lines* to the file, which is *size* bytes long and locked by us.
 
@@ -124,6 +144,11 @@ class AppendFile:
             self._status()
         run = _Run(size)
         try:
+            if numbering is not None:
+                # Another program may have written since, so the numbers are given now. An error has them given anew.
+                if not size == self.end == self._numbered:
+                    numbering.continue_after([header] if size < len(header) else self._lines_before(size))
+                lines = list(map(numbering, lines))
             if before_write is not None:
                 before_write()
             for chunk in chunks(prefix, lines, self._system.most_pieces):
@@ -137,6 +162,7 @@ class AppendFile:
             raise
         if run.end > run.begin:
             self.end = run.end
+            self._numbered = -1 if numbering is None else run.end
             unsynced = self._unsynced
             if self._fsync == "flush" and unsynced is not None and unsynced.end == run.begin:
                 unsynced.end, unsynced.ending = run.end, run.ending
@@ -181,6 +207,16 @@ class AppendFile:
     def _holds(self, data: bytes, offset: int) -> bool:
         """Return whether the file holds *data* at *offset*."""
         return self._system.pread(self._fd, len(data), offset) == data
+
+    def _lines_before(self, end: int) -> Iterator[bytes]:
+        """Yield the lines before the offset *end*, from the last to the first, without their newlines."""
+        rest, size = b"", _BLOCK
+        while end > 0:
+            begin, size = max(0, end - size), 2 * size  # twice as much: a long line is not joined from many small parts
+            first, *whole = (self._system.pread(self._fd, end - begin, begin) + rest).split(b"\n")
+            yield from reversed(whole)
+            rest, end = first, begin
+        yield rest
 
     def _begins_line(self, data: bytes, offset: int) -> bool:
         """Return whether *data*, which is at *offset*, begins a line there, or ends the line before."""

@@ -13,7 +13,7 @@ from typing import Literal
 import attrs
 
 from .ack import Ack
-from .append import Fsync
+from .append import Fsync, Numbering
 
 OnFull = Literal["block", "raise", "drop"]
 
@@ -51,12 +51,11 @@ class LineRules:
 
     Attributes:
         gap: makes the line that says how many records were dropped.
-        number: given lines in the order in which they are written, returns them as they are written, or `None`. After a
-            failed write it gets the lines again that it returned.
+        numbering: numbers the lines as they are written, or `None`.
     """
 
     gap: Callable[[int], bytes]
-    number: Callable[[bytes], bytes] | None = None
+    numbering: Numbering | None = None
 
 
 @attrs.define

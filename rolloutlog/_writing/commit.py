@@ -225,11 +225,9 @@ class Committer:
         backlog, counters = self._backlog, self._counters
         if not backlog:
             return
-        if self._rules.number is not None:
-            backlog = self._backlog = list(map(self._rules.number, backlog))
         written, size = counters.pending, sum(map(len, backlog)) if self._syncs else 0
         try:
-            self._journal.append(backlog, self._queue.wake_putters, self._deadline)
+            self._journal.append(backlog, self._queue.wake_putters, self._deadline, self._rules.numbering)
         except (OSError, MemoryError) as error:
             self._write_failed(error)
             return

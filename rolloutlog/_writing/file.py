@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from ..exceptions import SessionLockedError
-from .append import AppendFile, Fsync
+from .append import AppendFile, Fsync, Numbering
 from .descriptors import Identity, close_file, identity_of, is_lost, open_file
 from .file_locks import lock
 from .os_calls import REAL_SYSTEM, System, make_folders
@@ -189,7 +189,11 @@ class Journal:
     # -- appending and syncing ----------------------------------------------------------------------------------------
 
     def append(
-        self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None, deadline: float = math.inf
+        self,
+        lines: Sequence[bytes],
+        before_write: Callable[[], object] | None = None,
+        deadline: float = math.inf,
+        numbering: Numbering | None = None,
     ) -> None:
         """Append all of *lines*, or none.
 
@@ -197,6 +201,7 @@ class Journal:
             lines: bytes that hold one or more whole lines each.
             before_write: called when nothing but the writing is left to do, during which other threads run.
             deadline: when to stop waiting for a lock, if that is before `lock_timeout` has passed (`time.monotonic`).
+            numbering: numbers the lines, as the lines before them in the file are numbered.
 
         Raises:
             OSError: the lines could not be appended. The bytes that reached the file are cut off: now, or by the next
@@ -204,17 +209,22 @@ class Journal:
                 system never cuts this file, they stay, also if the lines are appended again.
         """
         self._lock_by = min(deadline, monotonic() + self.lock_timeout)
-        self._append(lines, before_write)
+        self._append(lines, before_write, numbering)
 
-    def _append(self, lines: Sequence[bytes], before_write: Callable[[], object] | None = None) -> None:
+    def _append(
+        self,
+        lines: Sequence[bytes],
+        before_write: Callable[[], object] | None = None,
+        numbering: Numbering | None = None,
+    ) -> None:
         if not self.shared:
             file, size = self._ready()
-            file.append(size, self.header, lines, before_write)
+            file.append(size, self.header, lines, before_write, numbering)
             return
         self._take_lock()
         try:
             file, size = self._ready()
-            file.append(size, self.header, lines, before_write)
+            file.append(size, self.header, lines, before_write, numbering)
         finally:
             self._release_lock()
 
