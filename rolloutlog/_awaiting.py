@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ._locks import SafeLock
 from ._writing.writer import Writer
 from .exceptions import QueueFullError
 
@@ -15,7 +16,7 @@ _T = TypeVar("_T")
 _FIRST, _LONGEST = 0.001, 0.05
 
 
-async def handed_over(attempt: Callable[[], _T], writer: Writer, timeout: float, *, lock: Any = None) -> _T:
+async def handed_over(attempt: Callable[[], _T], writer: Writer, timeout: float, *, lock: SafeLock | None = None) -> _T:
     """Return the result of *attempt*, which is called again and again until there is room in the queue.
 
     Args:
@@ -30,19 +31,20 @@ async def handed_over(attempt: Callable[[], _T], writer: Writer, timeout: float,
     import asyncio  # here, because a program that awaits something has imported it already
 
     deadline, pause = monotonic() + timeout, _FIRST
+    results: list[_T] = []
     while True:
-        is_free = lock is None or lock.acquire(blocking=False)
+        is_free = True
         try:
-            if is_free:
+            if lock is None:
                 return attempt()
+            is_free = lock.within(0.0, lambda: results.append(attempt()))
+            if is_free:
+                return results[0]
         except QueueFullError as error:
             if writer.options.on_full != "block" or writer.stats.error is not None:
                 raise
             if monotonic() >= deadline:
                 raise QueueFullError(error.path, f"no room within {timeout} s") from None
-        finally:
-            if is_free and lock is not None:
-                lock.release()
         if not is_free and monotonic() >= deadline:
             raise QueueFullError(writer.journal.path, f"another thread waits for room, longer than {timeout} s")
         await asyncio.sleep(pause)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
 from ._binding import bound
 from ._format.lines import INSIDE
@@ -360,6 +360,9 @@ class RolloutHandler(logging.Handler):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a handler cannot be copied or pickled, because its copy would close the session")
 
     def __repr__(self) -> str:
         where = "no session yet" if self.recorder is None else self.recorder.path

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self, Unpack
+from typing import Any, NoReturn, Self, Unpack
 
 import attrs
 
@@ -260,22 +260,22 @@ class RolloutRecorder:
         """Return the line that says that a record was withheld because of *error*, ready for `hand_over`."""
         return Encoded([self._encoder.withheld(error)])
 
-    def hand_over(self, encoded: Encoded, *, timeout: float = 30.0) -> None:
-        """Record lines that were encoded, in one piece.
+    def hand_over(self, encoded: Encoded, *, timeout: float = 30.0, note: Callable[[], object] | None = None) -> None:
+        """Record lines that were encoded, in one piece; for *note* see `Writer.put_several`.
 
         Raises:
             RecorderClosedError, QueueFullError: as for `record`.
         """
-        self._put(encoded.lines, encoded.filtered, timeout)
+        self._put(encoded.lines, encoded.filtered, timeout, note)
 
-    def _put(self, lines: list[bytes], filtered: int, timeout: float) -> None:
+    def _put(self, lines: list[bytes], filtered: int, timeout: float, note: Callable[[], object] | None = None) -> None:
         """Hand over *lines*, and count *filtered* records as filtered out."""
         if self._left is not None:
             raise RecorderClosedError(self.path)
-        if len(lines) == 1:
+        if len(lines) == 1 and note is None:
             self._writer.put(lines[0], timeout)
         elif lines:
-            self._writer.put_several(b"".join(lines), len(lines), timeout)
+            self._writer.put_several(b"".join(lines), len(lines), timeout, note)
         if not filtered:
             return
         try:
@@ -369,6 +369,9 @@ class RolloutRecorder:
                 warnings.warn(f"unclosed rollout recorder {self.path}", ResourceWarning, source=self, stacklevel=2)
         finally:  # where warnings are errors; and a warning that is kept would keep the lease
             self.shutdown()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a recorder cannot be copied or pickled, because its copy would close the session")
 
     # -- looking ------------------------------------------------------------------------------------------------------
 

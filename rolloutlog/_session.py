@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -25,7 +26,7 @@ from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from ._responses.recorded import RecordedResponse
-from .exceptions import InvalidItemError, RolloutError
+from .exceptions import InvalidItemError, QueueFullError, RolloutError
 from .items import Call, Item, Reasoning, ResponseItem
 
 
@@ -84,13 +85,14 @@ class Session:
             session, nothing.
     """
 
-    # `_order` is held while lines are handed over, so that `_pending` has the order of the file; it also guards
-    # `_known`, and `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held
-    # during a look, which never takes `_order`: so a look does not wait for room in the queue.
+    # `_order` is held while lines are handed over, so that `_sent` has the order of the file; it also guards `_known`,
+    # and `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held during a
+    # look, which never takes `_order`: so a look does not wait for room in the queue.
     #
-    # `_pending` has the entries that were handed over, by number, until a look finds them in the file or a flush says
-    # that they are there. It is only changed by single operations of `dict`, which a signal handler or a finalizer
-    # cannot divide.
+    # `_pending` has the entries that are being handed over or were, by number, until a look finds them in the file or a
+    # flush says that they are there. `_sent` has the numbers in the order of the queue, because a signal handler can
+    # record while its thread is about to. Both are only changed by single operations of `dict`, which a signal handler
+    # or a finalizer cannot divide.
 
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
@@ -99,6 +101,7 @@ class Session:
         self.saved = saved
         self._follower = Follower(recorder.path, saved)
         self._pending: dict[int, Entry] = {}
+        self._sent: dict[int, None] = {}
         self._numbers = itertools.count()
         self._shown: tuple[Live, Items] | None = None
         self._final: Live | None = None
@@ -213,9 +216,7 @@ class Session:
         if count is not None and count < 1:
             raise ValueError(f"count must be at least 1, or None for all items; got {count}")
         encoded = self.recorder.encode_taken_back("all" if count is None else count)
-        with self._order:
-            last = self._hand_over(encoded)
-        self._flush(last)
+        self._carry_out(lambda timeout: self._hand_over(encoded, timeout), True, 30.0)
 
     @property
     def items(self) -> Sequence[ResponseItem]:
@@ -269,9 +270,7 @@ class Session:
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
         encoded = self.recorder.encode_state(state)
-        with self._order:
-            last = self._hand_over(encoded)
-        self._flush(last)
+        self._carry_out(lambda timeout: self._hand_over(encoded, timeout), True, 30.0)
 
     def _recording(self, items: tuple[ItemLike, ...]) -> Callable[[float], int]:
         """Return a function that hands over *items* within a timeout, for `_carry_out`."""
@@ -298,10 +297,12 @@ class Session:
     def _carry_out(self, hand_over: Callable[[float], int], wait: bool, timeout: float) -> None:
         """Call *hand_over*, which returns the last number, and wait for the disk if asked to."""
         deadline = monotonic() + timeout
-        with self._order:
-            last = hand_over(timeout)
+        last: list[int] = []
+        if not self._order.within(deadline, lambda: last.append(hand_over(max(0.0, deadline - monotonic())))):
+            raise QueueFullError(self.path, f"another thread waits for room, longer than {timeout} s")
         if wait:
-            self._flush(last, max(0.0, deadline - monotonic()))
+            self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
+            self._forget(last[0])
 
     async def _acarry_out(self, hand_over: Callable[[float], int], wait: bool, timeout: float) -> None:
         """Do as `_carry_out` does, without blocking the event loop."""
@@ -326,24 +327,25 @@ class Session:
         try:
             # First, because a look may find the lines before this method returns.
             self._pending.update(zip(numbers, encoded.entries, strict=True))
-            self.recorder.hand_over(encoded, timeout=timeout)
+            note = functools.partial(self._sent.update, dict.fromkeys(numbers))
+            self.recorder.hand_over(encoded, timeout=timeout, note=note)
         except BaseException:
-            for number in numbers:
-                self._pending.pop(number, None)
+            self._drop(numbers)
             raise
         self._is_torn = self._is_torn and not numbers
         return numbers[-1] if numbers else -1
 
-    def _flush(self, last: int, timeout: float = 30.0) -> None:
-        """Wait until everything is on disk, the entries up to the number *last* among it."""
-        self.recorder.flush(timeout=timeout)
-        self._forget(last)
-
     def _forget(self, last: int) -> None:
-        """Expect the entries up to the number *last* no more: they are in the file."""
-        for number in list(self._pending):
-            if number <= last:  # or it was never handed over, because of an interrupt
-                self._pending.pop(number, None)
+        """Expect the entries no more that were sent up to the one with the number *last*: they are in the file."""
+        sent = list(self._sent)
+        if last in sent:
+            self._drop(sent[: sent.index(last) + 1])
+
+    def _drop(self, numbers: list[int]) -> None:
+        """Expect the entries with these *numbers* no more."""
+        for number in numbers:
+            self._pending.pop(number, None)
+            self._sent.pop(number, None)
 
     def _look(self) -> Live:
         """Return the contents of the session: those of its file, and after them the entries that are not in it yet."""
@@ -360,7 +362,11 @@ class Session:
             except BaseException:  # an interrupt, perhaps before all of `latest` was seen
                 self._follower.distrust()
                 raise
-            return live.and_then(entry for _, entry in sorted(pending.items())) if pending else live
+            if not pending:
+                return live
+            # Those that were sent have the order of the file; one that is just being handed over comes after them.
+            order = [*dict.fromkeys([*self._sent, *sorted(pending)])]
+            return live.and_then(pending[number] for number in order if number in pending)
 
     def _remove_found(self, pending: dict[int, Entry], found: list[Entry]) -> None:
         """Remove the entries that were *found* in the file from *pending*, and from `_pending`."""
@@ -368,7 +374,7 @@ class Session:
             for number, own in pending.items():
                 if _is_same(entry, own):
                     del pending[number]
-                    self._pending.pop(number, None)
+                    self._drop([number])
                     break
 
     @property
@@ -408,6 +414,9 @@ class Session:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session cannot be copied or pickled; session(name) opens it again")
 
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"

@@ -322,7 +322,7 @@ def test_numbers_are_given_in_the_order_of_the_lines():
 
 
 def in_turn(path, number):
-    """Record in another process, for its part of `test_processes_that_share_a_numbered_session_number_it_together`."""
+    """Record in another process; see `test_processes_that_share_a_numbered_session_number_it_together`."""
     recorder, _ = RolloutRecorder.resume(path, shared=True)
     for _ in range(number):
         recorder.record(Message.user("hi"))

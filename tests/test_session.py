@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import os
 import pickle
@@ -12,7 +13,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 import pytest
 from faults.fakes import FakeSystem
@@ -435,11 +437,11 @@ def test_the_list_has_the_order_of_the_file(disk, monkeypatch):
     other = threading.Thread(target=opened.record, args=(USER("second"),), kwargs={"wait": False})
     hand_over = opened.recorder.hand_over
 
-    def dawdle(encoded, *, timeout):
+    def dawdle(encoded, **options):
         if other.ident is None:
             other.start()
             other.join(0.2)
-        hand_over(encoded, timeout=timeout)
+        hand_over(encoded, **options)
 
     monkeypatch.setattr(opened.recorder, "hand_over", dawdle)
     disk.hold()
@@ -1139,3 +1141,112 @@ def test_an_interrupt_of_a_record_or_a_look_leaves_the_list_right():
     printed = in_fresh_process(record_and_interrupt)
 
     assert printed == "True 0\n"
+
+
+# -- signal handlers, and other threads that wait --------------------------------------------------------------------
+
+
+def recording_at(step: int, action: Callable[[], object], handler: Callable[[], object]) -> bool:
+    """Run *action*, and *handler* in it at *step*, as a signal handler; return whether it reached that step."""
+    steps = 0
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal steps
+        if event not in ("call", "c_return") or not frame.f_globals.get("__name__", "").startswith("rolloutlog"):
+            return
+        steps += 1
+        if steps == step:
+            sys.setprofile(None)
+            handler()
+
+    try:
+        sys.setprofile(look)
+        action()
+    finally:
+        sys.setprofile(None)
+    return steps >= step
+
+
+def test_a_signal_handler_that_records_changes_no_order(disk):
+    """At whichever step of a record it comes, the items have the order that the file will have."""
+    opened = session(NAME, queue_size=10_000)
+    disk.hold()
+    for step in itertools.count(1):
+        reached_step = recording_at(
+            step,
+            lambda step=step: opened.record(Message.user(f"outer {step}"), wait=False),
+            lambda step=step: opened.record(Message.user(f"inner {step}"), wait=False),
+        )
+        if not reached_step:
+            break
+    before = [item.text for item in opened.items]
+    disk.go_on()
+    opened.close()
+
+    assert step > 20
+    assert before == [item.text for item in rolloutlog.load_session(opened.path).items]
+
+
+def test_a_signal_handler_that_waits_for_its_record_hides_no_other():
+    """Its flush covers what was handed over before it, and not the record that its thread is about to hand over."""
+    opened = session(NAME)
+    shown = []
+
+    def inner() -> None:
+        opened.record(Message.user("inner"))
+        shown.append(sorted(item.text for item in opened.items))
+
+    for step in itertools.count(1):
+        before = len(opened.items)
+        if not recording_at(step, lambda: opened.record(Message.user("outer"), wait=False), inner):
+            break
+        assert len(opened.items) == before + 2, step
+    opened.close()
+
+    assert len(rolloutlog.load_session(opened.path).items) == len(opened.items)
+
+
+def test_a_record_waits_for_another_thread_no_longer_than_it_may(disk):
+    """Another thread may wait for room in the queue much longer."""
+    opened = session(NAME, queue_size=1)
+    disk.hold()
+    opened.record(Message.user("a"), wait=False)
+    assert disk.reached.wait(DEADLINE)
+    opened.record(Message.user("b"), wait=False)
+    other = threading.Thread(
+        target=lambda: opened.record(Message.user("c"), wait=False, timeout=10 * DEADLINE), daemon=True
+    )
+    other.start()
+    while opened._order.within(0.0, lambda: None):
+        time.sleep(0.001)  # the other thread does not wait yet
+    raised: list[type] = []
+
+    def record() -> None:
+        try:
+            opened.record(Message.user("d"), timeout=0.05)
+        except QueueFullError as error:
+            raised.append(type(error))
+
+    thread = threading.Thread(target=record, daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    ended = raised[:]
+    disk.go_on()
+    other.join(DEADLINE)
+    opened.close()
+
+    assert ended == [QueueFullError]
+    assert [item.text for item in rolloutlog.load_session(opened.path).items] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("act", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_that_would_close_the_session_is_refused(act):
+    """By the session, its recorder and a handler; the session continues."""
+    opened = session(NAME)
+    for value in (opened, opened.recorder, rolloutlog.RolloutHandler(recorder=opened)):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            act(value)
+    opened.record(USER("a"))
+    opened.close()
+
+    assert texts_in(opened.path) == ["a"]

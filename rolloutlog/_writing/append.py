@@ -145,7 +145,7 @@ class AppendFile:
         run = _Run(size)
         try:
             if numbering is not None:
-                # Another program may have written since, so the numbers are given now. An error has them given anew.
+                # Another program may have written since, so the numbers are given now, and again after an error.
                 if not size == self.end == self._numbered:
                     numbering.continue_after([header] if size < len(header) else self._lines_before(size))
                 lines = list(map(numbering, lines))

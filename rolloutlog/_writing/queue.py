@@ -79,9 +79,14 @@ class WriterQueue(queue.Queue[Any]):
         """
         self._putters.wait(CHECK_INTERVAL, lambda: self.has_room(size))
 
-    def put_heavy(self, command: Any, claim: list[bytes]) -> None:
-        """Put in a command whose *claim* holds `HEAVY` bytes or more; they count against *max_bytes* until claimed."""
-        self._commands.put(command)
+    def put_heavy(self, command: Any, claim: list[bytes], put: Callable[[Any], object] | None = None) -> None:
+        """Put in a command whose *claim* holds `HEAVY` bytes or more; they count against *max_bytes* until claimed.
+
+        Args:
+            command, claim: as above.
+            put: puts the command in, instead of `put_unbounded`.
+        """
+        (put or self.put_unbounded)(command)
         self._heavy.append(claim)  # last: an interrupted put must not count bytes forever that are not in the queue
 
     # -- taking -------------------------------------------------------------------------------------------------------

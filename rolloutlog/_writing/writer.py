@@ -15,6 +15,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import operator
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
@@ -139,8 +141,14 @@ class Writer:
         if self._reached is not _OPEN or self._unattended:
             self._recheck_closed(claim, timeout)
 
-    def put_several(self, lines: bytes, count: int, timeout: float) -> None:
-        """Hand over *count* whole *lines* that stay together, or one that `put` cannot hand over; see `put`."""
+    def put_several(self, lines: bytes, count: int, timeout: float, note: Callable[[], object] | None = None) -> None:
+        """Hand over *count* whole *lines* that stay together, or one that `put` cannot hand over; see `put`.
+
+        Args:
+            lines, count, timeout: as above.
+            note: written in C, and called just before the lines go into the queue. No signal handler can record in
+                between, so the notes have the order of the file.
+        """
         deadline = monotonic() + timeout
         self._check_open()
         if len(lines) > MAX_RECORDED and (size := longest(lines)) > MAX_RECORDED:
@@ -153,10 +161,11 @@ class Writer:
         self._gap = None
         claim = [lines]
         command = claim if count == 1 else Batch(claim, count)
+        put = self._put if note is None else functools.partial(_put_noted, self._put, note)
         if len(lines) >= HEAVY:
-            self.queue.put_heavy(command, claim)
+            self.queue.put_heavy(command, claim, put)
         else:
-            self._put(command)
+            put(command)
         self._recheck_closed(claim, deadline - monotonic())
 
     def _recheck_closed(self, claim: list[Any], timeout: float) -> None:
@@ -467,3 +476,9 @@ class Writer:
         if not is_shared:
             self._forked_from = parent
             self._end.set()
+
+
+def _put_noted(put: Callable[[Any], object], note: Callable[[], object], command: Any) -> None:
+    """Call *note*, and *put* with *command*; in C, so that no signal handler can run in between."""
+    steps: tuple[Callable[[], object], ...] = note, functools.partial(put, command)
+    deque(map(operator.call, steps), maxlen=0)
