@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, Self, Unpack
 
 from ._binding import bound
-from ._format.lines import INSIDE
+from ._format.redact import INSIDE
 from ._locks import fork_safe_lock
 from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked

@@ -16,6 +16,7 @@ from rolloutlog import Message, iter_entries, iter_lines, load_session
 from rolloutlog._entries import LogEntry, SkippedLine
 from rolloutlog._format.lines import LineEncoder
 from rolloutlog._reading import lines as lines_module
+from rolloutlog._reading.kinds import kind_of
 from rolloutlog.items import is_item
 
 WHEN = dt.datetime(2025, 7, 23, 15, 3, 26, tzinfo=dt.UTC)
@@ -201,7 +202,7 @@ def test_the_lines_of_some_kinds_are_those_among_all_lines(write, first, spaced,
     found = list(iter_lines(path, kinds=kinds))
 
     def is_wanted(entry):
-        return lines_module.kind_of(entry) in kinds or (is_item(entry) and "item" in kinds)
+        return kind_of(entry) in kinds or (is_item(entry) and "item" in kinds)
 
     assert found == [each for each in iter_lines(path) if is_wanted(each.entry)]
 

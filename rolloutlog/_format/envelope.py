@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from .._checks import Wire
+from .._checks import SHAPES, Wire
 from .._entries import OWN, utc_timestamp
 from .._item import Item
-from .._json import MAX_DEPTH, dumps, plain
+from .._json import MAX_DEPTH, dumps, parse, plain
 from .._version import __version__
 
 TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')
@@ -52,11 +52,11 @@ class Envelope:
         if len(data) > 2 * MAX_DEPTH and data.count(b"{") + data.count(b"[") >= MAX_DEPTH:
             plain(item.to_dict(), item.type, 1)  # raises if they are nested too deep
         event = None
-        if item.type == "reasoning" and (value := item._read()).get("id", "") is None:
+        if item.type == "reasoning" and parse(data).get("id", "") is None:
             # Codex from 0.34 to 0.135 writes no id for reasoning, and skips a line with a null id.
-            data = dumps({key: held for key, held in value.items() if key != "id"})
+            data = dumps({key: held for key, held in item.to_dict().items() if key != "id"})
         elif item.type == "message":
-            event = event_of(item._read())
+            event = event_of(parse(data))  # large integers, which this may change, are not in an event
         timestamp = utc_timestamp(self._clock()).encode()
         line = _LINE % (timestamp, b"response_item", data)
         return line if event is None else line + _LINE % (timestamp, b"event_msg", dumps(event))
@@ -107,6 +107,11 @@ def event_of(record: Wire) -> Wire | None:
     texts = [part["text"] for part in record["content"] if part.get("type") == part_type]
     text = "".join(texts)
     return {"type": event, "message": text} if text and not any(map(is_surroundings, texts)) else None
+
+
+def is_wrapped(value: Wire) -> bool:
+    """Whether *value*, the object of a line, is of the envelope format, where an item is the payload of a line."""
+    return "payload" in value and "timestamp" in value and str(value.get("type")) not in SHAPES
 
 
 class Numbering:

@@ -1,35 +1,30 @@
-"""One entry to one line of bytes and back: which values are written, which are left out, and redaction."""
+"""One entry to one line of bytes and back: which values are written, and which are left out."""
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from .._checks import SHAPES, Wire, is_simple, structure
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, other_entry, utc_timestamp
-from .._item import CLASSES, Item, make_item, read_item, unsettled
+from .._item import CLASSES, Item, read_item, unsettled
 from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse, plain, snapshot
 from ..exceptions import InvalidItemError, RedactionError
-from .coerce import ItemLike, canonical, quick_json, to_item
-from .envelope import TYPE_AT, Envelope, required_meta
+from .coerce import ItemLike, item_json, to_item
+from .envelope import TYPE_AT, Envelope, is_wrapped, required_meta
+from .redact import Redact, Redaction
 from .response import message_of
 
 Format: TypeAlias = Literal["flat", "envelope"]
 # Which items a line takes back: so many of the last, all, or reasoning at the end. The reader works out the last of
 # these, so that no other item goes with it if one is recorded just before.
 TakenBack: TypeAlias = int | Literal["all", "reasoning"]
-Redact: TypeAlias = Callable[[dict[str, Any]], dict[str, Any] | None]
-
-_logger = logging.getLogger("rolloutlog")
 
 
 class InvalidLine(ValueError):
@@ -162,11 +157,6 @@ def _log(value: Wire) -> LogEntry:
     return attrs.evolve(entry, extra=beside | extra)
 
 
-def is_wrapped(value: Wire) -> bool:
-    """Whether *value*, the object of a line, is of the envelope format, where an item is the payload of a line."""
-    return "payload" in value and "timestamp" in value and str(value.get("type")) not in SHAPES
-
-
 def from_value(value: Any) -> Item:
     """Return the item that *value*, an exact value from inside a line, is.
 
@@ -230,14 +220,13 @@ class LineEncoder:
     ) -> None:
         if format not in ("flat", "envelope"):
             raise ValueError(f"format must be 'flat' or 'envelope'; got {format!r}")
-        self._redact = redact
+        self._redaction = None if redact is None else Redaction(redact, _other_entry)
         self._only_known = only_known
         self._clock = clock
         self._envelope = None if format == "flat" else Envelope(clock)
         self._required = {} if format == "flat" else required_meta()
         is_bare = format == "flat" and redact is None and not only_known
         self.line_of: Callable[[ItemLike], bytes] = _bare_line if is_bare else self._line_of
-        self._hook = threading.local()  # of each thread: whether it runs `redact` just now
 
     # -- items --------------------------------------------------------------------------------------------------------
 
@@ -253,7 +242,7 @@ class LineEncoder:
         item = value if isinstance(value, Item) else to_item(value)
         if not item.json or (self._only_known and item.type not in SHAPES):
             return None
-        return item if self._redact is None else self._redacted(item)
+        return item if self._redaction is None else self._redaction.of(item)
 
     def _line_of(self, value: ItemLike) -> bytes:
         entry = self.entry(value)
@@ -322,8 +311,8 @@ class LineEncoder:
             InvalidItemError: it holds something that is not plain JSON, it is too long, or as for `completed`.
         """
         record = plain(self.completed(meta).to_dict(), meta.type)
-        if self._redact is not None:
-            record = self._redacted_meta(record, meta)
+        if self._redaction is not None:
+            record = self._redaction.of_meta(record, meta, self._required, self.completed)
         line = self._line(record, meta.type)
         if len(line) > MAX_RECORDED:
             raise InvalidItemError(meta.type, f"must not be longer than {MAX_RECORDED:,} bytes; it has {len(line):,}")
@@ -353,6 +342,10 @@ class LineEncoder:
             items = "the last item was" if what == 1 else f"the last {what:,} items were"
         return self.line(self._own("INFO", f"{items} taken back", {"taken_back": what}))
 
+    def _seen_by_hook(self, entry: SessionStateSnapshot | LogEntry) -> bytes:
+        written = entry if self._redaction is None else self._redaction.of(entry)
+        return b"" if written is None else self.line(written)
+
     def _own(self, level: str, message: str, extra: Wire) -> LogEntry:
         return LogEntry(utc_timestamp(self._clock()), level, OWN, message, extra=extra)
 
@@ -360,95 +353,10 @@ class LineEncoder:
         data = snapshot(record, where)[0]
         return data + b"\n" if self._envelope is None else self._envelope.record(record, data)
 
-    # -- redaction ----------------------------------------------------------------------------------------------------
-
-    def _seen_by_hook(self, entry: SessionStateSnapshot | LogEntry) -> bytes:
-        written = entry if self._redact is None else self._redacted(entry)
-        return b"" if written is None else self.line(written)
-
-    def _redacted(self, entry: Item | SessionStateSnapshot | LogEntry) -> Entry | None:
-        """Return what *redact* makes of *entry*: an entry of its kind, or `None`. Raises `RedactionError`."""
-        record = plain(canonical(entry.to_dict()) if isinstance(entry, Item) else entry.to_dict(), entry.type)
-        redacted = self._call_redact(record, entry.type)
-        if redacted is None:
-            return None
-        with suppress(Exception):  # it may hold the text of the record, so it must not become the context of ours
-            again: Any = plain(redacted, entry.type)
-            if isinstance(entry, Item) and type(again.get("type")) is str and again.get("record_type") != "state":
-                if again["type"] != "log" and not is_wrapped(again):
-                    again.pop("record_type", None)
-                    return make_item(canonical(again))
-            elif not isinstance(entry, Item) and type(other := _other_entry(again)) is type(entry):
-                return other
-        raise self._redaction_error(entry.type, f"returned a dict that is not a valid {_sort_of(entry)}") from None
-
-    def _redacted_meta(self, record: Wire, meta: SessionMeta) -> Wire:
-        """Return what *redact* makes of *record*, the dict of *meta*; a bare meta where it fails or returns `None`."""
-        bare = {"id": meta.id, "timestamp": meta.timestamp, "instructions": None, **self._required}
-        problem = "returned a dict that is not a valid meta"
-        try:
-            redacted = self._call_redact(record, meta.type) or {}
-        except RedactionError as error:
-            problem = error.problem
-        else:
-            with suppress(Exception):
-                again = _other_entry(plain({**bare, **redacted, "id": meta.id, "timestamp": meta.timestamp}, meta.type))
-                if type(again) is SessionMeta:
-                    written: Wire = plain(self.completed(again).to_dict(), meta.type)
-                    return written
-        # A rollout needs its first line, and a bare meta is all of it that it needs.
-        _logger.error(
-            "the meta of session %s is written without instructions and free keys, because the redact hook %s %s",
-            meta.id,
-            self._hook_name,
-            problem,
-        )
-        return bare
-
-    def _call_redact(self, record: Wire, kind: str) -> Mapping[str, Any] | None:
-        """Return what *redact* returns for *record*, a dict or `None`; raise `RedactionError` for anything else."""
-        if getattr(self._hook, "runs", False):
-            raise self._redaction_error(kind, INSIDE) from None
-        self._hook.runs = True
-        try:
-            redacted: Any = self._redact(record) if self._redact is not None else record
-            problem = f"returned {type(redacted).__name__}"
-        except Exception as error:
-            redacted, problem = False, f"raised {type(error).__name__}{_line_in_hook(error)}"
-        finally:
-            self._hook.runs = False
-        if redacted is None or isinstance(redacted, Mapping):
-            return redacted
-        # After the handler, so that the hook's error is not its context; a caller's exception is not shown with it.
-        raise self._redaction_error(kind, problem) from None
-
-    def _redaction_error(self, kind: str, problem: str) -> RedactionError:
-        return RedactionError(kind if len(kind) <= 48 else kind[:45] + "...", self._hook_name, problem)
-
-    @property
-    def _hook_name(self) -> str:
-        return str(getattr(self._redact, "__qualname__", type(self._redact).__name__))
-
-
-INSIDE = "was running when it was recorded, and cannot redact it before it returns"
-"""The problem of a `RedactionError` for a record that the hook itself makes."""
-
-
-def _line_in_hook(error: Exception) -> str:
-    """Return the line of the hook that *error* came through, as in `` at agent.py:12``."""
-    hook = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    return "" if hook is None else f" at {Path(hook.tb_frame.f_code.co_filename).name}:{hook.tb_lineno}"
-
-
-def _sort_of(entry: Entry) -> str:
-    return "item" if isinstance(entry, Item) else "state" if isinstance(entry, SessionStateSnapshot) else "log entry"
-
 
 def _bare_line(value: ItemLike) -> bytes:
     """Return the line for *value* where nothing is around an item, and nothing looks at it."""
-    data = quick_json(value) if type(value) is dict else None
-    if data is None:
-        data = value.json if isinstance(value, Item) else to_item(value).json
+    data = item_json(value)
     return data + b"\n" if data else b""
 
 

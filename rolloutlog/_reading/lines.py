@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import attrs
 
-from .._checks import shortened
-from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SkippedLine
-from .._format.lines import Format, InvalidLine, decode_line, decode_lines, is_envelope, is_wrapped, written_when
-from .._item import CLASSES, Item
+from .._entries import Entry, LogEntry, OtherEntry, SessionMeta, SkippedLine
+from .._format.envelope import is_wrapped
+from .._format.lines import Format, InvalidLine, decode_line, decode_lines, is_envelope, written_when
+from .._item import Item
 from .._json import MAX_LINE, InvalidJson, loads
 from ..exceptions import InvalidRolloutError
 from .blocks import BLANK, Block, Source, StrPath, unmarked_blocks
+from .kinds import checked_kinds, kind_of, proof_against
 
 # How many bytes are read at once: few enough that the values made of them stay in the processor's caches and seldom
 # start the garbage collector, and enough that a system call costs nothing. Half and twice as many are a few percent
@@ -26,10 +27,6 @@ AT_ONCE = 64 * 1024
 _COPYING = 2.0
 # In the meta of a session that was converted: how many of its items are counted in the one that it was forked from.
 INHERITED = "rolloutlog_inherited"
-
-# The kinds of lines that callers name, besides the types of items. Those of `_LINES` are the types of wrapped lines.
-_GROUPS = ("meta", "item", "state", "log", "event", "turn_context", "compacted", "other", "skipped")
-_LINES = {"event_msg": "event", "turn_context": "turn_context", "compacted": "compacted"}
 
 _NUMBERED = re.compile(rb'\s*\{"timestamp":"[^"]*","ordinal":(\d{1,18}),')
 _STAMPED = re.compile(rb'\s*\{"timestamp":"([^"\\]*)",(?:"ordinal":(\d{1,18}),)?"type":"[^"\\]*","payload":')
@@ -126,7 +123,7 @@ def stream_lines(
     path: StrPath, kinds: frozenset[str] | None, max_line: int, end: int | None = None
 ) -> Iterator[RolloutLine]:
     """Yield the lines of *path* as far as *end*; otherwise as `iter_lines`, with *kinds* that were checked."""
-    is_unwanted = None if kinds is None or "skipped" in kinds else _proof(kinds)
+    is_unwanted = None if kinds is None or "skipped" in kinds else proof_against(kinds)
     copies = Copies(path, end)
     with Source(path, end) as source:
         for block in unmarked_blocks(source, max_line, AT_ONCE):
@@ -325,53 +322,3 @@ def own_begins(path: StrPath, session: SessionMeta, second: bytes, end: int | No
                     return number if metas > 1 else 0
                 metas += b'"session_meta"' in line
     return number + 1 if metas > 1 else 0
-
-
-# --- kinds of lines ---------------------------------------------------------------------------------------------------
-
-
-def checked_kinds(kinds: Collection[str] | None) -> frozenset[str] | None:
-    """Return *kinds* as a set; raise `ValueError` for one that does not exist."""
-    if kinds is None:
-        return None
-    if isinstance(kinds, str):
-        raise ValueError(f"kinds must be a set of names; got the string {shortened(kinds)}")
-    for kind in kinds:
-        if kind not in _GROUPS and kind not in CLASSES:
-            known = ", ".join(_GROUPS)
-            raise ValueError(f"there is no kind {kind!r} of lines; there are {known}, and the types of items")
-    return frozenset(kinds)
-
-
-def kind_of(entry: Entry) -> str:
-    """Return the kind of the line that holds *entry*; for an item, its type."""
-    if type(entry) is OtherEntry:
-        return _LINES.get(entry.raw["type"], "other")
-    return "meta" if isinstance(entry, SessionMeta) else entry.type
-
-
-def _proof(wanted: frozenset[str]) -> Callable[[bytes], object]:
-    """Return a function that is true of a line whose first bytes prove that it is of none of the *wanted* kinds.
-
-    They do where it is written as Codex or this package writes it.
-    """
-    items = sorted(CLASSES) if "item" in wanted else sorted(set(CLASSES) & wanted)
-    after_type, flat = [], []
-    if not items:
-        after_type.append(r'response_item","payload":\{')
-    elif "item" not in wanted:
-        after_type.append(rf'response_item","payload":\{{"type":"(?!(?:{"|".join(items)})")[^"\\]*"')
-    if passed := sorted(set(CLASSES) - set(items)):
-        flat.append(rf'\{{"type":"(?:{"|".join(passed)})"')
-    after_type += [f'{name}"' for name, kind in _LINES.items() if kind not in wanted]
-    if "other" not in wanted:
-        named = "|".join([*_LINES, "response_item", "session_meta", OWN])
-        after_type.append(rf'(?!(?:{named})")[^"\\]*"')
-    if "log" not in wanted:
-        after_type.append(rf'{OWN}","payload":\{{"type":"log"')
-        flat.append(r'\{"type":"log","timestamp":')
-    if "state" not in wanted:
-        after_type.append(rf'{OWN}","payload":\{{"record_type":"state"')
-        flat.append(r'\{"record_type":"state"[,}]')
-    wrapped = rf'\{{"timestamp":"[^"\\]*",(?:"ordinal":\d+,)?"type":"(?:{"|".join(after_type) or "(?!)"})'
-    return re.compile("|".join([wrapped, *flat]).encode()).match

@@ -18,7 +18,8 @@ from .._responses.view import Rewrite, context
 from ..items import Call, ResponseItem
 from .blocks import Source
 from .forks import stream_history
-from .lines import RolloutLine, checked_kinds, stream_lines
+from .kinds import checked_kinds
+from .lines import RolloutLine, stream_lines
 
 # How many of the last bytes that were read are compared before the bytes after them are read as appended ones.
 _COMPARED = 128
