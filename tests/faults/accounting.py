@@ -349,8 +349,8 @@ def _put_at(home: Path, moment: int) -> tuple[str, Path]:
             outcome.append("refused")
         done.set()
 
-    def watched_commit() -> None:
-        commit()
+    def watched_commit(deadline: float) -> None:
+        commit(deadline)
         if writer._committer.closing:
             turns.append(None)
             if len(turns) == moment:

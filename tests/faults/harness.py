@@ -27,6 +27,7 @@ MODULES = (
     "descriptors",
     "many",
     "hangs",
+    "waits",
     "anybytes",
     "leak",
     "private",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import functools
+import json
 import os
 import random
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +229,37 @@ def _seen_behind_a_held_write(home: Path) -> int:
     thread.join(60)
     first.close(timeout=20)
     return sum(seen)
+
+
+@row(
+    "many.numbered",
+    "processes share numbered lines: no number twice or missing",
+    quick=120,
+    full=3_000,
+    long=30_000,
+)
+def numbered(report: Report, size: int, dice: random.Random) -> None:
+    """Three processes record into a session whose lines Codex numbered; the size counts records."""
+    session = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    meta = {"id": session, "timestamp": "2026-01-02T03:04:05.000Z", "cwd": "/", "originator": "codex"}
+    meta |= {"cli_version": "0.150.0", "history_mode": "paginated"}
+    first = {"timestamp": meta["timestamp"], "ordinal": 0, "type": "session_meta", "payload": meta}
+    with scratch() as folder:
+        path = folder / f"rollout-2026-01-02T03-04-05-{session}.jsonl"
+        path.write_text(json.dumps(first, separators=(",", ":")) + "\n")
+
+        def work(seed: int) -> None:
+            rhythm = random.Random(seed)
+            recorder, _ = RolloutRecorder.resume(path, shared=True, lock_timeout=60)
+            for _ in range(size // 3):
+                recorder.record({"type": "function_call_output", "call_id": "c", "output": "x"})
+                if rhythm.random() < 0.3:
+                    recorder.flush(timeout=120)
+            recorder.close(timeout=120)
+
+        children = [fork(functools.partial(work, dice.getrandbits(32))) for _ in range(3)]
+        for child in children:
+            report.expect(reap(child, 600) == 0, "a process failed")
+        numbers = [json.loads(line).get("ordinal") for line in path.read_bytes().splitlines()]
+        report.expect(numbers == list(range(1 + 3 * (size // 3))), f"the numbers are {numbers[:200]}")
+    report.trial(size)

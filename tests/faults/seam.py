@@ -77,7 +77,7 @@ def one_turn(recorder: RolloutRecorder) -> Iterator[None]:
         yield
     finally:
         writer._inline, writer._unattended = True, [True]
-    writer._serve_inline()
+    writer._serve_inline(writer._deadline(None))
 
 
 @contextmanager
