@@ -3,8 +3,9 @@
 Codex says more than once what a request cost, and says again what was copied from another session:
 
 ======================= ==============================================================================================
-``token_usage_record``  A request, if ``thread_id`` is the session's own. From the first of these lines on, a file's
-                        ``token_count`` events repeat them.
+``token_usage_record``  A request, if ``thread_id`` is the session's own; once for its ``thread_id``, ``turn_id`` and
+                        ``response_id`` in all files. From the first of these lines on, a file's ``token_count``
+                        events repeat them.
 ``token_count``         A request, if the total of the session differs from that of the event before; its tokens are
                         ``last_token_usage``. An event with the same total only tells new limits. The totals are not
                         used as tokens: those of a fork begin with its parent's.
@@ -49,10 +50,12 @@ class Requests:
 
     Args:
         session_id: the id in the file's meta.
+        seen: the ids of the requests that were counted before, in any file; those of this one are added.
     """
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, seen: set[tuple[str, str, str]] | None = None) -> None:
         self._session_id = session_id
+        self._seen = set() if seen is None else seen
         self._has_records = False
         self._total: Any = None
 
@@ -65,13 +68,25 @@ class Requests:
             if payload.get("thread_id") != self._session_id:
                 return None
             self._has_records = True
-            return _tokens(payload.get("usage"))
+            return None if self._is_repeated(payload) else _tokens(payload.get("usage"))
         info = payload.get("info") if payload.get("type") == "token_count" else None
         if not _is_object(info):  # another event, or only limits
             return None
         total = info.get("total_token_usage")
         is_new, self._total = total != self._total, total
         return _tokens(info.get("last_token_usage")) if is_new and not self._has_records else None
+
+    def _is_repeated(self, payload: Mapping[str, Any]) -> bool:
+        """Whether the request of *payload* was counted before; note it. One that does not name itself was not."""
+        turn, response = payload.get("turn_id"), payload.get("response_id")
+        if not (isinstance(turn, str) and isinstance(response, str)):
+            return False
+        # With the total so far, because some servers give all responses one id.
+        key = (self._session_id, turn, f"{response} {_tokens(payload.get('thread_token_usage'))}")
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        return False
 
 
 def of_log(logger: str, extra: Mapping[str, Any]) -> Tokens | None:

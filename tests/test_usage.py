@@ -74,3 +74,31 @@ def test_a_response_that_we_recorded_is_a_request():
 def test_other_lines_tell_no_tokens(kind, payload):
     """Whatever they hold."""
     assert counted((kind, payload)) == []
+
+
+def named(tokens: int, turn: str, response: str) -> tuple[str, object]:
+    return "token_usage_record", {**record(tokens), "turn_id": turn, "response_id": response}
+
+
+def test_a_response_is_counted_once_in_its_turn():
+    """A retried write can leave its line twice. The ids of responses may repeat in another turn."""
+    assert counted(named(5, "t1", "r1"), named(5, "t1", "r1"), named(6, "t1", "r2"), named(7, "t2", "r1")) == [5, 6, 7]
+
+
+def test_responses_of_a_server_that_gives_all_one_id_are_counted_each():
+    """The total of the session tells them apart."""
+    first, second = named(5, "t1", "r1"), named(5, "t1", "r1")
+    assert isinstance(second[1], dict)
+    second[1]["thread_token_usage"] = usage(2000)
+
+    assert counted(first, second, second) == [5, 5]
+
+
+def test_a_response_is_counted_once_in_all_files():
+    """Files that share the ids that were seen share the count."""
+    seen: set[tuple[str, str, str]] = set()
+    first, second = Requests(OWN, seen), Requests(OWN, seen)
+
+    assert first.of(*named(5, "t1", "r1")) is not None
+    assert second.of(*named(5, "t1", "r1")) is None
+    assert second.of(*named(5, "t2", "r1")) is not None
