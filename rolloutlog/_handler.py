@@ -364,6 +364,11 @@ class RolloutHandler(logging.Handler):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a handler cannot be copied or pickled, because its copy would close the session")
 
+    def _repr_html_(self) -> str:
+        from ._face import notebook
+
+        return notebook.handler(logging.getLevelName(self.level), self.recorder)
+
     def __repr__(self) -> str:
         where = "no session yet" if self.recorder is None else self.recorder.path
         return f"<RolloutHandler {where} ({logging.getLevelName(self.level)})>"

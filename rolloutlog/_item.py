@@ -222,6 +222,11 @@ class Item:
         text.item = self
         return text
 
+    def _repr_html_(self) -> str:
+        from ._face import notebook
+
+        return notebook.item(self)
+
     def _fill(self, known: Wire, extra: Mapping[str, Any]) -> None:
         """Set the JSON of a new item: the keys of its kind, in *known*, and those of *extra* after them."""
         value = {"type": self.type, **known, **_free(extra, self.type, self.KEYS)}

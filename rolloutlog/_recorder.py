@@ -408,5 +408,10 @@ class RolloutRecorder:
             return self._writer.state
         return max(State.CLOSED if self._left.is_set() else State.CLOSING, min(self._writer.state, State.CLOSED))
 
+    def _repr_html_(self) -> str:
+        from ._face import notebook
+
+        return notebook.recorder(self)
+
     def __repr__(self) -> str:
         return f"<RolloutRecorder {self.session.id} {self.lifecycle.name} {self.path}>"

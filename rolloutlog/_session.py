@@ -418,6 +418,11 @@ class Session:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a session cannot be copied or pickled; session(name) opens it again")
 
+    def _repr_html_(self) -> str:
+        from ._face import notebook
+
+        return notebook.session(self.name, self.recorder, self.items)
+
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
         return f"<Session {what}, {self.recorder.lifecycle.name}, {self.path}>"

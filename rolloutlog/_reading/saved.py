@@ -143,6 +143,11 @@ class SavedSession:
             return stream_lines(self.path, wanted, self._max_line)
         return stream_history(self.path, self.session, wanted, self._max_line)
 
+    def _repr_html_(self) -> str:
+        from .._face import notebook
+
+        return notebook.saved_session(self)
+
     def __repr__(self) -> str:
         counts = [f"{len(self.items):,} item{'' if len(self.items) == 1 else 's'}"]
         counts += [f"{len(self.logs):,} logged"] * bool(self.logs)
