@@ -8,8 +8,10 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # pyenv and uv keep Pythons where PATH does not show them; tox looks on PATH by itself and tries whatever it finds.
 PYENV_ROOT ?= $(HOME)/.pyenv
-ELSEWHERE := $(wildcard $(PYENV_ROOT)/versions/3.1[1-3].*/bin/python $(HOME)/.local/share/uv/python/cpython-3.1[1-3].*/bin/python3)
-TOX := $(BIN)/tox $(if $(ELSEWHERE),--discover $(ELSEWHERE))
+# The free-threaded build has another name, and no other place of its own than a prefix such as /opt/py314t.
+ELSEWHERE := $(wildcard $(PYENV_ROOT)/versions/3.1[1-5].*/bin/python $(HOME)/.local/share/uv/python/cpython-3.1[1-5].*/bin/python3)
+THREADED := $(wildcard $(PYENV_ROOT)/versions/3.14*t/bin/python3.14t /opt/py314t/bin/python3.14t)
+TOX := $(BIN)/tox $(if $(ELSEWHERE)$(THREADED),--discover $(ELSEWHERE) $(THREADED))
 
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
@@ -80,7 +82,7 @@ clean:
 
 # The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.
 .venv/venv.stamp:
-	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 $(ELSEWHERE); do \
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python3.15 $(ELSEWHERE); do \
 	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "$$python -m venv .venv"; $$python -m venv --clear .venv || exit; break; \
 	  fi; \
