@@ -43,6 +43,7 @@ class Journal:
 
     # All of this belongs to the thread that holds the writer's commit lock.
     #   _fd, _identity   the open file and its (device, inode); -1 and None when none is open
+    #   _owner           the user whom the last open file belonged to; None before the first
     #   _file            the end of the open file; None when none is open
     #   _lost            the end of the file whose descriptor another part of the program closed; else None
     #   _lock_by         when to stop waiting for the lock: one moment for all of a call
@@ -67,6 +68,7 @@ class Journal:
         self._system = system
         self._fd = -1
         self._identity: Identity | None = None
+        self._owner: int | None = None
         self._file: AppendFile | None = None
         self._lost: AppendFile | None = None
         self._lock_by = 0.0
@@ -168,6 +170,8 @@ class Journal:
             try:
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not a regular file", str(self.path))
+                if not flags & os.O_CREAT:
+                    self._refuse_foreign(status.st_uid)
                 if flags & os.O_CREAT and stat.S_IMODE(status.st_mode) != 0o600:
                     self._system.chmod(fd, 0o600)  # an umask that takes rights even from the owner
                 if not self.shared:
@@ -183,8 +187,35 @@ class Journal:
                 break
             close_file(fd, identity, self._system)  # replaced while we waited for its lock: open the one there now
         # No call before this: an interrupt in it would lose the open file.
+        self._owner = status.st_uid
         self._fd, self._identity, self._file, self._lost = fd, identity, file, None
         return file
+
+    def _refuse_foreign(self, owner: int) -> None:
+        """Raise if *owner*, another user, could have put the file in the place of ours, to read what is recorded.
+
+        The superuser opens the sessions of any user, as the owner of a container does. But a file that replaces the one
+        that was open must belong to the same user.
+        """
+        me = os.geteuid()
+        if owner in (0, me, self._owner) or (me == 0 and self._owner is None) or owner == self._owner_of_new():
+            return
+        problem = f"belongs to another user ({owner}) than this process ({me}), who could read what is recorded"
+        raise OSError(errno.EPERM, problem, str(self.path))
+
+    def _owner_of_new(self) -> int | None:
+        """Return the user that a file gets which is made beside the session: some file systems replace each owner."""
+        place = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
+        try:
+            fd, status = open_file(place, _FLAGS | os.O_CREAT | os.O_EXCL, self._system)
+        except OSError:
+            return None
+        try:
+            return status.st_uid
+        finally:
+            close_file(fd, identity_of(status), self._system)
+            with suppress(OSError):  # an empty hidden file at worst
+                self._system.unlink(place)
 
     # -- appending and syncing ----------------------------------------------------------------------------------------
 
