@@ -403,6 +403,21 @@ class Session:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
+    def show(self, depth: str = "tools") -> None:
+        """Print the session as the command ``rolloutlog show`` does, with all that was recorded until now.
+
+        Args:
+            depth: as for `SavedSession.show`.
+
+        Raises:
+            ValueError: there is no such depth.
+            WriteError: records are not on disk yet.
+        """
+        from ._face import printing
+
+        self.recorder.flush()
+        printing.show(self.path, depth)
+
     def close(self, *, timeout: float = 30.0) -> None:
         """Close the file; see `RolloutRecorder.close`."""
         self.recorder.close(timeout=timeout)

@@ -1,34 +1,18 @@
-"""Where output goes: results to stdout, all else to stderr; JSON that no terminal obeys; the width and the colours."""
+"""Where output goes: results to stdout, all else to stderr; JSON that no terminal obeys."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from .._face.safe import for_terminal
+from .._face.screen import Screen as Screen
 from .._json import dumps
 
 _NOT_ASCII = re.compile("[^\x00-\x7e]")
-# The 16 colours follow the theme of the user's terminal.
-_CODES = {
-    "bold": "1",
-    "dim": "2",
-    "italic": "3",
-    "reverse": "7",
-    "red": "31",
-    "green": "32",
-    "yellow": "33",
-    "blue": "34",
-    "magenta": "35",
-    "cyan": "36",
-}
 
 
 def prepare_streams() -> None:
@@ -67,42 +51,3 @@ def write_json(value: Mapping[str, Any]) -> None:
     """Print *value* to stdout as one line, at once."""
     write(json_line(value) + "\n")
     sys.stdout.flush()
-
-
-@attrs.frozen
-class Screen:
-    """The terminal that stdout is, if it is one.
-
-    Attributes:
-        is_terminal: whether stdout is a terminal. If it is not, nothing is cut, and columns are separated by tabs.
-        width: how many columns it has; 80 if it is none.
-        height: how many lines.
-        has_colours: whether colours may be used.
-    """
-
-    is_terminal: bool
-    width: int
-    height: int
-    has_colours: bool
-
-    @classmethod
-    def of_stdout(cls) -> Screen:
-        """Return what stdout is. ``COLUMNS``, ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb`` are obeyed."""
-        is_terminal = sys.stdout.isatty()
-        size = shutil.get_terminal_size()
-        has_colours = is_terminal and os.environ.get("TERM") != "dumb"
-        if os.environ.get("FORCE_COLOR"):
-            has_colours = True
-        if os.environ.get("NO_COLOR"):
-            has_colours = False
-        return cls(is_terminal, max(20, size.columns), size.lines, has_colours)
-
-    def styled(self, text: str, style: str) -> str:
-        """Return *text*, which was neutralised, in *style*: names of colours, ``bold`` and ``dim``."""
-        if not (self.has_colours and style and text):
-            return text
-        return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
-
-    def dim(self, text: str) -> str:
-        """Return *text* of ours as an aside."""
-        return self.styled(for_terminal(text), "dim")

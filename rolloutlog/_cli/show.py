@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from .._face.entries import DEPTHS, Call, Depth, Entry, Part, Said, Turn, TurnEnd, is_shown
-from .._face.heads import Head
 from .._face.lines import Line, Lines, count_facts, line
+from .._face.printing import COUNTED_FIRST, handle_of
 from .._face.safe import for_terminal
 from .._face.terminal import Writer
 from .._face.transcript import Reader, Transcript
@@ -21,8 +21,6 @@ from .entries import as_object
 from .output import Screen, note, write, write_json
 from .pager import page
 
-# A file that is not larger is counted before it is shown, which takes 50 ms. A larger one is counted while it is shown.
-_COUNTED_FIRST = 4_000_000
 _CHUNK = 1 << 20
 
 depth_option = click.option(
@@ -95,17 +93,9 @@ def command(
     return 0
 
 
-def handle_of(head: Head) -> str:
-    """Return how a person names the session in the next command: by its name, if that can be typed as it is shown."""
-    name = head.name
-    if name is not None and name.isprintable() and for_terminal(name) == name and not set(name) & set(" '\"$`\\!*?()"):
-        return name
-    return head.short_id
-
-
 def _conversation(transcript: Transcript, lines: Lines, first: int | None, last_turn: int | None) -> Iterator[Line]:
     """Yield the lines of the whole session, or of some turns of it."""
-    is_counted = transcript.head.size <= _COUNTED_FIRST
+    is_counted = transcript.head.size <= COUNTED_FIRST
     yield from lines.head(transcript.head, transcript.counts() if is_counted else None)
     reader = Reader(transcript.head)
     for part in _between(transcript.read(reader), first, last_turn):

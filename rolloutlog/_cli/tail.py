@@ -14,6 +14,7 @@ import click
 from .._face.entries import Depth, Entry, Part, Turn, TurnEnd, is_shown
 from .._face.heads import read_head
 from .._face.lines import Lines, line
+from .._face.printing import handle_of
 from .._face.tail import Happening, Tail
 from .._face.terminal import Writer
 from .._face.transcript import Reader, Transcript
@@ -22,7 +23,7 @@ from .._reading.blocks import is_compressed
 from .common import define, json_option, session_argument, utc_option
 from .entries import as_object
 from .output import Screen, write, write_json
-from .show import depth_option, handle_of
+from .show import depth_option
 
 INTERVAL = 0.25
 """How often a file is looked at, in seconds."""

@@ -148,6 +148,32 @@ class SavedSession:
 
         return notebook.saved_session(self)
 
+    def show(self, depth: str = "tools") -> None:
+        """Print the session as the command ``rolloutlog show`` does, from its file.
+
+        Args:
+            depth: ``"user"`` prints what people said, ``"talk"`` the answers, too, ``"tools"`` calls, ``"full"`` whole
+                outputs and reasoning, ``"all"`` every line of the file.
+
+        Raises:
+            ValueError: there is no such depth.
+            SessionNotFoundError, InvalidRolloutError, OSError: the file cannot be read.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("shown") as session:
+            ...     session.record({"role": "user", "content": "Hello"})
+            >>> rolloutlog.load_session("shown").show("user")
+            Hello
+            shown · …
+            <BLANKLINE>
+            1 · You ────…
+              Hello
+        """
+        from .._face import printing
+
+        printing.show(self.path, depth)
+
     def __repr__(self) -> str:
         counts = [f"{len(self.items):,} item{'' if len(self.items) == 1 else 's'}"]
         counts += [f"{len(self.logs):,} logged"] * bool(self.logs)

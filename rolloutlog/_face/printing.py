@@ -1,0 +1,49 @@
+"""Prints a session to stdout as `rolloutlog show` does, without a pager: for a prompt of Python and for scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from .entries import DEPTHS, Depth
+from .heads import Head, StrPath
+from .lines import Line, Lines
+from .safe import for_terminal
+from .screen import Screen
+from .terminal import Writer
+from .transcript import Transcript
+
+# A file that is not larger is counted before it is shown, which takes 50 ms. A larger one is counted while it is shown.
+COUNTED_FIRST = 4_000_000
+
+
+def handle_of(head: Head) -> str:
+    """Return how a person names the session in the next command: by its name, if that can be typed as it is shown."""
+    name = head.name
+    if name is not None and name.isprintable() and for_terminal(name) == name and not set(name) & set(" '\"$`\\!*?()"):
+        return name
+    return head.short_id
+
+
+def show(path: StrPath, depth: str = "tools") -> None:
+    """Print the session at *path*.
+
+    Raises:
+        ValueError: there is no such *depth*.
+        RolloutError, OSError: the file cannot be read.
+    """
+    if depth not in DEPTHS:
+        raise ValueError(f"depth must be one of {', '.join(DEPTHS)}; got {depth!r}")
+    screen = Screen.of_stdout()
+    writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
+    for line in _lines(Transcript(path), depth, not screen.is_terminal):
+        for text in writer.text(line):
+            sys.stdout.write(text + "\n")
+
+
+def _lines(transcript: Transcript, depth: Depth, marks: bool) -> Iterator[Line]:
+    lines = Lines(depth, handle=handle_of(transcript.head), marks=marks)
+    yield from lines.head(transcript.head, transcript.counts() if transcript.head.size <= COUNTED_FIRST else None)
+    for part in transcript:
+        yield from lines.of(part)
+    yield from lines.end()
