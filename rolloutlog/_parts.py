@@ -43,23 +43,25 @@ class _Part:
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class InputText(_Part):
-    """Text that goes to the model."""
-
-    type: ClassVar[str] = "input_text"
+class _TextPart(_Part):
+    """A part that is a text and nothing else."""
 
     text: str = attrs.field(validator=is_text)
     extra: Mapping[str, Any] = extra_field()
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class OutputText(_Part):
+class InputText(_TextPart):
+    """Text that goes to the model."""
+
+    type: ClassVar[str] = "input_text"
+
+
+@attrs.frozen(repr=False, weakref_slot=False)
+class OutputText(_TextPart):
     """Text that came from the model."""
 
     type: ClassVar[str] = "output_text"
-
-    text: str = attrs.field(validator=is_text)
-    extra: Mapping[str, Any] = extra_field()
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
@@ -75,13 +77,10 @@ class InputImage(_Part):
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
-class SummaryText(_Part):
+class SummaryText(_TextPart):
     """One paragraph of a reasoning summary."""
 
     type: ClassVar[str] = "summary_text"
-
-    text: str = attrs.field(validator=is_text)
-    extra: Mapping[str, Any] = extra_field()
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
