@@ -58,7 +58,7 @@ def test_a_file_that_another_user_put_in_the_place_of_ours_gets_nothing(path, sh
 
 
 def test_root_resumes_the_session_of_any_user(path):
-    """As in a container, whose root works on a folder of a user outside; a file that replaces it must be of the same user."""
+    """As in a container that has a folder of a user outside; a file that replaces another must be of the same user."""
     path.parent.mkdir()
     put_foreign(path)
     journal = Journal(path)
