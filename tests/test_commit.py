@@ -691,10 +691,22 @@ def test_a_gap_of_which_a_part_is_in_the_file_is_joined_with_the_next(bench):
     assert bench.counts() == (5, 2, 0, 3)
 
 
+def is_unlocked(path: Path) -> bool:
+    """Return whether another process gets the lock of the file."""
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 # -- interrupts, which callers that write inline may get ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"fsync": "flush"}, {"fsync": "always"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"fsync": "flush"}, {"fsync": "always"}, {"shared": True}], ids=str)
 def test_an_interrupt_at_any_step_of_a_turn_loses_nothing(make, options):
     """Wherever a Ctrl-C hits a turn, the next one ends what it began: every line once, in order, every ack answered."""
     for step in count(1):
@@ -706,6 +718,7 @@ def test_an_interrupt_at_any_step_of_a_turn_loses_nothing(make, options):
         bench.put("f")
         bench.shut_down()
         came_so_far = interrupted(step, bench.committer.commit)
+        assert not bench.options.shared or is_unlocked(bench.path), step
         acks.append(bench.flush())
         bench.committer.commit()
 

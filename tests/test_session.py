@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import itertools
 import logging
 import os
@@ -1250,3 +1251,28 @@ def test_a_copy_that_would_close_the_session_is_refused(act):
     opened.close()
 
     assert texts_in(opened.path) == ["a"]
+
+
+def test_an_open_that_should_fail_at_once_does_so_while_another_thread_waits(monkeypatch):
+    """Another thread of this process waits longer for the process that has the session, and opens it then."""
+    session(NAME).close()
+    (found,) = rolloutlog.find_sessions()
+    fd = os.open(found.path, os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)  # as another process does
+    waits, opened = threading.Event(), []
+
+    def pause(seconds: float) -> None:
+        waits.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr("rolloutlog._open.sleep", pause)
+    patient = threading.Thread(target=lambda: opened.append(session(NAME, lock_timeout=10 * DEADLINE)), daemon=True)
+    patient.start()
+    assert waits.wait(DEADLINE)
+    with pytest.raises(SessionLockedError):
+        session(NAME)
+    os.close(fd)
+    patient.join(DEADLINE)
+    opened[0].close()
+
+    assert not patient.is_alive()

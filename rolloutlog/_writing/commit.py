@@ -226,11 +226,17 @@ class Committer:
         if not backlog:
             return
         written, size = counters.pending, sum(map(len, backlog)) if self._syncs else 0
+        interrupt: BaseException | None = None
+        self._journal.has_appended = False
         try:
             self._journal.append(backlog, self._queue.wake_putters, self._deadline, self._rules.numbering)
         except (OSError, MemoryError) as error:
             self._write_failed(error)
             return
+        except BaseException as error:
+            if not self._journal.has_appended:
+                raise
+            interrupt = error
         # No calls up to the end of this block: an interrupt in one would have the lines written twice.
         if self._syncs:
             if self._moves != self._journal.moves:  # the unsynced lines are in another file, and were synced there
@@ -242,6 +248,8 @@ class Committer:
         counters.written += written
         counters.pending = 0
         self._backlog = []
+        if interrupt is not None:
+            raise interrupt
         if self._unsynced_size >= _MAX_UNSYNCED or self.error is not None:
             self._sync()  # after an error, too: only a sync shows that the disk is well again
         if self.error is not None and not self._backlog:

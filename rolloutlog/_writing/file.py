@@ -37,6 +37,8 @@ class Journal:
 
     Attributes:
         header: as above. If the header is known only after the file was read, set it before the first append.
+        has_appended: set to true when the lines of an append are in the file; an interrupt may come after that. The
+            caller sets it to false before.
         moves: how often another file was found at the path. Each time, what was appended to the old file was synced, if
             a sync was due.
     """
@@ -74,6 +76,7 @@ class Journal:
         self._lock_by = 0.0
         self._doubt: OSError | None = None
         self.moves = 0
+        self.has_appended = False
 
     @property
     def identity(self) -> Identity | None:
@@ -251,13 +254,19 @@ class Journal:
         if not self.shared:
             file, size = self._ready()
             file.append(size, self.header, lines, before_write, numbering)
+            self.has_appended = True
             return
-        self._take_lock()
         try:
+            self._take_lock()
             file, size = self._ready()
             file.append(size, self.header, lines, before_write, numbering)
+            self.has_appended = True
         finally:
-            self._release_lock()
+            try:
+                self._release_lock()
+            except BaseException:  # an interrupt must not leave the lock taken
+                self._release_lock()
+                raise
 
     def sync(self) -> None:
         """Bring to the medium what was appended since the last sync.
