@@ -19,6 +19,7 @@ from ._checks import (
     is_whole_object,
     read_only,
     shortened,
+    shown,
     sized,
 )
 from ._item import Item
@@ -178,8 +179,8 @@ class LogEntry:
         return {key: stringified(value) for key, value in known.items() if value is not None}
 
     def __repr__(self) -> str:
-        length = sized(len(self.message), "character")
-        return f"LogEntry(level={shortened(self.level)}, logger={shortened(self.logger)}, {length})"
+        message = shown(self.message)
+        return f"LogEntry(level={shortened(self.level)}, logger={shortened(self.logger)}, {message})"
 
 
 @attrs.frozen(repr=False)

@@ -28,6 +28,7 @@ from ._checks import (
     problem,
     read_only,
     shortened,
+    shown,
     sized,
 )
 from ._json import check_nesting, settled, snapshot
@@ -63,7 +64,7 @@ class Item:
     """One item of a session: a message, a call, an output, reasoning, or another kind that an API sends or takes.
 
     Items are immutable, compare by value, can be hashed, copied and pickled, and match by class, as in
-    ``case Message(role=role)``. Their ``repr`` is short and holds no text; ``str(item)`` is their JSON.
+    ``case Message(role=role)``. Their ``repr`` is short, with the beginning of the text; ``str(item)`` is their JSON.
 
     Attributes:
         json: the item as one JSON object in UTF-8, without a newline.
@@ -418,7 +419,8 @@ class Other(Item):
 
     def __repr__(self) -> str:
         kind = f"type={shortened(self.type)}, " if type(self) is Other and self.json else ""
-        size = sized(len(self._read()), "key") if self.json else ""
+        text = self.text
+        size = shown(text) if text else sized(len(self._read()), "key") if self.json else ""
         return f"{type(self).__name__}({kind}{size})"
 
 

@@ -20,6 +20,7 @@ from ._checks import (
     is_whole_object,
     read_only,
     shortened,
+    shown,
     sized,
     structure,
     to_tuple,
@@ -28,7 +29,7 @@ from .exceptions import InvalidItemError
 
 
 class _Part:
-    """A part of a known type. Its `repr` shows how much it holds, never its text."""
+    """A part of a known type. Its `repr` shows the beginning of its text."""
 
     __slots__ = ()
     KEYS: ClassVar[tuple[str, ...]] = ("text",)
@@ -39,7 +40,7 @@ class _Part:
         return known | self.extra  # type: ignore[attr-defined, no-any-return]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({sized(len(getattr(self, self.KEYS[0])), 'character')})"
+        return f"{type(self).__name__}({shown(getattr(self, self.KEYS[0]))})"
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
@@ -116,7 +117,8 @@ class OtherPart:
         return dict(self.raw)
 
     def __repr__(self) -> str:
-        return f"OtherPart(type={shortened(self.type)}, {sized(len(self.raw), 'key')})"
+        size = shown(self.text) if self.text else sized(len(self.raw), "key")
+        return f"OtherPart(type={shortened(self.type)}, {size})"
 
 
 ContentPart: TypeAlias = InputText | OutputText | InputImage | OtherPart
@@ -202,7 +204,7 @@ class ExecAction:
         return known | dict(self.extra)
 
     def __repr__(self) -> str:
-        return f"ExecAction({sized(len(self.command), 'word')})"
+        return f"ExecAction({shown(' '.join(self.command))})"
 
 
 @attrs.frozen(repr=False, weakref_slot=False)

@@ -1,8 +1,8 @@
 """The values of a session: the kinds of item that an agent's input and output are made of, and their parts.
 
 Each item is one JSON object with names for its keys. An item keeps the keys that its class does not know in ``extra``;
-a kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`, so nothing is lost. No
-``repr`` here holds the text of a record, so that none floods a notebook or leaks into a log.
+a kind that no class knows is an `Other`, a part an `OtherPart`, a shell action an `OtherAction`, so nothing is lost. A
+``repr`` here shows the first 40 characters of a text, with escapes for all that a terminal obeys or hides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
-from ._checks import EMPTY, shortened, sized
+from ._checks import EMPTY, shortened, shown
 from ._item import Item, Key, Other, joined, made
 from ._json import quoted
 from ._kinds import (
@@ -167,7 +167,7 @@ class Message(Item, kind="message"):
         return joined(self._read()["content"], "")
 
     def __repr__(self) -> str:
-        return f"Message(role={shortened(self.role)}, {sized(len(self.text), 'character')})"
+        return f"Message(role={shortened(self.role)}, {shown(self.text)})"
 
 
 class Reasoning(Item, kind="reasoning"):
@@ -208,7 +208,7 @@ class Reasoning(Item, kind="reasoning"):
         return joined([*value["summary"], *(value.get("content") or ())], "\n\n")
 
     def __repr__(self) -> str:
-        return f"Reasoning(id={shortened(self.id)}, {sized(len(self.text), 'character')})"
+        return f"Reasoning(id={shortened(self.id)}, {shown(self.text)})"
 
 
 class LocalShellCall(Item, kind="local_shell_call"):
@@ -277,8 +277,8 @@ class FunctionCall(Item, kind="function_call"):
         return parsed
 
     def __repr__(self) -> str:
-        length = sized(len(self.arguments), "character")
-        return f"FunctionCall(name={shortened(self.name)}, call_id={shortened(self.call_id)}, {length})"
+        arguments = shown(self.arguments)
+        return f"FunctionCall(name={shortened(self.name)}, call_id={shortened(self.call_id)}, {arguments})"
 
 
 class FunctionCallOutput(Item, kind="function_call_output"):
@@ -331,7 +331,7 @@ class FunctionCallOutput(Item, kind="function_call_output"):
         return output if isinstance(output, str) else joined(output, "")
 
     def __repr__(self) -> str:
-        return f"FunctionCallOutput(call_id={shortened(self.call_id)}, {sized(len(self.text), 'character')})"
+        return f"FunctionCallOutput(call_id={shortened(self.call_id)}, {shown(self.text)})"
 
 
 ResponseItem: TypeAlias = Item

@@ -103,12 +103,12 @@ def test_fields_are_checked(make, place):
     [
         SessionMeta(ID, "t", "xyzzy", {"a": "xyzzy"}),
         SessionStateSnapshot({"a": "xyzzy"}),
-        LogEntry("t", "INFO", "agent", "xyzzy", "xyzzy", "xyzzy", {"a": "xyzzy"}),
+        LogEntry("t", "INFO", "agent", f"{'a' * 40}xyzzy", "xyzzy", "xyzzy", {"a": "xyzzy"}),
         OtherEntry({"type": "event_msg", "payload": "xyzzy"}),
     ],
 )
-def test_reprs_hold_no_text(value):
-    """Like those of items."""
+def test_reprs_show_no_more_than_the_beginning_of_a_text(value):
+    """Like those of items. A meta and a state show none of their values."""
     assert "xyzzy" not in repr(value) + str(value)
 
 

@@ -28,7 +28,7 @@ from rolloutlog.items import (
     is_item,
 )
 
-SECRET = "the secret word is xyzzy"
+SECRET = f"{'-' * 40}the secret word is xyzzy"
 CALL = FunctionCall("weather", '{"city": "Rome"}', "call_1")
 SHELL = LocalShellCall(None, "call_2", "completed", ExecAction(["echo", SECRET]))
 
@@ -113,9 +113,44 @@ def test_a_call_without_an_id_cannot_be_answered():
         ExecAction([SECRET]),
     ],
 )
-def test_a_repr_holds_no_text(value):
-    """A notebook shows only the kind and the size."""
+def test_a_repr_shows_no_more_than_the_beginning_of_a_text(value):
+    """40 characters, so that no notebook is flooded, and a log that shows it holds little."""
     assert "xyzzy" not in repr(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Message.user("What is the weather in Oslo?"), "Message(role='user', 'What is the weather in Oslo?')"),
+        (Message.user("a" * 50), f"Message(role='user', '{'a' * 40}'…, 50 characters)"),
+        (FunctionCall("f", "{}", "c"), "FunctionCall(name='f', call_id='c', '{}')"),
+        (FunctionCallOutput("c", "it's"), "FunctionCallOutput(call_id='c', \"it's\")"),
+        (Reasoning("rs", [SummaryText("hm")]), "Reasoning(id='rs', 'hm')"),
+        (InputText("hi"), "InputText('hi')"),
+        (ExecAction(["ls", "-l"]), "ExecAction('ls -l')"),
+        (Other({"type": "custom_tool_call_output", "output": "done"}), "CustomToolCallOutput('done')"),
+    ],
+)
+def test_a_repr_shows_the_beginning_of_the_text(value, shown):
+    """A person in a console sees which item it is."""
+    assert repr(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;owned\x07", r"'\x1b]0;owned\x07'"),
+        ("\u202etxt.exe", r"'\u202etxt.exe'"),
+        ("a\u200bb\u2028c\x9bd", r"'a\u200bb\u2028c\x9bd'"),
+        ("\u3164\u115f\U000e0041", r"'\u3164\u115f\U000e0041'"),
+        ("\ud800", r"'\ud800'"),
+        ("e" + "\u0301" * 12, "'e" + "\u0301" * 8 + r"\u0301" * 4 + "'"),
+        ("日本 café 🏔️", "'日本 café 🏔️'"),
+    ],
+)
+def test_a_repr_has_nothing_that_a_terminal_obeys_or_hides(text, shown):
+    """Text of strangers is shown as text."""
+    assert repr(InputText(text)) == f"InputText({shown})"
 
 
 @given(items)

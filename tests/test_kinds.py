@@ -101,7 +101,7 @@ def test_a_value_is_frozen_and_can_be_copied_and_pickled():
 
 
 def test_a_repr_tells_the_kind_and_how_much_there_is():
-    """It holds no text."""
+    """Where there is no text for people."""
     assert repr(CustomToolCall(CALL)) == "CustomToolCall(6 keys)"
     assert repr(Other({"type": "x"})) == "Other(type='x', 1 key)"
 
