@@ -1,6 +1,6 @@
 """A conversation on the OpenAI Agents SDK that resumes where it was: run it again with another question.
 
-Needs `pip install 'rolloutlog[agents]'` and OPENAI_API_KEY.
+Needs `pip install '.[agents]'`, in a clone of rolloutlog, and OPENAI_API_KEY.
 """
 
 from __future__ import annotations

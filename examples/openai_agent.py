@@ -1,6 +1,6 @@
 """An agent with a tool on the OpenAI SDK that survives kill -9: run it, kill it anywhere, run it again.
 
-Needs `pip install 'rolloutlog[openai]'` and OPENAI_API_KEY.
+Needs `pip install '.[openai]'`, in a clone of rolloutlog, and OPENAI_API_KEY.
 """
 
 from __future__ import annotations

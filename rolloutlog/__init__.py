@@ -22,10 +22,11 @@ from ._care.repair import Repair, repair
 from ._chat.incoming import from_messages
 from ._chat.outgoing import to_messages
 from ._convert import convert
-from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from ._find import SessionFile, find_sessions, load_session
 from ._format.coerce import ItemLike
 from ._handler import RolloutHandler
+from ._options import RecorderOptions
 from ._reading.lines import RolloutLine, iter_entries, iter_lines
 from ._reading.saved import SavedSession
 from ._recorder import RolloutRecorder
@@ -34,11 +35,14 @@ from ._responses.recorded import RecordedResponse
 from ._session import Session, session
 from ._version import __version__ as __version__
 from ._writing.ack import Ack
-from .items import FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
+from ._writing.commands import RecorderStats, State
+from .items import Call, FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 __all__ = [
     "Ack",
+    "Call",
     "Diagnosis",
+    "Entry",
     "Finding",
     "FunctionCall",
     "FunctionCallOutput",
@@ -48,8 +52,11 @@ __all__ = [
     "LogEntry",
     "Message",
     "Other",
+    "OtherEntry",
     "Reasoning",
     "RecordedResponse",
+    "RecorderOptions",
+    "RecorderStats",
     "Repair",
     "ResponseItem",
     "RolloutHandler",
@@ -60,6 +67,8 @@ __all__ = [
     "SessionFile",
     "SessionMeta",
     "SessionStateSnapshot",
+    "SkippedLine",
+    "State",
     "attach",
     "convert",
     "diagnose",

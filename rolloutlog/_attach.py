@@ -31,6 +31,17 @@ class _AttachedHandler(RolloutHandler):
         super().__init__(**how)
         self._logger = logger
         self._how = how
+        self.setLevel(self.level)
+
+    def setLevel(self, level: int | str) -> None:
+        """Set the lowest level that is recorded.
+
+        The handler's own level is never above WARNING: logging shows warnings that no handler gets on stderr, but it
+        asks only whether there is a handler. So this one must get them, to show them.
+        """
+        super().setLevel(level)
+        self._lowest = self.level
+        super().setLevel(min(self._lowest, logging.WARNING))
 
     def differing(self, how: dict[str, Any]) -> list[str]:
         """Return the names of the arguments that differ between *how* and those this handler was attached with."""
@@ -47,8 +58,8 @@ class _AttachedHandler(RolloutHandler):
 
     def let_pass(self) -> None:
         """Lower the logger's level, if needed, so that records of the handler's level reach it."""
-        if self._logger.getEffectiveLevel() > self.level:
-            lowered = _LoweredLevel(self.level)
+        if self._logger.getEffectiveLevel() > self._lowest:
+            lowered = _LoweredLevel(self._lowest)
             lowered.before = _level_before(self._logger)
             for logger in (self._logger, *_loggers()):
                 _hide_from(logger.handlers)
@@ -60,7 +71,7 @@ class _AttachedHandler(RolloutHandler):
         if not is_ours and not _passed_before(record):
             for logger in _ancestors(record):
                 _hide_from(logger.handlers)
-        handled = super().handle(record)
+        handled = record.levelno >= self._lowest and super().handle(record)
         if not is_ours and record.levelno >= logging.WARNING and self._is_alone_with(record):
             last_resort(record)  # as if this handler were not there
         return handled

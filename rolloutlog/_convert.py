@@ -170,7 +170,9 @@ def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes
 def _readable(line: bytes, entry: Entry) -> bytes:
     """Return *line*, the one of *entry*, if it can be read: a wrapped line is longer than it was."""
     if len(line) > MAX_LINE and (size := longest(line)) > MAX_LINE:
-        raise InvalidItemError(entry.type, f"is longer than a line may be: {size:,} bytes")
+        raise InvalidItemError(
+            entry.type, f"is longer than a line may be: {size:,} bytes; at most {MAX_LINE:,} can be read"
+        )
     return line
 
 

@@ -394,12 +394,29 @@ class _Copy:
     def _check(self, where: str, depth: int) -> None:
         if depth < MAX_DEPTH and self._count <= _MOST_UNFOLDED:
             return
-        shown = where if len(where) <= _LONGEST_PLACE else where[:_LONGEST_PLACE] + "..."  # it may hold itself
+        shown = _named_once(where)  # it may hold itself
         if depth >= MAX_DEPTH:
             problem = f"is nested more than {MAX_DEPTH} deep, or holds itself; real readers skip such a line"
         else:
             problem = f"holds more than {_MOST_UNFOLDED:,} values, because parts of it are in it many times"
         raise InvalidItemError(shown, problem)
+
+
+def _named_once(where: str) -> str:
+    """Return the place *where* with a part that is repeated until its end, as in a value that holds itself, once."""
+    steps = _STEP.findall(where)
+    for period in range(1, 9):
+        last = steps[-period:]
+        if len(steps) >= 4 * period and steps[-4 * period :] == last * 4:
+            begin = len(steps)
+            while begin >= period and steps[begin - period : begin] == last:
+                begin -= period
+            where = where[: len(where) - len("".join(steps))] + "".join(steps[:begin] + last)
+            break
+    return where if len(where) <= _LONGEST_PLACE else where[:_LONGEST_PLACE] + "..."
+
+
+_STEP = re.compile(r"\.\w+|\[[^\[\]]*\]")
 
 
 def _whole(text: str, where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
@@ -37,6 +38,8 @@ from ._writing.file_locks import locked_byte
 from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError, SessionLockedError
+
+_log = logging.getLogger("rolloutlog")
 
 # How long the creation of a session waits for another process that creates a session of the same id, in seconds.
 _CREATE_TIMEOUT = 30.0
@@ -155,12 +158,31 @@ def resume(
     while True:
         try:
             with _one_opener(path):
-                return _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
+                _log.info("%s: resuming the session", path)
+                found = _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
+            _report(path, found[2])
+            return found
         except SessionLockedError:
             # Not waited for in there: another thread of this process may be willing to wait longer than this one.
             if monotonic() >= deadline:
                 raise
         sleep(_PAUSE)
+
+
+def _report(path: Path, saved: SavedSession) -> None:
+    """Log that the session was resumed, and how many of its lines could not be read."""
+    if saved.skipped:
+        first, count = saved.skipped[0], len(saved.skipped)
+        lines = "1 line" if count == 1 else f"{count:,} lines"
+        _log.warning(
+            "%s: %s could not be read and will be skipped; the first is line %d, at byte %d: %s",
+            path,
+            lines,
+            first.number,
+            first.offset,
+            first.reason,
+        )
+    _log.info("%s: resumed the session, with %d items", path, len(saved.items))
 
 
 def _shared(
@@ -207,10 +229,15 @@ def _journal(path: Path, writing: WriterOptions, system: System, header: bytes =
 
 @contextmanager
 def _closed_on_error(journal: Journal) -> Iterator[None]:
-    """Close *journal* if the body raises, an interrupt included; if a writer has it by then, shut down the writer."""
+    """Close *journal* if the body raises, an interrupt included; if a writer has it by then, shut down the writer.
+
+    An error of the system names the file, also where it comes from a descriptor.
+    """
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(journal.path)
         writer = registry.writer_of(journal)
         if writer is None:
             journal.close()

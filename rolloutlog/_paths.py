@@ -59,11 +59,24 @@ class FoundFile:
 
 
 def resolve_home(home: StrPath | None = None) -> Path:
-    """Return the folder that holds all sessions: *home*, else ``ROLLOUTLOG_HOME``, else ``~/.rolloutlog``."""
-    if home is not None:
-        return Path(home).expanduser()
-    named = os.environ.get("ROLLOUTLOG_HOME")
-    return Path(named or "~/.rolloutlog").expanduser()
+    """Return the folder that holds all sessions: *home*, else ``ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
+
+    Raises:
+        TypeError, ValueError: *home* is not a path, or cannot be one.
+        FileNotFoundError: there is no such user, or this one has no home directory.
+    """
+    if home is not None and not isinstance(home, str | os.PathLike):
+        raise TypeError(f"home must be a path, as a string or a Path; got {type(home).__name__}")
+    given = home if home is not None else os.environ.get("ROLLOUTLOG_HOME") or "~/.rolloutlog"
+    text: object = os.fspath(given)
+    if not isinstance(text, str) or not text or "\0" in text:
+        problem = "is empty" if not text else "holds a null character" if isinstance(text, str) else "is not a string"
+        raise ValueError(f"home must be the path of a folder; it {problem}")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        hint = "no such user, or no home directory; set ROLLOUTLOG_HOME, or pass home="
+        raise FileNotFoundError(errno.ENOENT, hint, str(given)) from error
 
 
 def parse_session_id(value: str | uuid.UUID) -> str:

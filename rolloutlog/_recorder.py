@@ -60,7 +60,7 @@ class RolloutRecorder:
     """Records one session into its rollout, from any number of threads; made by `create` or `resume`.
 
     `record` and its kin return as soon as the record is handed over, after about a microsecond; a daemon thread writes
-    it. `flush` waits until everything is on disk. A context manager: leaving it closes the recorder.
+    it. `flush` waits until everything is written. A context manager: leaving it closes the recorder.
     """
 
     # Set once at construction: path, session, _lease, _writer, _encoder, _line_of. `_left` goes once from None to the
@@ -68,6 +68,12 @@ class RolloutRecorder:
 
     # The system calls of its journal; a subclass in a test has others, which fail.
     _system: System = REAL_SYSTEM
+
+    def __new__(cls, *parts: object) -> Self:
+        if not parts or not isinstance(parts[0], Lease):
+            name = cls.__name__
+            raise TypeError(f"a {name} is made by {name}.create(home), {name}.resume(session) or session(name)")
+        return super().__new__(cls)
 
     def __init__(self, lease: Lease, encoder: LineEncoder, session: SessionMeta) -> None:
         """Use `create` or `resume` instead."""
@@ -287,7 +293,7 @@ class RolloutRecorder:
     # -- flushing and ending ------------------------------------------------------------------------------------------
 
     def flush(self, *, timeout: float = 30.0) -> None:
-        """Wait until everything recorded so far is on disk, synced if ``fsync`` is not "never".
+        """Wait until everything recorded so far is written, and synced if ``fsync`` is not "never".
 
         Args:
             timeout: seconds.

@@ -71,7 +71,7 @@ class _Known:
 class Session:
     """The input and the output of an agent, kept in a rollout; made by `session`.
 
-    A context manager: leaving it closes the file. Everything that was recorded before stays on disk.
+    A context manager: leaving it closes the file. Everything that was recorded before stays in it.
 
     All that it shows is read from the file, so records of other threads, of another `Session` of the same name, and of
     a handler within `bound` are there as well. The file is read once; after that, a look reads what was appended.
@@ -94,6 +94,11 @@ class Session:
     # record while its thread is about to. Both are only changed by single operations of `dict`, which a signal handler
     # or a finalizer cannot divide.
 
+    def __new__(cls, *parts: object) -> Self:
+        if len(parts) != 3:
+            raise TypeError("a Session is made by rolloutlog.session(name)")
+        return super().__new__(cls)
+
     def __init__(self, name: str, recorder: RolloutRecorder, saved: SavedSession) -> None:
         """Use `session` instead."""
         self.name = name
@@ -111,7 +116,9 @@ class Session:
         self._is_torn = isinstance(next(reversed(self._look().view.items), None), Reasoning)
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
-        """Record *items*; they are in `items`, and on disk, when this returns.
+        """Record *items*; they are in `items`, and written, when this returns.
+
+        They survive the end of the process; for a power cut, see ``fsync`` in `RecorderOptions`.
 
         Args:
             items: as for `RolloutRecorder.record`.
@@ -195,7 +202,7 @@ class Session:
         self.recorder.record_log(entry_for(message, args, level, exc_info, extra, sys._getframe(1)))
 
     def answer(self, call: ItemLike, output: Any, *, wait: bool = True, timeout: float = 30.0) -> None:
-        """Record the answer to *call*, an item of the right kind; it is on disk when this returns.
+        """Record the answer to *call*, an item of the right kind; it is written when this returns.
 
         Args:
             call: one of `orphan_calls`, or another call that the model made, as for `record`.
@@ -209,7 +216,7 @@ class Session:
         await self.arecord(to_item(call).answer(output), wait=wait, timeout=timeout)
 
     def take_back(self, count: int | None = 1) -> None:
-        """Hide the last *count* items, or all of them, from the model; the line is on disk when this returns.
+        """Hide the last *count* items, or all of them, from the model; the line is written when this returns.
 
         They stay in `items`, and in the file; see `RolloutRecorder.take_back`, also for the errors.
         """
@@ -263,7 +270,7 @@ class Session:
 
     @property
     def state(self) -> SessionStateSnapshot:
-        """The session's state as it was last set: a mapping of free keys. Set as a whole, it is on disk at once."""
+        """The session's state as it was last set: a mapping of free keys. Set as a whole, it is written at once."""
         with self._looking:
             return self._look().state
 
@@ -466,7 +473,9 @@ def session(
         home: the folder that holds ``sessions/``; else ``$ROLLOUTLOG_HOME``, else ``~/.rolloutlog``.
         instructions: the system prompt, for a new session.
         meta: free keys for the meta line of a new session, besides its name.
-        options: see `RecorderOptions`; not ``on_full="drop"``, because a session keeps everything that is recorded.
+        options: how the file is written; see `RecorderOptions` for their values. ``queue_size`` and ``on_full`` (not
+            "drop", because a session keeps everything that is recorded), ``fsync``, ``shared`` and ``lock_timeout``,
+            ``redact``, ``only_known``, and ``format``, that of a new session.
 
     Raises:
         InvalidItemError: *meta* cannot be written as JSON, or holds a name.
@@ -476,7 +485,8 @@ def session(
             may hold it cannot be read.
     """
     if not name or type(name) is not str:
-        raise ValueError(f"a session's name must be a non-empty string; got {type(name).__name__}")
+        came = "an empty one" if name == "" else type(name).__name__
+        raise ValueError(f"a session's name must be a non-empty string; got {came}")
     if options.get("on_full") == "drop":
         raise ValueError("a session drops nothing: its on_full must be 'block' or 'raise'")
     if meta is not None and "name" in meta:

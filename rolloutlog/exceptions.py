@@ -12,6 +12,26 @@ import queue
 from collections.abc import Sequence
 from pathlib import Path
 
+__all__ = [
+    "AmbiguousSessionError",
+    "ForkedRecorderError",
+    "InvalidItemError",
+    "InvalidRolloutError",
+    "MissingExtraError",
+    "NotCarriedWarning",
+    "OrphanCallError",
+    "QueueFullError",
+    "RecorderClosedError",
+    "RedactionError",
+    "RepairError",
+    "RolloutError",
+    "SessionExistsError",
+    "SessionLockedError",
+    "SessionNotFoundError",
+    "SessionOptionsError",
+    "WriteError",
+]
+
 
 class RolloutError(Exception):
     """Base class of all errors in this module."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +29,8 @@ from . import (
 from ._comparison import normalized_lines
 from ._writing.registry import flushes
 from .exceptions import RecorderClosedError, RolloutError, SessionNotFoundError
+
+__all__ = ["Rollout", "SessionLike", "assert_same_session", "differences", "recording"]
 
 SessionLike: TypeAlias = (
     "Rollout | SavedSession | Session | RolloutRecorder | str | os.PathLike[str] | Iterable[ItemLike]"
@@ -219,6 +222,7 @@ def assert_same_session(
         >>> from rolloutlog.testing import assert_same_session
         >>> assert_same_session([{"role": "user", "content": "Hello"}], [{"role": "user", "content": "Hello"}])
     """
+    __tracebackhide__ = True  # pytest shows the line of the test instead
     opened = _opened(got)
     try:
         found = differences(opened, expected, logs=logs, ignore=ignore)
@@ -240,6 +244,8 @@ def differences(
 ) -> list[str]:
     """Return the differences between two sessions as lines of a unified diff; an empty list if there are none.
 
+    The first line of each piece names the item in which the first difference of that piece is.
+
     Ids are compared by where they occur again: a different or missing id alone is not a difference, but an output that
     answers another call is one. Sessions that a model sees differently, because items were compacted or taken back,
     differ. The arguments are those of `assert_same_session`.
@@ -247,7 +253,28 @@ def differences(
     opened = [_opened(session) for session in (expected, got)]
     bare = not all(isinstance(session, SavedSession) for session in opened)
     before, after = (normalized_lines(session, logs=logs, bare=bare, ignore=frozenset(ignore)) for session in opened)
-    return list(difflib.unified_diff(before, after, "expected", "got", n=2, lineterm=""))
+    found = list(difflib.unified_diff(before, after, "expected", "got", n=2, lineterm=""))
+    for index, line in enumerate(found):
+        if line.startswith("@@ "):
+            found[index] = f"{line} {_first_difference(found, index, before, after)}"
+    return found
+
+
+def _first_difference(found: list[str], hunk: int, before: list[str], after: list[str]) -> str:
+    """Return the name of the item in which the first difference of the piece of a diff at *hunk* is."""
+    begins = re.fullmatch(r"@@ -(\d+)\S* \+(\d+)\S* @@", found[hunk])
+    assert begins is not None
+    same = 0
+    while found[hunk + 1 + same].startswith(" "):
+        same += 1
+    is_gone = found[hunk + 1 + same].startswith("-")
+    # A piece without lines is said to begin one line before.
+    at = max(0, int(begins[1 if is_gone else 2]) - 1) + same
+    lines = before if is_gone else after
+    first = max(number for number in range(at + 1) if lines[number] == "{")
+    kind = next((line for line in lines[first:] if line.startswith((' "type": ', ' "context": ', ' "state": '))), "")
+    name = kind.strip().removeprefix('"type": ').strip(',"[{: ')
+    return f"in {'expected' if is_gone else 'got'}[{lines[: at + 1].count('{') - 1}], {name or 'a log entry'}"
 
 
 def _opened(session: SessionLike) -> SavedSession | list[ItemLike]:

@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rolloutlog._entries import LogEntry, SessionMeta, SessionStateSnapshot
+from rolloutlog._format.foreign import ROLES, foreign_item, foreign_message
 from rolloutlog.items import (
     ExecAction,
     FunctionCall,
     FunctionCallOutput,
     InputImage,
     InputText,
+    Item,
     LocalShellCall,
     Message,
     Other,
@@ -124,9 +126,28 @@ kinds = {
 }
 items = st.one_of(*kinds.values())
 
+
+def _is_accepted(item: Item) -> bool:
+    """Whether callers may record the dict of *item*: it is not a message of another API, and its role exists."""
+    value = item.to_dict()
+    if item.type != "message":
+        return foreign_item(value, item.type) is None
+    return foreign_message(value) is None and value["role"] in ROLES
+
+
+accepted_items = items.filter(_is_accepted)
+
 states = objects("record_type").map(SessionStateSnapshot)
 log_entries = st.builds(
-    LogEntry, texts, texts, texts, texts, exception=st.none() | texts, stack=st.none() | texts, extra=objects()
+    LogEntry,
+    *[texts] * 4,
+    exception=st.none() | texts,
+    stack=st.none() | texts,
+    extra=objects(),
+    file=st.none() | texts,
+    line=st.none() | st.integers(1, 2**31),
+    function=st.none() | texts,
+    thread=st.none() | texts,
 )
 metas = st.builds(
     SessionMeta,

@@ -317,6 +317,20 @@ def test_warnings_stay_on_stderr_where_no_logging_is_set_up(logger, monkeypatch,
     assert texts_in(handler.recorder.path) == ["quiet", "loud", "louder"]
 
 
+@pytest.mark.parametrize("change", [None, logging.ERROR])
+def test_warnings_stay_on_stderr_also_below_the_level_of_the_handler(logger, monkeypatch, capsys, change):
+    """The handler records errors only; a warning is shown as if it were not there."""
+    monkeypatch.setattr(logger, "propagate", False)
+    with attach(logger, level=logging.INFO if change else logging.ERROR) as handler:
+        if change:
+            handler.setLevel(change)
+        logger.warning("a warning")
+        logger.error("an error")
+
+    assert capsys.readouterr().err == "a warning\nan error\n"
+    assert texts_in(handler.recorder.path) == ["an error"]
+
+
 # -- the level ---------------------------------------------------------------------------------------------------------
 
 

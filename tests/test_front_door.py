@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import inspect
 import typing
 
@@ -40,7 +41,7 @@ def test_all_that_is_public_is_offered():
     # pytest adds names of its own, which are not identifiers, to every module of a package that comes with a plugin.
     public = {name for name in vars(rolloutlog) if name.isidentifier() and not name.startswith("_")}
 
-    modules = {"exceptions", "items", "redaction", "testing", "adapters"}
+    modules = {"exceptions", "items", "redaction", "tables", "testing", "adapters"}
     assert public - set(rolloutlog.__all__) <= modules
 
 
@@ -101,3 +102,45 @@ def test_every_name_is_typed(name):
     parameters = {each for each in inspect.signature(function).parameters if each not in ("self", "cls")}
 
     assert parameters | {"return"} <= set(function.__annotations__)
+
+
+@pytest.mark.parametrize("module", [items, rolloutlog.exceptions, importlib.import_module("rolloutlog.testing")])
+def test_a_module_says_which_of_its_names_are_public(module):
+    """`__all__` is sorted, every name exists, and every class and function of the module's own is among them."""
+    public = {
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+    }
+
+    assert module.__all__ == sorted(module.__all__)
+    assert public <= set(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_types_that_signatures_name_are_public():
+    """So that a program can annotate its own functions."""
+    names = ["Call", "Entry", "OtherEntry", "RecorderOptions", "RecorderStats", "SessionFile", "SkippedLine", "State"]
+
+    assert set(names) <= set(rolloutlog.__all__)
+
+
+def test_the_help_of_session_lists_the_options():
+    """All of them."""
+    text = inspect.getdoc(rolloutlog.session)
+
+    assert [name for name in rolloutlog.RecorderOptions.__annotations__ if f"``{name}``" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: rolloutlog.RolloutRecorder("p"), r"made by RolloutRecorder.create\(home\), RolloutRecorder.resume\("),
+        (lambda: rolloutlog.RolloutRecorder(), r"made by RolloutRecorder.create\(home\)"),
+        (lambda: rolloutlog.Session("r"), r"a Session is made by rolloutlog.session\(name\)"),
+    ],
+)
+def test_a_class_that_is_not_called_says_how_it_is_made(make, says):
+    """The error names the functions."""
+    with pytest.raises(TypeError, match=says):
+        make()

@@ -113,6 +113,15 @@ def test_an_item_cannot_hold_itself():
     assert len(str(caught.value)) < 200
 
 
+def test_the_place_of_a_value_that_holds_itself_is_named_once():
+    """Instead of a hundred times the same key."""
+    value: dict[str, object] = {"type": "x"}
+    value["inner"] = {"list": [1, value]}
+
+    with pytest.raises(InvalidItemError, match=r"^x\.\w+(\[1\])?\.\w+(\[1\])?(\.\w+)?: is nested more than 127 deep"):
+        Other(value)
+
+
 @pytest.mark.parametrize(
     "item", [HELLO, Reasoning(None), FunctionCall("f", "{}", "c"), Other({"type": "x", "secret": "y"})]
 )

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rolloutlog
 from rolloutlog._paths import (
     FoundFile,
     find_by_id,
@@ -67,6 +68,37 @@ def test_else_the_home_is_in_the_users_home(monkeypatch, tmp_path, named):
         monkeypatch.setenv("ROLLOUTLOG_HOME", named)
 
     assert resolve_home() == tmp_path / ".rolloutlog"
+
+
+@pytest.mark.parametrize(
+    ("home", "error", "problem"),
+    [
+        (b"bytes", TypeError, "home must be a path, as a string or a Path; got bytes"),
+        (3, TypeError, "got int"),
+        ("", ValueError, "home must be the path of a folder; it is empty"),
+        ("a\0b", ValueError, "it holds a null character"),
+        (
+            "~no-such-user/x",
+            FileNotFoundError,
+            "no home directory; set ROLLOUTLOG_HOME, or pass home=",
+        ),
+    ],
+)
+def test_what_cannot_be_a_home_is_refused(home, error, problem):
+    """By all functions that take one, with what to do."""
+    for call in (resolve_home, rolloutlog.RolloutRecorder.create, lambda home: rolloutlog.session("n", home=home)):
+        with pytest.raises(error, match=problem):
+            call(home)
+
+
+def test_a_user_without_a_home_directory_is_told_what_to_set(monkeypatch):
+    """As in some containers."""
+    monkeypatch.delenv("ROLLOUTLOG_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+
+    with pytest.raises(FileNotFoundError, match="set ROLLOUTLOG_HOME"):
+        resolve_home()
 
 
 def test_a_tilde_in_a_home_is_the_users(monkeypatch, tmp_path):

@@ -267,6 +267,38 @@ def test_fresh_is_true_or_false(home):
     assert not home.exists()
 
 
+def test_a_resume_is_logged(caplog):
+    """When it begins and when it is done, at the level INFO; a new session logs nothing."""
+    caplog.set_level(logging.INFO, "rolloutlog")
+    with session(NAME) as opened:
+        opened.record(HELLO)
+    new = list(caplog.messages)
+
+    session(NAME).close()
+
+    assert new == []
+    assert caplog.messages == [
+        f"{opened.path}: resuming the session",
+        f"{opened.path}: resumed the session, with 1 items",
+    ]
+
+
+def test_lines_that_cannot_be_read_are_warned_of_once_a_resume(caplog):
+    """Their number, and the place of the first; none of their text."""
+    with session(NAME) as opened:
+        opened.record(HELLO)
+    size = opened.path.stat().st_size
+    with opened.path.open("ab") as file:
+        file.write(b"xyzzy\nxyzzy\n")
+
+    session(NAME).close()
+
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"2 lines could not be read and will be skipped; the first is line 3, at byte {size}" in record.getMessage()
+    assert "xyzzy" not in record.getMessage()
+
+
 def test_a_meta_cannot_take_the_place_of_the_name(home):
     """It is said at once, and not at the first run alone."""
     with pytest.raises(InvalidItemError, match="may not hold 'name'"):
@@ -503,6 +535,43 @@ def test_a_full_disk_is_told_and_nothing_is_lost(disk):
     assert caught.value.unwritten == 1
     assert opened.items == reloaded().items
     assert texts_in(opened.path) == ["hello"]
+
+
+def test_a_session_whose_close_failed_is_refused_at_once_and_opened_when_there_is_room(disk, monkeypatch):
+    """It does not wait until the records that are left are written; with room again, they come first."""
+    monkeypatch.setattr(rolloutlog._open, "_SHARE_TIMEOUT", 100 * DEADLINE)
+    raised: list[Exception] = []
+
+    def open_again() -> None:
+        try:
+            session(NAME)
+        except WriteError as error:
+            raised.append(error)
+
+    opened = session(NAME)
+    disk.is_full = True
+    opened.record(HELLO, wait=False)
+    with pytest.raises(WriteError):
+        opened.close(timeout=0.1)
+    thread = threading.Thread(target=open_again, daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    disk.is_full = False
+
+    assert len(raised) == 1
+    with session(NAME) as again:
+        assert [item.text for item in again.items] == ["hello"]
+
+
+def test_a_disk_that_is_full_at_the_start_is_told_with_the_path(disk, home):
+    """The error of the system has it, and nothing is left behind."""
+    disk.is_full = True
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*rollout-") as caught:
+        session(NAME)
+
+    assert caught.value.filename.startswith(str(home))
+    assert list(home.rglob("rollout-*")) == []
 
 
 def test_record_waits_no_longer_than_it_said(disk):

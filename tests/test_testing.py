@@ -15,12 +15,12 @@ import pages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import accepted_items
 from strategies import items as any_items
 
 import rolloutlog
 import rolloutlog_pytest
 from rolloutlog import FunctionCall, FunctionCallOutput, Message, RolloutRecorder, to_input
-from rolloutlog._format.foreign import ROLES
 from rolloutlog.testing import Rollout, assert_same_session, differences, recording
 
 PLUGIN = "rolloutlog_pytest"
@@ -372,7 +372,33 @@ def test_a_difference_is_shown_as_lines():
 
     lines = str(caught.value).splitlines()
     assert lines[:3] == ["the sessions differ:", "--- expected", "+++ got"]
+    assert lines[3].endswith("@@ in expected[1], message")
     assert [line for line in lines[3:] if line[0] in "+-"] == ['-   "text": "two",', '+   "text": "one",']
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "where"),
+    [
+        ([HELLO, HELLO], [HELLO], "in got[1], message"),
+        ([HELLO], [HELLO, HELLO], "in expected[1], message"),
+        ([], [HELLO], "in expected[0], message"),
+        ([HELLO], [], "in got[0], message"),
+        ([HELLO, FunctionCall("f", "{}", "c")], [HELLO, FunctionCall("g", "{}", "c")], "expected[1], function_call"),
+    ],
+)
+def test_a_difference_names_the_item(got, expected, where):
+    """The one in which it is, by its place and type."""
+    (head,) = [line for line in differences(got, expected) if line.startswith("@@")]
+
+    assert head.endswith(where)
+
+
+def test_the_report_of_pytest_shows_the_test_and_not_the_comparison():
+    """`__tracebackhide__` is how pytest is asked for that."""
+    with pytest.raises(AssertionError) as caught:
+        assert_same_session([HELLO], [])
+
+    assert caught.traceback[-1].frame.f_locals["__tracebackhide__"] is True
 
 
 def test_a_session_can_be_given_in_any_form(rollout):
@@ -419,11 +445,7 @@ def renamed(value: Any) -> Any:
     }
 
 
-# Dicts that a caller passes have one of these roles; items that are read may have any.
-plain_roles = any_items.filter(lambda item: getattr(item, "role", "user") in ROLES)
-
-
-@given(st.lists(plain_roles, max_size=4))
+@given(st.lists(accepted_items, max_size=4))
 def test_any_session_is_like_itself_with_other_ids(items):
     """For any items, with ids anywhere, and even if some items are equal."""
     told = to_input(items, orphans="keep")

@@ -65,7 +65,7 @@ class Ack(threading.Event):
         return True
 
     def result(self, timeout: float | None = None) -> None:
-        """Wait until everything that was recorded before is on disk.
+        """Wait until everything that was recorded before is written.
 
         Args:
             timeout: seconds; `None` waits without a limit.
