@@ -53,21 +53,36 @@ class _TextPart(_Part):
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class InputText(_TextPart):
-    """Text that goes to the model."""
+    """Text that goes to the model.
+
+    Attributes:
+        text: the text.
+        extra: further keys, written after the others.
+    """
 
     type: ClassVar[str] = "input_text"
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class OutputText(_TextPart):
-    """Text that came from the model."""
+    """Text that came from the model.
+
+    Attributes:
+        text: the text.
+        extra: further keys, written after the others.
+    """
 
     type: ClassVar[str] = "output_text"
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class InputImage(_Part):
-    """An image that goes to the model, by its URL (often a ``data:`` URL). An image by file id is an `OtherPart`."""
+    """An image that goes to the model, by its URL (often a ``data:`` URL). An image by file id is an `OtherPart`.
+
+    Attributes:
+        image_url: the URL.
+        extra: further keys, written after the others.
+    """
 
     type: ClassVar[str] = "input_image"
     KEYS: ClassVar[tuple[str, ...]] = ("image_url",)
@@ -79,14 +94,25 @@ class InputImage(_Part):
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class SummaryText(_TextPart):
-    """One paragraph of a reasoning summary."""
+    """One paragraph of a reasoning summary.
+
+    Attributes:
+        text: the paragraph.
+        extra: further keys, written after the others.
+    """
 
     type: ClassVar[str] = "summary_text"
 
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class ReasoningText(_Part):
-    """Raw reasoning, where a model shows it. Real files have it under two type names."""
+    """Raw reasoning, where a model shows it. Real files have it under two type names.
+
+    Attributes:
+        text: the text.
+        type: the type name, ``"reasoning_text"`` or ``"text"``.
+        extra: further keys, written after the others.
+    """
 
     text: str = attrs.field(validator=is_text)
     type: Literal["reasoning_text", "text"] = attrs.field(
@@ -97,7 +123,11 @@ class ReasoningText(_Part):
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class OtherPart:
-    """A part of a type that no class here knows (a refusal, a file, ...): the whole object."""
+    """A part of a type that no class here knows (a refusal, a file, ...): the whole object.
+
+    Attributes:
+        raw: the object, read-only.
+    """
 
     raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
 
@@ -179,7 +209,16 @@ def _written_part(part: Any, classes: Mapping[str, type], where: str) -> Wire:
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class ExecAction:
-    """A command that a local shell call runs. ``timeout_ms`` is in milliseconds."""
+    """A command that a local shell call runs. ``timeout_ms`` is in milliseconds.
+
+    Attributes:
+        command: the words of the command.
+        timeout_ms: how long it may run, in milliseconds, or `None`.
+        working_directory: where it runs, or `None`.
+        env: environment variables, or `None`.
+        user: who runs it, or `None`.
+        extra: further keys, written after the others.
+    """
 
     type: ClassVar[str] = "exec"
     KEYS: ClassVar[tuple[str, ...]] = EXEC_KEYS
@@ -209,7 +248,11 @@ class ExecAction:
 
 @attrs.frozen(repr=False, weakref_slot=False)
 class OtherAction:
-    """A shell action of a type that no class here knows: the whole object."""
+    """A shell action of a type that no class here knows: the whole object.
+
+    Attributes:
+        raw: the object, read-only.
+    """
 
     raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
 

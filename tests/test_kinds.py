@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import pickle
+import re
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,12 @@ def test_every_kind_of_input_that_the_sdk_defines_has_a_class():
     kinds = {kind for shape in api_schema.item_types() for kind in api_schema.kinds(shape)}
 
     assert kinds - FIVE <= KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", sorted(CLASSES))
+def test_a_class_documents_its_fields(kind):
+    """Each key that has a name, except for the three that all further kinds have."""
+    cls = CLASSES[kind]
+    names = set(cls._names()) - ({"id", "call_id", "status"} if issubclass(cls, Other) else set())
+
+    assert [name for name in sorted(names) if not re.search(rf"^ +{name}: ", cls.__doc__, re.MULTILINE)] == []
