@@ -132,6 +132,11 @@ class SessionStateSnapshot(Mapping[str, Any]):
         return f"SessionStateSnapshot({sized(len(self), 'key')})"
 
 
+def _plain(value: Any) -> Any:
+    """Return *value* as plain JSON; most are plain, which is cheap to see."""
+    return value if type(value) is int or (type(value) is str and value.isascii()) else stringified(value)
+
+
 @attrs.frozen(repr=False)
 class LogEntry:
     """One log record without an item: text for people, which real readers skip.
@@ -176,7 +181,7 @@ class LogEntry:
         """Return the entry as the JSON object that is written, a new dict."""
         known: Wire = {"type": "log", **{key: getattr(self, key) for key in self.KEYS}}
         known["extra"] = stringified(self.extra, 1) if self.extra else None
-        return {key: stringified(value) for key, value in known.items() if value is not None}
+        return {key: _plain(value) for key, value in known.items() if value is not None}
 
     def __repr__(self) -> str:
         message = shown(self.message)

@@ -9,7 +9,7 @@ from .._checks import EXEC_KEYS, SHAPES, Wire
 from .._item import CLASSES, Item, made, make_item
 from .._json import fast_dumps, is_plain
 from ..exceptions import InvalidItemError
-from .foreign import ROLES, foreign_item, foreign_message
+from .foreign import FOREIGN_KEYS, ROLES, foreign_item, foreign_message
 
 
 @runtime_checkable
@@ -207,6 +207,8 @@ def _from_mapping(value: Wire) -> Item:
     if kind == "message" and isinstance(value.get("content"), str):
         part = "output_text" if value.get("role") == "assistant" else "input_text"
         value = {**value, "content": [{"type": part, "text": value["content"]}]}
+        if (data := quick_json(value)) is not None:
+            return made(CLASSES[kind], data)
     elif kind == "reasoning" and value.get("summary") is None:
         value = {**value, "summary": []}  # some providers send none, and the API requires one
     try:
@@ -220,9 +222,11 @@ def _from_mapping(value: Wire) -> Item:
 
 def _check_message(value: Wire) -> None:
     """Raise `InvalidItemError` if *value* is a message of another API, or of a role that does not exist."""
+    role, content = value.get("role"), value.get("content")
+    if type(content) is str and type(role) is str and role in ROLES and FOREIGN_KEYS.isdisjoint(value):
+        return  # nearly every one
     if (foreign := foreign_message(value)) is not None:
         raise InvalidItemError("message", foreign)
-    role = value.get("role")
     if isinstance(role, str) and role not in ROLES:
         shown = repr(role) if role.isidentifier() and len(role) <= 20 else "another text"
         raise InvalidItemError("message.role", f"expected user, assistant, system or developer; got {shown}")

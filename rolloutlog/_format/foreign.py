@@ -16,6 +16,9 @@ _PARTS = (
     (frozenset({"text"}), "the Chat Completions API or Anthropic's"),
 )
 
+FOREIGN_KEYS = frozenset({*_CHAT_KEYS, *_ANTHROPIC_KEYS})
+"""Keys that messages of other APIs have, and those of the Responses API have not."""
+
 ROLES = frozenset({"user", "assistant", "system", "developer"})
 """The roles of messages in the Responses API."""
 
