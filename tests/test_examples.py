@@ -128,9 +128,9 @@ def test_the_agent_resumes_where_it_was_killed(home, kill_at):
 
 def test_resume_shows_and_continues_the_session(home):
     """A session with an open call and a torn line is resumed by part of its id, several times."""
-    first = run("resume.py")
+    first = run("resume.py", logs=str(home))  # a warning about the line
     (rollout,) = rollouts(home)
-    second = run("resume.py", str(rollout))
+    second = run("resume.py", str(rollout), logs=str(rollout))
 
     assert "line 5 could not be read" in first
     assert (
