@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from ._checks import sized
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
@@ -155,12 +156,13 @@ def resume(
     if path.is_dir():
         raise InvalidRolloutError(path, "is not a regular file")
     deadline = monotonic() + writing.lock_timeout
+    _log.info("%s: resuming the session", path)  # with no lock held: handlers of the program see it
     while True:
         try:
             with _one_opener(path):
-                _log.info("%s: resuming the session", path)
                 found = _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
-            _report(path, found[2])
+            with _released_on_error(found[0]):
+                _report(path, found[2])
             return found
         except SessionLockedError:
             # Not waited for in there: another thread of this process may be willing to wait longer than this one.
@@ -173,7 +175,7 @@ def _report(path: Path, saved: SavedSession) -> None:
     """Log that the session was resumed, and how many of its lines could not be read."""
     if saved.skipped:
         first, count = saved.skipped[0], len(saved.skipped)
-        lines = "1 line" if count == 1 else f"{count:,} lines"
+        lines = sized(count, "line")
         _log.warning(
             "%s: %s could not be read and will be skipped; the first is line %d, at byte %d: %s",
             path,
@@ -182,7 +184,7 @@ def _report(path: Path, saved: SavedSession) -> None:
             first.offset,
             first.reason,
         )
-    _log.info("%s: resumed the session, with %d items", path, len(saved.items))
+    _log.info("%s: resumed the session, with %s", path, sized(len(saved.items), "item"))
 
 
 def _shared(

@@ -279,7 +279,7 @@ def test_a_resume_is_logged(caplog):
     assert new == []
     assert caplog.messages == [
         f"{opened.path}: resuming the session",
-        f"{opened.path}: resumed the session, with 1 items",
+        f"{opened.path}: resumed the session, with 1 item",
     ]
 
 
