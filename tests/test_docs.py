@@ -27,7 +27,11 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 PROSE = frozenset({"docs/architecture.md", "docs/benchmarks.md", "docs/performance.md", "docs/promises.md"})
 
 # Commands that prepare an environment of their own, and the command that each runs in it.
-STAND_INS = {"make demo": "python tools/demo.py"}
+STAND_INS = {
+    "make demo": "python tools/demo.py",
+    "rolloutlog show c29e6aa0 --to 1": "python tests/tide.py show c29e6aa0 --to 1",
+    "rolloutlog show c29e6aa0 --depth talk": "python tests/tide.py show c29e6aa0 --depth talk",
+}
 
 
 @pytest.fixture

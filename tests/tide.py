@@ -111,3 +111,33 @@ def _script(second: int, script: str, output: str, seconds: float = 0.0) -> list
         _item(second, type="custom_tool_call", status="completed", call_id=call, name="exec", input=script),
         _item(second, type="custom_tool_call_output", call_id=call, output=parts),
     ]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command with *arguments* in a home that holds this session; print it as a terminal of 80 columns shows it.
+
+    The pages show what this prints.
+    """
+    import os
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from commands import run
+
+    os.environ |= {"COLUMNS": "80", "NO_COLOR": "1", "ROLLOUTLOG_PAGER": "", "TZ": "UTC"}
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"ROLLOUTLOG_HOME": home}
+        folder = Path(home, "sessions/2026/11/30")
+        folder.mkdir(parents=True)
+        (folder / FILE_NAME).write_bytes(session())
+        code, out, err = run(*arguments, terminal=True)
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    return code
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main(sys.argv[1:]))
