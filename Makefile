@@ -21,6 +21,7 @@ help:
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
 	@echo "make browser   pages in a real Chromium, which must be there; fetches axe-core with npm"
+	@echo "make pictures  the pictures in docs/pictures, with a real Chromium"
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
 	@echo "make mutants   puts faults into the code that writes; its unit tests must notice them; about a quarter of an hour"
@@ -49,12 +50,16 @@ interop-all: .venv/zstd.stamp .venv/test.stamp
 	ROLLOUTLOG_REQUIRE_INTEROP=1 ROLLOUTLOG_INTEROP_RELEASES=all $(BIN)/python -m pytest tests/interop $(ARGS)
 
 # In `make test` these tests skip where there is no Chromium; here, and in CI, that is a failure.
-.PHONY: browser
+.PHONY: browser pictures
 browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_modules/axe-core/axe.min.js
 	ROLLOUTLOG_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
 
 .browser/node_modules/axe-core/axe.min.js:
 	npm install --silent --no-save --prefix .browser axe-core@4.14.1
+
+# The pictures in docs/pictures.
+pictures: .venv/face.stamp .venv/test.stamp .venv/browser.stamp
+	$(BIN)/python tools/pictures.py
 
 coverage: .venv/matrix.stamp
 	$(TOX) run -e coverage -- $(ARGS)

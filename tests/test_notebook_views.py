@@ -75,7 +75,7 @@ def test_an_item_shows_its_kind_its_facts_and_its_text(saved):
     failed = next(item for item in saved.items if "FAILED (failures=1)" in item.text)
 
     assert texts(short._repr_html_()) == "Message assistant I'll read the code and run the tests first."
-    assert "exit 1 13 lines" in texts(failed._repr_html_())
+    assert "exit 1 ▸ all 13 lines" in texts(failed._repr_html_())
     assert "<details><summary" in failed._repr_html_()
     assert "<details>" not in short._repr_html_()
 

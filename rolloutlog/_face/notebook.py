@@ -94,8 +94,9 @@ def item(value: Item) -> str:
     if body:
         body = f'<pre dir="auto">{body}</pre>'
     if count > _SHORT_TEXT:
-        body = f'<details><summary class="d">{counted(count, "line")}</summary>{body}</details>'
-    return _view(type(value).__name__, [*facts, *row.facts], [], [body])
+        body = f'<details><summary class="d">▸ all {counted(count, "line")}</summary>{body}</details>'
+    marked = [fact for fact in row.facts if fact.startswith("!")]
+    return _view(type(value).__name__, [*facts, *marked], [], [body])
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------
@@ -134,7 +135,9 @@ def _rows(items: Sequence[Item], first: int, scale: int) -> list[str]:
     """Return the rows of *items* from *first* on: the first ones, a fold, and the last ones."""
     rows = []
     if first:
-        rows.append(f'<div class="i d"><span>…</span><span>{first}</span><span>items of instructions</span></div>')
+        rows.append(
+            f'<div class="i d"><span>…</span><span>instructions</span><span>{counted(first, "item")}</span></div>'
+        )
     end = len(items)
     if end - first <= FIRST + LAST + 1:
         return rows + [_row(index, items[index], scale) for index in range(first, end)]
@@ -163,7 +166,8 @@ def _row(index: int, value: Item, scale: int) -> str:
 
 def _line(index: int, row: Row, size: int) -> tuple[str, str]:
     """Return the class and the cells of *row*, with at most *size* bytes of its text."""
-    line = _limited(one_line(row.line, 200), size).replace("\n", " ")
+    first = row.line.strip().partition("\n")[0]
+    line = _limited(one_line(first, 200), size).replace("\n", " ")
     facts = " ".join(map(_fact, row.facts))
     kind = f'<span class="d">{for_html(row.kind)}</span>'
     cells = f'<span>{index}</span>{kind}<span class="t" dir="auto">{line}</span><span>{facts}</span>'
@@ -184,7 +188,7 @@ def _read(value: Item) -> Row:
         return Row(one_line(role, 20), text, typed or text, (), bool(typed))
     if kind == "reasoning":
         text = value.text
-        return Row("reasoning", text, text.strip().strip("*") or "(encrypted)")
+        return Row("reasoning", text, text.strip().partition("\n")[0].strip("* ") or "(encrypted)")
     if kind.endswith("_output"):
         result = read_output(known)
         text = result.text.rstrip("\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chromium import CHROMIUM, DRIVER, TIMEOUT, Browser, missing
+from chromium import CHROMIUM, DRIVER, REQUIRED, Browser, missing, started
 
 
 @pytest.fixture(scope="session")
@@ -14,19 +14,10 @@ def driver() -> Iterator[Any]:
     """One Chromium for all tests of this process."""
     if CHROMIUM is None or DRIVER is None:
         missing("Chromium and its driver are not there: apt-get install chromium chromium-driver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        missing("the dependency group `browser` is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"):
-        options.add_argument(f"--{argument}")
-    started = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    started.set_script_timeout(TIMEOUT)
-    yield started
-    started.quit()
+    if not REQUIRED:
+        pytest.importorskip("selenium", reason="the dependency group `browser` is not installed")
+    with started() as driver:
+        yield driver
 
 
 @pytest.fixture
