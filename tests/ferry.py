@@ -183,6 +183,7 @@ class _Clock:
     def __init__(self) -> None:
         self.now = BEGAN
         self.calls = 0
+        self.responses = 0
 
     def line(self, kind: str, payload: dict[str, Any], seconds: float = 0.2) -> bytes:
         self.now += dt.timedelta(seconds=seconds)
@@ -196,6 +197,13 @@ class _Clock:
     def message(self, role: str, text: str, seconds: float = 0.2) -> bytes:
         part = {"type": "output_text" if role == "assistant" else "input_text", "text": text}
         return self.item("message", seconds, role=role, content=[part])
+
+    def tokens(self, read: int, cached: int, written: int, reasoning: int) -> bytes:
+        keys = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+        usage = dict(zip(keys, (read, cached, written, reasoning), strict=True))
+        self.responses += 1
+        record = {"thread_id": ID, "response_id": f"resp_{self.responses:04}", "usage": usage}
+        return self.line("token_usage_record", record, 0)
 
     def reasoning(self, title: str, text: str) -> bytes:
         part = {"type": "summary_text", "text": f"**{title}**\n\n{text}"}
@@ -244,6 +252,7 @@ def _turns(clock: _Clock) -> Iterator[bytes]:
     yield from clock.command("python3 edit.py && git diff", DIFF, 0, 0.4)
     yield from clock.command("python3 -m unittest 2>&1 | tail -40", PASSED)
     yield clock.message("assistant", ANSWER, 3.1)
+    yield clock.tokens(91_204, 80_128, 1_822, 640)
 
     yield clock.message("user", "Yes. Also: which days had the most cancelled boats? A chart would help.", 41)
     yield clock.reasoning("Counting cancelled boats", "One pass over the log, by day. Then a small chart.")
@@ -263,6 +272,7 @@ def _turns(clock: _Clock) -> Iterator[bytes]:
         "git commit -qam 'The last ferry leaves on the longest night, too' && git log -1", "73c7275\n"
     )
     yield clock.message("assistant", "Committed on `main`. The working tree is clean.")
+    yield clock.tokens(31_870, 29_440, 418, 0)
 
 
 def ferry(folder: Path) -> Path:

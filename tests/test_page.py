@@ -165,6 +165,7 @@ def test_turns_answers_and_calls_are_there(shown):
     assert '<h1 dir="auto">The timetable skips the last ferry on the night when the clocks change</h1>' in shown
     assert [f"{number} · You" in texts for number in (1, 2, 3, 4)] == [True, True, True, False]
     assert "9, 1 failed" in texts
+    assert "2,240 written, 123,074 read, 89% of these cached" in texts
     assert "$ python3 -m unittest 2>&1 | tail -40" in texts
     assert "tools.exec_command" not in texts
     assert "<b>exit 1</b>" in shown

@@ -15,6 +15,8 @@ import attrs
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from .._entries import LogEntry, OtherEntry
+from .._usage import Requests, of_log
 from .._version import __version__
 from .calls import Image
 from .cuts import Pictures, cut, lines_in
@@ -149,7 +151,7 @@ class _Page:
         self._instructions: list[str] = []
         self._instruction_bytes = 0
         self._folds = 0
-        self._skipped = 0
+        self._tokens: tuple[int, ...] = (0, 0, 0, 0)  # as `Tokens`
 
     def render(self) -> str:
         """Return the whole page."""
@@ -157,12 +159,26 @@ class _Page:
         inherited: list[str] = []
         turns = 0
         reader = Reader(self._transcript.head)
-        for part in self._transcript.read(reader):
+        for part in self._read(reader):
             turns += isinstance(part, Turn) and part.inherited and part.number > 0
             target = inherited if part.inherited else own
             target.extend(self._part(part))
         parts = [*self._before(), *self._fork(inherited, turns), *own]
         return self._whole(parts, reader.counts)
+
+    def _read(self, reader: Reader) -> Iterator[Part]:
+        """Yield the parts of the transcript, and count the tokens that its own lines tell."""
+        requests = Requests(self._transcript.head.id)
+        for line in self._transcript._lines():
+            entry, tokens = line.entry, None
+            if isinstance(entry, OtherEntry):
+                tokens = requests.of(entry.type, entry.raw.get("payload"))
+            elif isinstance(entry, LogEntry):
+                tokens = of_log(entry.logger, entry.extra)
+            if tokens is not None and not line.inherited:
+                self._tokens = tuple(map(sum, zip(self._tokens, tokens, strict=True)))
+            yield from reader.read(line)
+        yield from reader.end()
 
     def _whole(self, parts: list[str], counts: Counts) -> str:
         head = self._transcript.head
@@ -175,7 +191,7 @@ class _Page:
             generator=f"rolloutlog {__version__}",
             title={"plain": Markup(escape(for_terminal(title))), "shown": title},
             kick=" · ".join(filter(None, (head.short_id, one_line(head.program or "", 80)))),
-            facts=_facts(head, counts),
+            facts=_facts(head, counts, self._tokens),
             warnings=_warnings(head, counts),
             contents=self._contents if len(self._contents) > 1 else [],
             parts=Markup("".join(parts)),
@@ -415,7 +431,7 @@ def _meta(entry: Call, lines: int) -> list[Markup | str]:
     return found
 
 
-def _facts(head: Head, counts: Counts) -> list[tuple[str, Markup | str]]:
+def _facts(head: Head, counts: Counts, tokens: tuple[int, ...]) -> list[tuple[str, Markup | str]]:
     """Return the facts below the title: names of ours, and values."""
     facts: list[tuple[str, Markup | str]] = []
     if (began := counts.first or head.began) is not None:
@@ -432,6 +448,10 @@ def _facts(head: Head, counts: Counts) -> list[tuple[str, Markup | str]]:
     if counts.calls:
         failed = f", {counts.failed:,} failed" if counts.failed else ""
         facts.append(("Tool calls", f"{counts.calls:,}{failed}"))
+    if any(tokens):
+        read, cached, written, _ = tokens
+        part = f", {cached / read:.0%} of these cached" if cached and read else ""
+        facts.append(("Tokens", f"{written:,} written, {read:,} read{part}"))
     if head.cwd:
         facts.append(("Folder", Markup(f"<code>{for_html(one_line(head.cwd, 300))}</code>")))
     return facts
