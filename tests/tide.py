@@ -114,7 +114,7 @@ def _script(second: int, script: str, output: str, seconds: float = 0.0) -> list
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command with *arguments* in a home that holds this session; print it as a terminal of 80 columns shows it.
+    """Run the command with *arguments* in a home with this session; print it as a terminal of 80 columns shows it.
 
     The pages show what this prints.
     """
