@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -281,6 +282,19 @@ def test_an_output_of_a_fork_by_reference_has_the_name_of_the_call_in_the_other_
     (folder / f"rollout-2025-10-01T08-00-01-{fork}.jsonl").write_text(lines)
 
     assert column(tables.entries(tmp_path, kinds={"tool_output"}), "name") == ["tides"]
+
+
+def test_a_loaded_session_tells_which_other_lines_were_copied(home):
+    """Events and records of a fork's parent are the first of its others, so sums can leave them out."""
+    copied = 0
+    for path in files(home):
+        with suppress(InvalidRolloutError):
+            saved = load_session(path)
+            lines = saved.lines(kinds={"event", "turn_context", "compacted", "other"})
+            own_file = [line.inherited for line in lines][-len(saved.others) or 1_000_000 :]
+            assert own_file == [number < saved.inherited_others for number in range(len(saved.others))]
+            copied += saved.inherited_others
+    assert copied > 100
 
 
 # --- our own sessions -------------------------------------------------------------------------------------------------

@@ -42,9 +42,10 @@ def load_session(path: StrPath, *, max_line: int = MAX_LINE) -> SavedSession:
     """
     saved = _load_file(path, None, max_line)
     if saved.parents:
-        return attrs.evolve(saved, inherited=_count_copies(saved, max_line))
+        return _with_copies_counted(saved, max_line)
     if type(inherited := saved.session.extra.get(INHERITED)) is int:
-        return attrs.evolve(saved, inherited=max(0, min(inherited, len(saved.items))))
+        counted = _with_copies_counted(saved, max_line) if saved.others else saved
+        return attrs.evolve(counted, inherited=max(0, min(inherited, len(saved.items))))
     return saved if "history_base" not in saved.session.extra else _with_history(saved, max_line)
 
 
@@ -121,14 +122,15 @@ def _next_number(lines: list[bytes], known: int | None) -> int:
     return known or 0
 
 
-def _count_copies(saved: SavedSession, max_line: int, end: int | None = None) -> int:
-    """Return how many items of *saved*, the first ones, were copied into its file when it was forked."""
-    count = 0
+def _with_copies_counted(saved: SavedSession, max_line: int, end: int | None = None) -> SavedSession:
+    """Return *saved* with the number of items and other lines that were copied into its file when it was forked."""
+    items = others = 0
     for line in stream_lines(saved.path, None, max_line, end):
         if not line.inherited and not isinstance(line.entry, SessionMeta):
             break
-        count += is_item(line.entry)
-    return min(count, len(saved.items))
+        items += is_item(line.entry)
+        others += isinstance(line.entry, OtherEntry)
+    return attrs.evolve(saved, inherited=min(items, len(saved.items)), inherited_others=min(others, len(saved.others)))
 
 
 def _with_history(saved: SavedSession, max_line: int) -> SavedSession:
@@ -146,7 +148,7 @@ def load_parts(parts: Sequence[Part], max_line: int) -> SavedSession | None:
     for part in parts:
         older = _load_file(part.path, part.end, max_line)
         if older.parents:
-            older = attrs.evolve(older, inherited=_count_copies(older, max_line, part.end))
+            older = _with_copies_counted(older, max_line, part.end)
         whole = older if whole is None else _joined(whole, older)
     return whole
 
@@ -165,7 +167,8 @@ def _joined(before: SavedSession, saved: SavedSession) -> SavedSession:
         return joined
     # This is not a fork. Codex took turns back, and continues in a new file.
     logs, others = before.logs + saved.logs, before.others + saved.others
-    return attrs.evolve(joined, inherited=before.inherited, logs=logs, others=others)
+    copies = {"inherited": before.inherited, "inherited_others": before.inherited_others}
+    return attrs.evolve(joined, logs=logs, others=others, **copies)
 
 
 @contextmanager

@@ -67,6 +67,8 @@ class SavedSession:
         inherited: how many of the items, the first ones, were said in the session that this was forked from, and are
             counted there.
         parents: the metas of the sessions whose history was copied into this file.
+        inherited_others: how many of `others`, the first ones, were copied from there. Sums over several sessions, of
+            tokens for example, leave them out.
     """
 
     session: SessionMeta
@@ -79,6 +81,7 @@ class SavedSession:
     format: Format = "flat"
     inherited: int = 0
     parents: list[SessionMeta] = attrs.field(factory=list)
+    inherited_others: int = 0
 
     # The first line of the file, with its newline; the lines that change the model's view of the items before them; the
     # ordinal of the next line, where lines are numbered (those of newer Codex are); and how far the file was read.
