@@ -41,6 +41,16 @@ def test_rows_as_json():
     ]
 
 
+def test_any_value_that_sql_makes_can_be_json():
+    """Lists, objects, intervals, dates and ids."""
+    query = "SELECT [1, 2] AS a, {'b': DATE '2025-07-20'} AS b, INTERVAL 2 DAY AS c, uuid() AS d, 'x'::BLOB AS e"
+    (row,) = map(json.loads, run("sql", "--json", query)[1].splitlines())
+
+    assert (row["a"], row["b"], row["e"]) == ([1, 2], {"b": "2025-07-20"}, "78")
+    assert len(row["d"]) == 36
+    assert row["c"]
+
+
 def test_rows_as_csv():
     """With quotes where they are needed."""
     assert run("sql", "--csv", "SELECT 1 AS a, 'x,y' AS b, NULL AS c")[1] == 'a,b,c\n1,"x,y",\n'

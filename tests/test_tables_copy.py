@@ -270,6 +270,26 @@ def test_sql_over_several_homes(home, tmp_path):
     assert texts([home, tmp_path / "other"]) == ["day 1", "day 2", "day 3", "elsewhere"]
 
 
+def test_a_call_and_its_output_tell_how_long_it_took(tmp_path):
+    """In seconds."""
+    line = '{{"timestamp":"2025-07-01T08:00:0{}.500Z","type":"response_item","payload":{}}}\n'
+    path = session(tmp_path, 1)
+    path.write_text(
+        META.format(path.stem[-36:], 1) + line.format(1, CALL[:-1]) + line.format(3, OUTPUT.format("")[:-1])
+    )
+
+    assert tables.sql("SELECT seconds FROM calls", tmp_path).to_pylist() == [{"seconds": 2.0}]
+
+
+def test_a_session_that_is_moved_to_the_archive_counts_once(home):
+    """Also while it is in both places, compressed in one of them."""
+    moved = home / "archived_sessions" / next(home.rglob("rollout-2025-07-01*")).name
+    moved.parent.mkdir()
+    moved.write_bytes(next(home.rglob("rollout-2025-07-01*")).read_bytes())
+
+    assert texts(home) == ["day 1", "day 2", "day 3"]
+
+
 def test_sql_over_a_home_without_sessions(tmp_path):
     """Has no rows."""
     assert texts(tmp_path) == []

@@ -77,7 +77,9 @@ def _plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, dict):
         return {str(key): _plain(held) for key, held in value.items()}
-    return [_plain(held) for held in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_plain(held) for held in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _write_row(values: list[Any]) -> None:

@@ -167,8 +167,13 @@ def _joined(before: SavedSession, saved: SavedSession) -> SavedSession:
         return joined
     # This is not a fork. Codex took turns back, and continues in a new file.
     logs, others = before.logs + saved.logs, before.others + saved.others
-    copies = {"inherited": before.inherited, "inherited_others": before.inherited_others}
-    return attrs.evolve(joined, logs=logs, others=others, **copies)
+    return attrs.evolve(
+        joined,
+        inherited=before.inherited,
+        inherited_others=before.inherited_others,
+        logs=logs,
+        others=others,
+    )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from .._paths import FoundFile, _files
-from .._reading.blocks import StrPath, is_compressed
+from .._reading.blocks import COMPRESSED, StrPath, is_compressed
 
 # How many times larger a compressed file is than its name's size says, about.
 _UNPACKED = 4
@@ -27,14 +27,13 @@ def files_in(
     Raises:
         OSError: the folder that holds all the others cannot be read.
     """
-    found: list[FoundFile] = []
+    found: dict[str, FoundFile] = {}  # by name, because a file can be moved to the archive between both listings
     for archived in (False, True):
         for file in _files(home, archived, unreadable=unreadable):
             if since is not None and file.started < since:
                 break  # they come newest first
-            found.append(file)
-    found.sort(key=lambda file: (file.started, file.path.name))
-    return found
+            found[file.path.name.removesuffix(COMPRESSED)] = file
+    return sorted(found.values(), key=lambda file: (file.started, file.path.name))
 
 
 def paths_in(home: StrPath | None, since: dt.datetime | None = None) -> Iterator[str]:

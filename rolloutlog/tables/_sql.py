@@ -20,7 +20,7 @@ _CALLS = """
 CREATE VIEW calls AS
 SELECT call.session_id, call.path, call.line, call.timestamp, call.name, call.call_id, call.arguments,
     call.model, call.turn_id, output.line AS output_line, output.text AS output, output.exit_code, output.is_error,
-    output.timestamp - call.timestamp AS duration
+    epoch(output.timestamp) - epoch(call.timestamp) AS seconds
 FROM (
     SELECT *, row_number() OVER (PARTITION BY session_id, call_id ORDER BY timestamp, path, line) AS number
     FROM {source} WHERE kind = 'tool_call'
