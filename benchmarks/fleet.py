@@ -1,4 +1,4 @@
-"""What a query over many sessions costs, ours and by an engine's own JSON reader, in CPU time and memory.
+"""The cost of a query over many sessions, by our reader and by an engine's own, in CPU time and memory.
 
     python -m benchmarks.fleet_corpus HOME --sessions 20000
     python -m benchmarks.fleet HOME
@@ -110,7 +110,7 @@ def measure(home: Path, name: str) -> None:
 
     import duckdb
     import pyarrow.dataset
-    import pyarrow.parquet  # noqa: F401 (imports are no part of the measurement)
+    import pyarrow.parquet  # noqa: F401 (imports are not measured)
 
     duckdb.sql("SELECT 1").fetchall()
     began, cpu = time.perf_counter(), time.process_time()
