@@ -10,6 +10,7 @@ COMMANDS = {
     "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
     "export": ("export", "Write a session as a page, as Markdown or as JSON."),
     "scan": ("scan", "Look for keys and tokens in a session."),
+    "search": ("search", "Find a text in all sessions."),
     "stats": ("stats", "Count items, calls, tokens and time."),
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),
     "repair": ("repair", "Make all records of a damaged file readable."),

@@ -1,0 +1,183 @@
+"""`rolloutlog search`: finds a text in all sessions, or in some; the newest first, printed as found."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+import attrs
+import click
+
+from .._face.heads import Head, read_head
+from .._face.safe import for_terminal, one_line
+from .._face.search import PARTS, Hit, Part, Query, ranked
+from .._face.sessions import newest_first
+from .._face.widths import cells, fitted
+from .._face.words import Clock, counted, size_of
+from ..exceptions import MissingExtraError, RolloutError
+from .common import Settings, define, json_option, session_path, utc_option
+from .output import Screen, note, write, write_json
+from .progress import with_progress
+from .times import since_option
+
+_BEST = 3
+# Spaces, and what a terminal shows in place of a newline.
+_BEFORE = 24
+
+
+@attrs.define
+class _Count:
+    sessions: int = 0
+    found: int = 0
+    matches: int = 0
+    size: int = 0
+    unread: int = 0
+
+
+def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> frozenset[Part]:
+    """Return the parts that *value* names."""
+    if value is None:
+        return frozenset(PARTS)
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in PARTS] or not names:
+        raise click.BadParameter(f"expected some of {','.join(PARTS)}; got {unknown}", ctx, param)
+    return frozenset(part for part in PARTS if part in names)
+
+
+@define(
+    name="search",
+    examples=[
+        ("rolloutlog search 'day in Rome'", "in words that were said, calls and outputs, in all sessions"),
+        ("rolloutlog search -e '(day|night) in' --in user --since 7d", "a regular expression, in a person's words"),
+    ],
+)
+@click.argument("text")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("-e", "is_regex", is_flag=True, help="TEXT is a regular expression.")
+@click.option("-s", "exact", is_flag=True, help="Capitals count. Without -s and -i, they count if TEXT has any.")
+@click.option("-i", "ignore", is_flag=True, help="Capitals do not count.")
+@click.option("--in", "parts", callback=_chosen, metavar="PARTS", help=f"Look only in some of {','.join(PARTS)}.")
+@click.option("-n", "most", default=0, metavar="N", type=click.IntRange(0), help="At most N sessions; 0: all.")
+@click.option("--all", "show_all", is_flag=True, help=f"Show all matches, not the best {_BEST} of each session.")
+@since_option
+@json_option
+@utc_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    text: str,
+    sessions: tuple[str, ...],
+    is_regex: bool,
+    exact: bool,
+    ignore: bool,
+    parts: frozenset[Part],
+    most: int,
+    show_all: bool,
+    since: dt.datetime | None,
+    as_json: bool,
+    utc: bool,
+) -> int:
+    """Find TEXT in sessions. There is no index: all files are read, about a second for each gigabyte.
+
+    Of each session the best matches are shown: what a person said first, then the model, calls, and outputs. The number
+    before a match is its line, for `rolloutlog show SESSION --line`. Exits with 1 if nothing was found.
+    """
+    if exact and ignore:
+        raise click.UsageError("expected -s or -i, not both", ctx)
+    try:
+        query = Query(text, is_regex=is_regex, case=True if exact else False if ignore else None, parts=parts)
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from None
+    begin, count = monotonic(), _Count()
+    screen, clock = Screen.of_stdout(), Clock(utc)
+    paths = iter([session_path(ctx, each, False) for each in sessions]) if sessions else _all(ctx.obj, since)
+    for path, hits in _searched(query, with_progress(paths, "reading"), count):
+        count.found += 1
+        count.matches += len(hits)
+        best = ranked(hits)
+        shown = best if show_all or as_json else best[:_BEST]
+        _show(read_head(path), shown, screen, clock, as_json)
+        if count.found == most:
+            break
+    if screen.is_terminal and not as_json:
+        found = f"{count.matches:,} match{'' if count.matches == 1 else 'es'} in {count.found:,} of "
+        took = f"{counted(count.sessions, 'session')}, {size_of(count.size)} read in {monotonic() - begin:.1f} s"
+        write(screen.dim(found + took) + "\n")
+    if count.unread:
+        note(f"{counted(count.unread, 'session')} could not be read")
+    return 0 if count.found else 1
+
+
+def _all(settings: Settings, since: dt.datetime | None) -> Iterator[Path]:
+    """Yield the files of all sessions, newest first, except those that were not written *since* then."""
+    for found in newest_first(settings.homes):
+        try:
+            if since is None or os.stat(found.path).st_mtime >= since.timestamp():
+                yield found.path
+        except FileNotFoundError:  # removed in the meantime
+            continue
+
+
+def _searched(query: Query, paths: Iterator[Path], count: _Count) -> Iterator[tuple[Path, list[Hit]]]:
+    """Yield each of *paths* in which there are hits, with these."""
+    for path in paths:
+        try:
+            hits, size = query.search(path)
+        except MissingExtraError as error:
+            count.unread += 1
+            if count.unread == 1:
+                note(str(error))
+            continue
+        except (OSError, RolloutError):
+            count.unread += 1
+            continue
+        count.sessions += 1
+        count.size += size
+        if hits:
+            yield path, hits
+
+
+# --- how they are shown -----------------------------------------------------------------------------------------------
+
+
+def _show(head: Head, hits: Sequence[Hit], screen: Screen, clock: Clock, as_json: bool) -> None:
+    if as_json:
+        for hit in hits:
+            before, match, after = _snippet(hit, 300)
+            where = {"id": head.id, "name": head.name, "path": os.fspath(head.path), "line": hit.line, "in": hit.part}
+            write_json({**where, "text": before + match + after, "match": match})
+        return
+    if not screen.is_terminal:
+        for hit in hits:
+            columns = (head.id, str(hit.line), hit.part, "".join(_snippet(hit, 300)))
+            write("\t".join(map(for_terminal, columns)) + "\n")
+        return
+    handle, moment = for_terminal(head.name or head.short_id), clock.moment(head.began)
+    title = fitted(for_terminal(one_line(head.title, 300)), max(8, screen.width - cells(handle) - len(moment) - 4))
+    write(f"{screen.styled(handle, 'cyan')}  {moment}  {screen.dim(title)}".rstrip() + "\n")
+    wide = max(6, *(len(str(hit.line)) for hit in hits))
+    for hit in hits:
+        begin = f"{hit.line:>{wide}} {hit.part:9}  "
+        write(begin + _highlighted(hit, max(20, screen.width - len(begin)), screen) + "\n")
+
+
+def _snippet(hit: Hit, length: int) -> tuple[str, str, str]:
+    """Return the text before the match, the match, and the text after it, in one line of about *length* characters."""
+    begin = max(0, hit.start - _BEFORE)
+    before = " ".join(hit.text[begin : hit.start].replace("\t", " ").splitlines())
+    if begin:
+        before = f"…{before.partition(' ')[2] or before}"
+    match = " ".join(hit.text[hit.start : min(hit.end, hit.start + length)].splitlines())
+    after = " ".join(hit.text[hit.end : hit.end + length].replace("\t", " ").splitlines())
+    return before.lstrip(), match, after
+
+
+def _highlighted(hit: Hit, width: int, screen: Screen) -> str:
+    before, match, after = map(for_terminal, _snippet(hit, width))
+    before = fitted(before, width)
+    match = fitted(match, max(0, width - cells(before))) if match else ""
+    left = width - cells(before) - cells(match)
+    return before + screen.styled(match, "bold yellow") + (fitted(after, left) if left > 0 else "")
