@@ -12,6 +12,7 @@ import pytest
 import snapshots
 import tide
 from commands import run, start
+from test_reader import GOLDEN, REAL
 from test_transcript import call, output
 from test_view import PARENT, meta, model, needs_zstd, user, zstd
 
@@ -286,6 +287,17 @@ def test_an_output_that_comes_after_other_entries_names_its_call(path):
     process.limit.cancel()
 
     assert "output of weather()" in seen
+
+
+@pytest.mark.parametrize("path", [*REAL, *GOLDEN], ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("arguments", [[], ["--depth", "all"], ["--json"]])
+def test_the_end_of_every_real_session_is_shown(path, arguments):
+    """Without any character that a terminal obeys; a session in which nothing was said has none."""
+    code, out, err = run("tail", path, *arguments)
+
+    assert (code, err) == (0, "")
+    assert out or not rolloutlog.load_session(path).items
+    assert hostile.harm_in(out) == []
 
 
 @pytest.mark.parametrize("format", ["flat", "envelope"])

@@ -134,11 +134,13 @@ class Lines:
         self._left_out, self._left_out_size, self._left_out_turns = 0, 0, 0
         self._has_hinted = False
         self._before: Part | None = None  # the part that was shown last
+        self._has_begun = False  # something was shown, at least the head
 
     # -- the head -----------------------------------------------------------------------------------------------------
 
     def head(self, head: Head, counts: Counts | None = None) -> Iterator[Line]:
         """Yield the lines at the top: the title, the facts, and what a person should know before reading."""
+        self._has_begun = True
         title = sentence(head.title) or ("(nothing was said)" if head.is_empty else "")
         yield line(one_line(title or head.name or head.id, 300), "title", wraps=True)
         facts = [one_line(head.name, 60)] if head.name else []
@@ -167,7 +169,8 @@ class Lines:
             return
         if isinstance(part, Turn):
             yield from self._what_is_left_out()
-            yield BLANK
+            if self._has_begun:
+                yield BLANK
             yield self._turn(part)
         elif is_shown(part, self._depth) and not self._is_nothing(part):
             if self._needs_space(part):
@@ -178,7 +181,7 @@ class Lines:
                 self._left_out += 1
                 self._left_out_size += part.size
             return
-        self._before = part
+        self._before, self._has_begun = part, True
 
     def end(self) -> Iterator[Line]:
         """Yield the lines after the last part."""
