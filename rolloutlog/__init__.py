@@ -14,13 +14,11 @@ Attached to a logger: `attach` and `RolloutHandler`. By hand: `RolloutRecorder`.
 `rolloutlog.exceptions`; secrets are found by `rolloutlog.redaction`.
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import redaction as redaction
 from ._attach import attach
-from ._care.diagnose import Diagnosis, diagnose
-from ._care.findings import Finding
-from ._care.repair import Repair, repair
-from ._chat.incoming import from_messages
-from ._chat.outgoing import to_messages
 from ._convert import convert
 from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from ._find import SessionFile, find_sessions, load_session
@@ -37,6 +35,24 @@ from ._version import __version__ as __version__
 from ._writing.ack import Ack
 from ._writing.commands import RecorderStats, State
 from .items import Call, FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
+
+if _TYPE_CHECKING:
+    from ._care.diagnose import Diagnosis, diagnose
+    from ._care.findings import Finding
+    from ._care.repair import Repair, repair
+    from ._chat.incoming import from_messages
+    from ._chat.outgoing import to_messages
+
+# Few programs need these. Imported at once, they would make every import a seventh slower.
+_LATER = {
+    "Diagnosis": "_care.diagnose",
+    "Finding": "_care.findings",
+    "Repair": "_care.repair",
+    "diagnose": "_care.diagnose",
+    "from_messages": "_chat.incoming",
+    "repair": "_care.repair",
+    "to_messages": "_chat.outgoing",
+}
 
 __all__ = [
     "Ack",
@@ -82,3 +98,16 @@ __all__ = [
     "to_input",
     "to_messages",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the public *name* when it is first used."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(_import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -257,7 +257,8 @@ def test_importing_the_package_imports_nothing_of_the_command():
     loaded = done.stdout.split()
 
     assert "rolloutlog" in loaded
-    packages = ("click", "rich", "jinja2", "markdown_it", "pygments", "nh3", "rolloutlog._cli", "rolloutlog._face")
+    packages = ("click", "rich", "jinja2", "markdown_it", "pygments", "nh3")
+    packages += ("rolloutlog._cli", "rolloutlog._face", "rolloutlog._care", "rolloutlog._chat")
     assert [name for name in loaded if name.startswith(packages)] == []
 
 
