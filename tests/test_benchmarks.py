@@ -125,3 +125,16 @@ def test_the_sdk_mix_has_the_keys_of_the_sdk(tmp_path):
     assert large["keys"] == small["keys"]
     assert 230 < small["size"] < 250
     assert 1_900 < large["size"] < 2_100
+
+
+def test_the_benchmark_of_queries_over_many_sessions_runs(tmp_path: Path) -> None:
+    """It makes its home, and each measurement prints a line with a figure."""
+    pytest.importorskip("duckdb")
+    home = str(tmp_path / "home")
+    for arguments in (["fleet_corpus", home, "--sessions", "20", "--mean", "100"], ["fleet", home]):
+        command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_DEADLINE)
+        assert done.returncode == 0, done.stderr
+
+    assert len(done.stdout.splitlines()) == 10
+    assert done.stdout.count(" CPU s ") == 10, done.stdout
