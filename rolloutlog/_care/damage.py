@@ -25,17 +25,17 @@ def object_that_is_no_entry(line: Line, reason: str) -> Finding | None:
     return _finding(kind, "lost", line, what, "leave", "left as it is: its text is not ours to change", len(line.data))
 
 
-def alone(line: Line) -> Finding:
-    """Return the finding for a *line* in which there is no whole record."""
+def alone(line: Line, needs_text: bool) -> Finding:
+    """Return the finding for a *line* without a whole record; *needs_text*: Codex refuses a file that is not UTF-8."""
     data, size = line.data, counted(len(line.data), "byte")
-    is_text = is_utf8(data)
+    is_text = is_utf8(data) or not needs_text
     refused = "" if is_text else "; Codex refuses the file"
     severity: Severity = "torn" if is_text else "lost"
     if data.count(b"\0") * 2 >= len(data):
         kind, what = "nul-run", f"{size}, most of them NULs: a record that never reached the disk"
     elif not line.ends:
         kind, what = "torn-tail", f"cut off after {size}, no newline at the end{refused}"
-    elif not is_text:
+    elif not is_utf8(data):
         kind, what = "not-utf8", f"{size} that are not UTF-8{refused}"
     else:
         kind, what = "not-json", f"{size} that are not JSON"

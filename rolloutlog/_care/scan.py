@@ -127,7 +127,8 @@ class Scan:
 
     def _unreadable(self, line: Line, reason: str, lines: Lines) -> None:
         """Note what is wrong with *line*, which holds no single entry."""
-        if not damage.is_utf8(line.data):
+        needs_text = self.meta is None or self.meta.extra.get("history_mode") != "paginated"
+        if needs_text and not damage.is_utf8(line.data):
             self.refusals.append(f"line {line.number:,} is not UTF-8")
         finding = damage.object_that_is_no_entry(line, reason)
         if finding is not None:
@@ -147,7 +148,7 @@ class Scan:
             self.lines, self.ends = joined[0][-1].number, joined[0][-1].ends
             self._note(line, decode_line(joined[1]), joined[1], is_read=False)
         else:
-            finding = damage.alone(line)
+            finding = damage.alone(line, needs_text)
             if not self._is_begun:
                 self._before.append(line)
         self.findings.append(attrs.evolve(finding, gains=len(self.records) - before))

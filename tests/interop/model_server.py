@@ -67,12 +67,12 @@ class ModelServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def take(self, request: dict[str, Any]) -> list[Item] | None:
-        """Keep *request* and return the items to answer it with, or `None` for a reply that never comes."""
+    def take(self, request: dict[str, Any]) -> tuple[int, list[Item] | None]:
+        """Keep *request*; return its number and the items to answer it with, or `None` for a reply that never comes."""
         with self._lock:
             self.requests.append(request)
             script = self._replies.get("" if "" in self._replies else agent_of(request))
-            return script.pop(0) if script else NOTHING_LEFT
+            return len(self.requests) - 1, script.pop(0) if script else NOTHING_LEFT
 
     def note_unexpected(self, what: str) -> None:
         """Keep a request for a path that this server does not have."""
@@ -115,19 +115,19 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._refuse(f" in encoding {self.headers.get('Content-Encoding')!r}")
             return
-        reply = self.server.model.take(request)
+        number, reply = self.server.model.take(request)
         if reply is None:
             self.server.model.stall()
         else:
-            self._stream(reply)
+            self._stream(reply, number)
 
-    def _stream(self, reply: list[Item]) -> None:
+    def _stream(self, reply: list[Item], number: int) -> None:
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        for event in events(reply):
+        for event in events(reply, number):
             # json.dumps escapes newlines, so one event is one data line.
             self.wfile.write(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode()))
         self.wfile.flush()
@@ -153,21 +153,26 @@ def agent_of(request: dict[str, Any]) -> str:
     return str(json.loads(request["client_metadata"]["x-codex-turn-metadata"]).get("agent_name"))
 
 
-def events(reply: list[Item]) -> Iterator[dict[str, Any]]:
-    """Yield the server-sent events of one response whose output is *reply*."""
-    response = {"id": "resp_scripted", "object": "response"}
+def usage(number: int) -> dict[str, Any]:
+    """Return the tokens that the response to the request of this *number*, from 0, is said to cost: never the same."""
+    read, written = 100 + 7 * number, 10 + number
+    return {
+        "input_tokens": read,
+        "input_tokens_details": {"cached_tokens": 3 * number},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": number},
+        "total_tokens": read + written,
+    }
+
+
+def events(reply: list[Item], number: int) -> Iterator[dict[str, Any]]:
+    """Yield the server-sent events of the response to the request of this *number*, whose output is *reply*."""
+    response = {"id": f"resp_{number}", "object": "response"}
     yield {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}
     for index, item in enumerate(reply):
         yield {"type": "response.output_item.added", "output_index": index, "item": item}
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
-    usage = {
-        "input_tokens": 100,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": 10,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 110,
-    }
     yield {
         "type": "response.completed",
-        "response": {**response, "status": "completed", "output": reply, "usage": usage},
+        "response": {**response, "status": "completed", "output": reply, "usage": usage(number)},
     }

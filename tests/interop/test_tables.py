@@ -9,6 +9,7 @@ from typing import Any
 import cage
 import pytest
 from codex import Codex, in_function, says, session_id, thinks
+from model_server import usage
 from ours import create
 from samples import assistant, user
 from test_histories import compacted, fork
@@ -22,13 +23,13 @@ arrow = pytest.importorskip("pyarrow")
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """All requests that arrive at the model's server during the test, each of which it says costs 100 and 10 tokens."""
+    """All requests that arrive at the model's server during the test, each with the tokens that it says they cost."""
     arrived: list[dict[str, Any]] = []
     run = cage.run
 
     def counted(order: cage.Order) -> cage.Outcome:
         outcome = run(order)
-        arrived.extend(outcome.requests)
+        arrived.extend({**request, "cost": usage(number)} for number, request in enumerate(outcome.requests))
         return outcome
 
     monkeypatch.setattr(cage, "run", counted)
@@ -42,13 +43,14 @@ def rows(home: Path, **options: Any) -> list[dict[str, Any]]:
 
 def is_counted(codex: Codex, requests: list[dict[str, Any]]) -> None:
     """Assert that each of *requests* is one row of the home, and that sessions add up to the same."""
-    usage = rows(codex.home, kinds={"usage"})
+    told = rows(codex.home, kinds={"usage"})
     sessions = arrow.table(tables.sessions(codex.home)).to_pylist()
 
     assert requests
-    assert [(row["input_tokens"], row["output_tokens"]) for row in usage] == [(100, 10)] * len(requests)
-    assert sum(row["input_tokens"] for row in sessions) == 100 * len(requests)
-    assert {row["model"] for row in usage} == {request["model"] for request in requests}
+    costs = sorted((request["cost"]["input_tokens"], request["cost"]["output_tokens"]) for request in requests)
+    assert sorted((row["input_tokens"], row["output_tokens"]) for row in told) == costs
+    assert sum(row["input_tokens"] for row in sessions) == sum(read for read, _ in costs)
+    assert {row["model"] for row in told} == {request["model"] for request in requests}
 
 
 def test_tokens_and_calls_of_a_session_and_its_sub_agents(newest: Codex, requests: list[dict[str, Any]]) -> None:
