@@ -23,7 +23,7 @@ from ._checks import (
     sized,
 )
 from ._item import Item
-from ._json import stringified
+from ._plain import stringified
 from .exceptions import InvalidItemError
 
 _UTC = dt.UTC

@@ -31,7 +31,8 @@ from ._checks import (
     shown,
     sized,
 )
-from ._json import check_nesting, settled, snapshot
+from ._json import check_nesting, settled
+from ._plain import snapshot
 from .exceptions import InvalidItemError
 
 _T = TypeVar("_T")

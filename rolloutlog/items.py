@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeGuard
 
 from ._checks import EMPTY, shortened, shown
 from ._item import Item, Key, Other, joined, made
-from ._json import quoted
 from ._kinds import (
     AdditionalTools,
     ApplyPatchCall,
@@ -61,6 +60,7 @@ from ._parts import (
     written_action,
     written_parts,
 )
+from ._plain import quoted
 from .exceptions import InvalidItemError
 
 __all__ = [

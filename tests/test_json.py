@@ -15,20 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import json_values, texts
 
-import rolloutlog._json as plain_json
-from rolloutlog._json import (
-    FAST,
-    JSON,
-    MAX_DEPTH,
-    STANDARD,
-    InvalidJson,
-    check_depth,
-    exactly,
-    plain,
-    settled,
-    snapshot,
-    stringified,
-)
+import rolloutlog._json as own_json
+from rolloutlog._json import FAST, JSON, MAX_DEPTH, STANDARD, InvalidJson, check_depth, exactly, settled
+from rolloutlog._plain import plain, snapshot, stringified
 from rolloutlog.exceptions import InvalidItemError
 
 needs_orjson = pytest.mark.skipif(FAST is None, reason="orjson is not installed")
@@ -251,7 +240,7 @@ def test_of_a_key_that_is_there_twice_the_last_is_kept(line, kept):
 
 def test_orjson_is_used_where_it_is_installed():
     """The choice is made once, at import."""
-    assert JSON is (STANDARD if plain_json.orjson is None else FAST)
+    assert JSON is (STANDARD if own_json.orjson is None else FAST)
 
 
 # --- values that callers make up --------------------------------------------------------------------------------------

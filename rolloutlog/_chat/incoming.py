@@ -9,7 +9,8 @@ from typing import Any
 from .._checks import Wire, shortened
 from .._format.coerce import to_item
 from .._item import CLASSES, Item
-from .._json import dumps, plain
+from .._json import dumps
+from .._plain import plain
 from .._responses.rules import IS_ERROR
 from ..exceptions import InvalidItemError, NotCarriedWarning
 

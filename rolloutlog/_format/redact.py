@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from .._checks import Wire
 from .._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
 from .._item import Item, make_item
-from .._json import plain
+from .._plain import plain
 from ..exceptions import RedactionError
 from .coerce import canonical
 from .envelope import is_wrapped

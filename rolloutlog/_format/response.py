@@ -7,7 +7,7 @@ from typing import Any
 
 from .._checks import Wire
 from .._item import Item
-from .._json import stringified
+from .._plain import stringified
 from ..exceptions import InvalidItemError
 from .coerce import to_item
 
