@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ._checks import Wire
 from ._json import dumps
 from ._parts import CONTENT, InputImage, InputText, OtherPart, OutputText, written_parts
 from ._plain import plain
+from ._shapes import Wire
 from .exceptions import InvalidItemError
 
 _PARTS = (InputText, OutputText, InputImage, OtherPart)

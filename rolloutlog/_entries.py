@@ -8,22 +8,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from ._checks import (
-    EMPTY,
-    Extra,
-    Wire,
-    has_free_keys,
-    is_line_or_none,
-    is_text,
-    is_text_or_none,
-    is_whole_object,
-    read_only,
-    shortened,
-    shown,
-    sized,
-)
+from ._checks import EMPTY, Extra, has_free_keys, is_line_or_none, is_text, is_text_or_none, is_whole_object, read_only
 from ._item import Item
 from ._plain import stringified
+from ._repr import shortened, shown, sized
+from ._shapes import Wire
 from .exceptions import InvalidItemError
 
 _UTC = dt.UTC

@@ -15,24 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 
 from . import _json
 from ._answers import answer
-from ._checks import (
-    EXEC_KEYS,
-    NOT_ITEMS,
-    SHAPES,
-    Extra,
-    Wire,
-    check_free_keys,
-    check_whole_object,
-    fits,
-    is_simple,
-    problem,
-    read_only,
-    shortened,
-    shown,
-    sized,
-)
+from ._checks import Extra, check_free_keys, check_whole_object, read_only
 from ._json import check_nesting, settled
 from ._plain import snapshot
+from ._repr import shortened, shown, sized
+from ._shapes import EXEC_KEYS, NOT_ITEMS, SHAPES, Wire, fits, is_simple, problem
 from .exceptions import InvalidItemError
 
 _T = TypeVar("_T")

@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from ._checks import sized
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
@@ -31,6 +30,7 @@ from ._reading.blocks import is_compressed
 from ._reading.lines import ordinal_of
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
+from ._repr import sized
 from ._unpack import unpacked
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions

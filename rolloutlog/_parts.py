@@ -10,21 +10,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
-from ._checks import (
-    EXEC_KEYS,
-    Wire,
-    exec_problem,
-    extra_field,
-    is_text,
-    is_text_or_none,
-    is_whole_object,
-    read_only,
-    shortened,
-    shown,
-    sized,
-    structure,
-    to_tuple,
-)
+from ._checks import extra_field, is_text, is_text_or_none, is_whole_object, read_only, structure, to_tuple
+from ._repr import shortened, shown, sized
+from ._shapes import EXEC_KEYS, Wire, exec_problem
 from .exceptions import InvalidItemError
 
 

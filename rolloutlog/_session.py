@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, NoReturn, Self, Unpack
 
 from ._awaiting import handed_over
-from ._checks import shortened, sized
 from ._entries import Entry, SessionStateSnapshot
 from ._format.coerce import ItemLike, to_item
 from ._format.response import split_response
@@ -24,6 +23,7 @@ from ._options import RecorderOptions
 from ._reading.follow import Follower, Live
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
+from ._repr import shortened, sized
 from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from ._responses.recorded import RecordedResponse
 from .exceptions import InvalidItemError, QueueFullError, RolloutError

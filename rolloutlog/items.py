@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeGuard
 
-from ._checks import EMPTY, shortened, shown
+from ._checks import EMPTY
 from ._item import Item, Key, Other, joined, made
 from ._kinds import (
     AdditionalTools,
@@ -61,6 +61,7 @@ from ._parts import (
     written_parts,
 )
 from ._plain import quoted
+from ._repr import shortened, shown
 from .exceptions import InvalidItemError
 
 __all__ = [

@@ -14,10 +14,10 @@ from strategies import objects
 
 from rolloutlog import Other
 from rolloutlog import items as public
-from rolloutlog._checks import SHAPES
 from rolloutlog._format.coerce import to_item
 from rolloutlog._format.lines import LineEncoder, decode_line
 from rolloutlog._item import CLASSES, Key
+from rolloutlog._shapes import SHAPES
 from rolloutlog.exceptions import InvalidItemError
 from rolloutlog.items import CustomToolCall, CustomToolCallOutput, McpCall, ShellCallOutput, WebSearchCall, is_item
 

@@ -7,10 +7,10 @@ import re
 
 import attrs
 
-from .._checks import SHAPES
 from .._entries import Entry
 from .._format.lines import Format, InvalidLine, decode_line, is_envelope
 from .._item import CLASSES, Item
+from .._shapes import SHAPES
 
 # The first key of a record as Codex or this package writes it. Another record may begin only like this inside a line.
 _BEGINS = re.compile(r'\{[ \t\r\n]*"(?:timestamp|ordinal|type|record_type|id)"[ \t\r\n]*:')

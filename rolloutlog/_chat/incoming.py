@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._checks import Wire, shortened
 from .._format.coerce import to_item
 from .._item import CLASSES, Item
 from .._json import dumps
 from .._plain import plain
+from .._repr import shortened
 from .._responses.rules import IS_ERROR
+from .._shapes import Wire
 from ..exceptions import InvalidItemError, NotCarriedWarning
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")

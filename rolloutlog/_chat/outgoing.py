@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from .._checks import Wire, shortened
 from .._format.coerce import ItemLike, to_item
 from .._json import InvalidJson, loads
+from .._repr import shortened
 from .._responses.calls import arrange, find_orphans, marked_answer
 from .._responses.input import OrphanPolicy
 from .._responses.rules import IS_ERROR
+from .._shapes import Wire
 from ..exceptions import NotCarriedWarning, OrphanCallError
 
 MessageApi: TypeAlias = Literal["chat", "anthropic"]

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .._checks import Wire
 from .._json import InvalidJson, dumps, loads
+from .._shapes import Wire
 from .scripts import joined_surrogates, tool_calls
 
 

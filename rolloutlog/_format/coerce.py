@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from .._checks import EXEC_KEYS, SHAPES, Wire
 from .._item import CLASSES, Item, made, make_item
 from .._json import fast_dumps
 from .._plain import is_plain
+from .._shapes import EXEC_KEYS, SHAPES, Wire
 from ..exceptions import InvalidItemError
 from .foreign import FOREIGN_KEYS, ROLES, foreign_item, foreign_message
 

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from .._checks import SHAPES, Wire
 from .._entries import OWN, utc_timestamp
 from .._item import Item
 from .._json import MAX_DEPTH, dumps, parse
 from .._plain import plain
+from .._shapes import SHAPES, Wire
 from .._version import __version__
 
 TYPE_AT = len('{"timestamp":"YYYY-MM-DDThh:mm:ss.mmmZ",')

@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from .._checks import SHAPES, Wire, is_simple, structure
+from .._checks import structure
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, other_entry, utc_timestamp
 from .._item import CLASSES, Item, read_item, unsettled
 from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse
 from .._plain import plain, snapshot
+from .._shapes import SHAPES, Wire, is_simple
 from ..exceptions import InvalidItemError, RedactionError
 from .coerce import ItemLike, item_json, to_item
 from .envelope import TYPE_AT, Envelope, is_wrapped, required_meta

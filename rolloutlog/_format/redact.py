@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .._checks import Wire
 from .._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
 from .._item import Item, make_item
 from .._plain import plain
+from .._shapes import Wire
 from ..exceptions import RedactionError
 from .coerce import canonical
 from .envelope import is_wrapped

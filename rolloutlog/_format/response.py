@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._checks import Wire
 from .._item import Item
 from .._plain import stringified
+from .._shapes import Wire
 from ..exceptions import InvalidItemError
 from .coerce import to_item
 

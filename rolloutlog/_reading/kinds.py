@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
-from .._checks import shortened
 from .._entries import OWN, Entry, OtherEntry, SessionMeta
 from .._item import CLASSES
+from .._repr import shortened
 
 # The kinds of lines that callers name, besides the types of items. Those of `_LINES` are the types of wrapped lines.
 _GROUPS = ("meta", "item", "state", "log", "event", "turn_context", "compacted", "other", "skipped")

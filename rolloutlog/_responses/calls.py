@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from .._checks import Wire
+from .._shapes import Wire
 from .ids import REQUIRED
 
 NO_OUTPUT = "[no output: the session ended before this call was answered]"

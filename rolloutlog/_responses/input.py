@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Literal, TypeAlias
 
-from .._checks import Wire
 from .._format.coerce import ItemLike, to_item
 from .._item import Item
+from .._shapes import Wire
 from ..exceptions import OrphanCallError
 from .calls import OrphanReport, arrange, find_orphans, is_answered_by_api, marked_answer, text_at
 from .ids import WELL_KNOWN

@@ -13,8 +13,9 @@ from typing import Any
 
 import attrs
 
-from .._checks import EMPTY, read_only, shortened, sized
+from .._checks import EMPTY, read_only
 from .._entries import OWN, LogEntry, OtherEntry
+from .._repr import shortened, sized
 
 # The keys of Codex's usage, and where the Responses API has them.
 _CODEX = {"cached_input_tokens": "input_tokens_details", "reasoning_output_tokens": "output_tokens_details"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._checks import Wire
+from .._shapes import Wire
 from .ids import KEPT, REQUIRED, is_valid_id, short_call_id
 
 _NONE: frozenset[str] = frozenset()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from .._checks import shortened
 from .._json import MAX_LINE
 from .._reading.blocks import StrPath
+from .._repr import shortened
 from ._arrow import ENTRIES, Batch, Columns, Table, pyarrow, schema_of
 from ._files import moment, paths_in
 from ._rules import KINDS

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from .._checks import Wire
 from .._face.calls import read_output
 from .._item import CLASSES, joined
 from .._json import dumps
+from .._shapes import Wire
 
 Values: TypeAlias = dict[str, Any]
 Row: TypeAlias = tuple[str, Values]

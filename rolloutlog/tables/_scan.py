@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import attrs
 
-from .._checks import NOT_ITEMS, SHAPES, Wire, fits, is_simple
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._format.lines import InvalidLine, decode_line
 from .._item import Item
@@ -23,6 +22,7 @@ from .._paths import parse_file_name
 from .._reading.blocks import COMPRESSED, Block, Source, StrPath, blocks
 from .._reading.forks import history_of
 from .._reading.lines import AT_ONCE, Copies, Head, begin, skipped_line, stream_lines
+from .._shapes import NOT_ITEMS, SHAPES, Wire, fits, is_simple
 from .._usage import Requests, Tokens, of_log
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
 from ._rules import KINDS, LINES, VALUES, Values, item_row, kind_of_item, line_values
