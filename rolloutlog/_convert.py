@@ -17,8 +17,9 @@ from ._entries import Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnap
 from ._format.envelope import event_of
 from ._format.lines import Format, LineEncoder
 from ._json import MAX_LINE
+from ._lookup import find_by_id
 from ._open import id_lock
-from ._paths import find_by_id, parse_file_name, parse_session_id, resolve_home, rollout_path
+from ._paths import parse_file_name, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import StrPath
 from ._reading.forks import NO_BASE, iter_history
 from ._reading.lines import INHERITED, read_head

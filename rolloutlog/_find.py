@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import attrs
 
 from ._json import MAX_LINE
-from ._paths import FoundFile, StrPath, find_files, find_session
+from ._lookup import find_files, find_session
+from ._paths import FoundFile, StrPath
 from ._reading import reader
 from ._reading.lines import read_head
 from ._reading.saved import SavedSession

@@ -16,16 +16,8 @@ from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
 from ._locks import fork_safe_lock, named_lock
-from ._paths import (
-    StrPath,
-    beginning_of,
-    find_by_id,
-    find_named,
-    named_id,
-    parse_session_id,
-    resolve_home,
-    rollout_path,
-)
+from ._lookup import find_by_id, find_named
+from ._paths import StrPath, beginning_of, named_id, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import is_compressed
 from ._reading.lines import ordinal_of
 from ._reading.reader import load_session

@@ -25,8 +25,8 @@ from ._binding import Bound
 from ._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
 from ._format.coerce import ItemLike
 from ._format.lines import LineEncoder, TakenBack, decode_first
+from ._lookup import find_session
 from ._options import RecorderOptions, checked
-from ._paths import find_session
 from ._reading.saved import SavedSession
 from ._writing.ack import Ack
 from ._writing.commands import RecorderStats, State

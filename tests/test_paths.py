@@ -15,16 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rolloutlog
-from rolloutlog._paths import (
-    FoundFile,
-    find_by_id,
-    find_files,
-    find_session,
-    parse_file_name,
-    parse_session_id,
-    resolve_home,
-    rollout_path,
-)
+from rolloutlog._lookup import find_by_id, find_files, find_session
+from rolloutlog._paths import FoundFile, parse_file_name, parse_session_id, resolve_home, rollout_path
 from rolloutlog.exceptions import AmbiguousSessionError, SessionNotFoundError
 
 ID = "0198d7f2-3c4b-7e3a-9a61-5f0c1d2e3b4a"

@@ -11,7 +11,7 @@ import pytest
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
 from rolloutlog._entries import OtherEntry
 from rolloutlog._format.envelope import is_surroundings
-from rolloutlog._paths import find_session
+from rolloutlog._lookup import find_session
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog._responses import history, view
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionExistsError

@@ -9,7 +9,8 @@ import attrs
 
 from .._entries import SessionMeta
 from .._format.lines import InvalidLine, decode_line
-from .._paths import every_file, home_of, parse_file_name
+from .._lookup import every_file
+from .._paths import home_of, parse_file_name
 from .._reading.blocks import StrPath, is_compressed
 from .findings import Edit
 

@@ -17,7 +17,8 @@ from .._face.safe import for_terminal, one_line
 from .._face.sessions import count_sessions, newest_first, short_path
 from .._face.states import STATES, Locks, State, state_of, word_for
 from .._face.words import Clock, size_of
-from .._paths import FoundFile, find_named
+from .._lookup import find_named
+from .._paths import FoundFile
 from ..exceptions import MissingExtraError, RolloutError
 from .common import Settings, archived_option, define, json_option, utc_option
 from .output import Screen, note, write, write_json

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .._paths import FoundFile, count_files, find_by_id, find_files, find_named, find_with, resolve_home
+from .._lookup import count_files, find_by_id, find_files, find_named, find_with
+from .._paths import FoundFile, resolve_home
 from ..exceptions import AmbiguousSessionError, SessionNotFoundError
 
 SHORTEST = 4

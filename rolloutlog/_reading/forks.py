@@ -9,7 +9,8 @@ import attrs
 
 from .._entries import Entry, SessionMeta, SkippedLine
 from .._json import MAX_LINE
-from .._paths import find_base, home_of, parse_file_name, parse_session_id
+from .._lookup import find_base
+from .._paths import home_of, parse_file_name, parse_session_id
 from ..exceptions import SessionNotFoundError
 from .blocks import StrPath
 from .lines import RolloutLine, read_head, stream_entries, stream_lines

@@ -7,7 +7,8 @@ import heapq
 import os
 from collections.abc import Iterator
 
-from .._paths import FoundFile, _files
+from .._lookup import newest_first
+from .._paths import FoundFile
 from .._reading.blocks import COMPRESSED, StrPath, is_compressed
 
 # How many times larger a compressed file is than its name's size says, about.
@@ -29,7 +30,7 @@ def files_in(
     """
     found: dict[str, FoundFile] = {}  # by name, because a file can be moved to the archive between both listings
     for archived in (False, True):
-        for file in _files(home, archived, unreadable=unreadable):
+        for file in newest_first(home, archived, unreadable=unreadable):
             if since is not None and file.started < since:
                 break  # they come newest first
             found[file.path.name.removesuffix(COMPRESSED)] = file
