@@ -14,7 +14,9 @@ from .pieces import Nesting
 # How far one object is looked for on the lines after its first, and how many bytes of a file are read for that in vain.
 _LINES_JOINED = 10_000
 _BYTES_JOINED = 8 * 1024 * 1024
-_VAIN = 64 * 1024 * 1024
+_VAIN = 16 * 1024 * 1024
+# A short line costs about as much as so many bytes.
+_COST_OF_LINE = 1024
 
 
 class Line(NamedTuple):
@@ -77,7 +79,7 @@ class Lines:
         nesting = Nesting()
         nesting.feed(first.data.decode("latin-1") + " ")
         held = [first.data]
-        size = len(first.data)
+        size = cost = len(first.data)
         for count in range(_LINES_JOINED):
             following = self._peek(count)
             if following is None or following.lost is not None or size > _BYTES_JOINED:
@@ -86,13 +88,14 @@ class Lines:
                 break
             held.append(following.data)
             size += len(following.data) + 1
+            cost += len(following.data) + _COST_OF_LINE
             nesting.feed(following.data.decode("latin-1") + " ")
             if nesting.depth <= 0 and not nesting.in_text:
                 whole = b" ".join(held)
                 if not _is_record(whole):
                     break
                 return [self._ahead.popleft() for _ in range(count + 1)], whole
-        self._vain += size
+        self._vain += cost
         return None
 
     def _peek(self, index: int) -> Line | None:
