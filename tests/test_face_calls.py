@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from rolloutlog._face.calls import Image, read_call, read_output
+from rolloutlog._face.calls import read_call
+from rolloutlog._face.outputs import Image, read_output
 from rolloutlog._face.scripts import ToolCall, tool_calls
 
 pytestmark = pytest.mark.once

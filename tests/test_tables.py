@@ -16,7 +16,7 @@ import pytest
 
 from rolloutlog import Message, RolloutRecorder, iter_lines, load_session, tables
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
-from rolloutlog._face.calls import read_output
+from rolloutlog._face.outputs import read_output
 from rolloutlog._item import Item
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError

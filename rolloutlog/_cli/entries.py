@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._face.calls import Image, Result
 from .._face.entries import (
     Call,
     Instruction,
@@ -20,6 +19,7 @@ from .._face.entries import (
     Turn,
     TurnEnd,
 )
+from .._face.outputs import Image, Result
 from .listing import iso
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from .._face.entries import DEPTHS, Call, Depth, Entry, Part, Said, Turn, TurnEnd, is_shown
-from .._face.lines import Line, Lines, count_facts, line
+from .._face.line import Line, line
+from .._face.lines import Lines, count_facts
 from .._face.printing import COUNTED_FIRST, handle_of
 from .._face.safe import for_terminal
 from .._face.terminal import Writer

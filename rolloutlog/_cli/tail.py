@@ -13,7 +13,8 @@ import click
 
 from .._face.entries import Depth, Entry, Part, Turn, TurnEnd, is_shown
 from .._face.heads import read_head
-from .._face.lines import Lines, line
+from .._face.line import line
+from .._face.lines import Lines
 from .._face.printing import handle_of
 from .._face.tail import Happening, Tail
 from .._face.terminal import Writer

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from .calls import Image
 from .cuts import cut, lines_in
 from .entries import (
     Call,
@@ -28,6 +27,7 @@ from .entries import (
 )
 from .heads import Head
 from .markup import is_harmless_source
+from .outputs import Image
 from .safe import for_terminal, one_line
 from .titles import sentence
 from .transcript import Reader, Transcript

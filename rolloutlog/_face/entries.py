@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import attrs
 
-from .calls import Image, Invocation, Result
+from .calls import Invocation
+from .outputs import Image, Result
 
 Depth: TypeAlias = Literal["user", "talk", "tools", "full", "all"]
 """How much of a session is shown: what people said; the answers, too; calls; whole outputs; all lines."""

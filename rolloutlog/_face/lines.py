@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
 
-import attrs
-
-from .calls import Image, Result
 from .entries import (
     Call,
     Counts,
@@ -32,73 +28,17 @@ from .entries import (
     is_shown,
 )
 from .heads import Head
+from .line import BLANK, Line, Style, diff_style, first_lines, line, lines_in, styled
+from .outputs import Image, Result
 from .safe import for_terminal, one_line
 from .titles import sentence
 from .words import Clock, counted, lasted, size_of
-
-Style: TypeAlias = Literal[
-    "",
-    "title",
-    "dim",
-    "you",
-    "agent",
-    "code",
-    "bold",
-    "thought",
-    "prompt",
-    "failed",
-    "warning",
-    "added",
-    "removed",
-    "hint",
-]
 
 # How many lines of an output are shown if it has more than `_WHOLE`; and of a patch.
 _FIRST, _WHOLE, _PATCH = 3, 5, 12
 _QUICK = 0.05  # seconds; a call that took less is not worth a word
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
-_HEADING = re.compile(r"#{1,6} +(.*?)(?: +#+)?$")
-_INLINE = re.compile(r"(`+)(.+?)\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*")
-
-
-@attrs.frozen
-class Line:
-    """One line of output, without its newline; on a narrow terminal it may become several.
-
-    Attributes:
-        spans: its text in pieces, each with its style. All of it is neutralised.
-        indent: how many columns it is from the left edge.
-        mark: what is before the text, such as ``$`` or ``│``, and `mark_style`.
-        suffix: a word after the text, which is never cut.
-        right: text at the right edge.
-        wraps: whether it is broken where it is too long, at a space or at the text in `breaks`; else it is cut.
-        is_rule: whether the space before `right` is filled by a line.
-    """
-
-    spans: tuple[tuple[str, Style], ...] = ()
-    indent: int = 0
-    mark: str = ""
-    mark_style: Style = ""
-    suffix: str = ""
-    right: str = ""
-    right_style: Style = "dim"
-    wraps: bool = False
-    breaks: str = " "
-    is_rule: bool = False
-
-    @property
-    def text(self) -> str:
-        """The text of all pieces."""
-        return "".join(text for text, _ in self.spans)
-
-
-BLANK = Line()
-
-
-def line(text: str, style: Style = "", **keys: object) -> Line:
-    """Return a line of *text*, which is neutralised here."""
-    return Line(((for_terminal(text), style),), **keys)  # type: ignore[arg-type]
 
 
 class Lines:
@@ -240,7 +180,7 @@ class Lines:
         elif isinstance(entry, Note):
             detail = f": {entry.detail}" if entry.detail else ""
             text = f"{entry.text}{detail}" if self._is_whole else f"{entry.text}{one_line(detail, 300)}"
-            first, *rest = _lines_in(text)
+            first, *rest = lines_in(text)
             yield Line(((first, "warning"),), 2, "— ", "warning", wraps=True)
             for one in rest:
                 yield Line(((one, "warning"),), 4, wraps=True)
@@ -264,7 +204,7 @@ class Lines:
 
     def _message(self, text: str) -> Iterator[Line]:
         is_code = False
-        for one in _lines_in(text):
+        for one in lines_in(text):
             is_fence = _FENCE.match(one) is not None
             if self._marks:
                 yield Line(((one, ""),), 2)
@@ -273,7 +213,7 @@ class Lines:
             elif is_code:
                 yield Line(((one, "code"),), 4)
             else:
-                yield Line(_styled(one), 2, wraps=True)
+                yield Line(styled(one), 2, wraps=True)
 
     def _thought(self, thought: Thought) -> Iterator[Line]:
         title = thought.title or "Reasoning without text"
@@ -285,7 +225,7 @@ class Lines:
         call, result = entry.call, entry.result
         style: Style = "failed" if entry.is_failed else ""
         mark = "$ " if call.is_shell else "→ "
-        first, *rest = _lines_in(call.command) or [""]
+        first, *rest = lines_in(call.command) or [""]
         is_folded = bool(rest) and not self._is_whole
         missing = "" if self._is_live else "no output"
         meta = missing if result is None else " · ".join(_meta(result))
@@ -326,10 +266,10 @@ class Lines:
             yield line(_picture(image), "dim", indent=2, mark="│ ", mark_style="dim")
 
     def _diff(self, diff: str, entry: Entry) -> Iterator[Line]:
-        lines = [one for one in _lines_in(diff) if one not in ("*** Begin Patch", "*** End Patch")]
+        lines = [one for one in lines_in(diff) if one not in ("*** Begin Patch", "*** End Patch")]
         shown = lines if self._is_whole or len(lines) <= _PATCH else lines[: _PATCH - 1]
         for one in shown:
-            yield Line(((one, _diff_style(one)),), 2, "│ ", "dim", wraps=self._is_whole)
+            yield Line(((one, diff_style(one)),), 2, "│ ", "dim", wraps=self._is_whole)
         yield from self._more(len(lines) - len(shown), entry)
 
     def _folded(self, text: str, entry: Entry, style: Style, *, is_diff: bool = False) -> Iterator[Line]:
@@ -337,12 +277,12 @@ class Lines:
         total = text.count("\n") + (not text.endswith("\n") and text != "")
         is_whole = self._is_whole or total <= _WHOLE
         # Neutralising is the slow part, and most of a long output is not shown.
-        lines = _lines_in(text if is_whole else _first_lines(text, _FIRST))
+        lines = lines_in(text if is_whole else first_lines(text, _FIRST))
         while lines and not lines[-1].strip():
             lines.pop()
             total -= is_whole
         for one in lines:
-            shown = _diff_style(one) or style if is_diff else style
+            shown = diff_style(one) or style if is_diff else style
             yield Line(((one, shown),), 2, "│ ", "dim", wraps=self._is_whole)
         yield from self._more(0 if is_whole else total - len(lines), entry)
 
@@ -362,7 +302,7 @@ class Lines:
     def _logged(self, entry: Logged) -> Iterator[Line]:
         level = one_line(entry.level, 20)
         style: Style = "failed" if level in ("ERROR", "CRITICAL") else "warning" if level == "WARNING" else "dim"
-        first, *rest = _lines_in(entry.text) or [""]
+        first, *rest = lines_in(entry.text) or [""]
         name = for_terminal(one_line(entry.logger, 60))
         yield Line(((f"{for_terminal(level)} ", style), (f"{name}  ", "dim"), (first, "")), 2, wraps=True)
         details = "\n".join([*rest, *([entry.details] if entry.details else [])])
@@ -371,7 +311,7 @@ class Lines:
             yield line(", ".join(f"{key}={value}" for key, value in entry.extra.items()), "dim", indent=4, wraps=True)
 
     def _wrapped(self, text: str, style: Style, indent: int) -> Iterator[Line]:
-        for one in _lines_in(text):
+        for one in lines_in(text):
             yield Line(((one, style),), indent, wraps=True)
 
 
@@ -420,43 +360,3 @@ def _picture(image: Image) -> str:
     if image.size:
         return f"[picture, {size_of(image.size)}]"
     return f"[picture at {one_line(image.url, 200)}]" if image.url else "[picture]"
-
-
-def _lines_in(text: str) -> list[str]:
-    """Return the lines of *text*, neutralised; a newline at its end begins no line."""
-    lines = for_terminal(text).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
-
-
-def _first_lines(text: str, count: int) -> str:
-    end = -1
-    for _ in range(count):
-        end = text.find("\n", end + 1)
-        if end < 0:
-            return text
-    return text[:end]
-
-
-def _diff_style(text: str) -> Style:
-    if text.startswith(("+++", "---", "***", "@@", "diff --git")):
-        return "bold"
-    return "added" if text.startswith("+") else "removed" if text.startswith("-") else ""
-
-
-def _styled(text: str) -> tuple[tuple[str, Style], ...]:
-    """Return one line of a message with its code and its bold words styled, and without the marks of Markdown.
-
-    A library that renders Markdown would double the time until the first screen, and reflow what people typed.
-    """
-    if (heading := _HEADING.match(text)) is not None:
-        return ((heading[1].replace("**", "").replace("`", ""), "bold"),)
-    if "`" not in text and "**" not in text:
-        return ((text, ""),)
-    spans: list[tuple[str, Style]] = []
-    end = 0
-    for match in _INLINE.finditer(text):
-        spans.append((text[end : match.start()], ""))
-        spans.append((match[2], "code") if match[2] is not None else (match[3].replace("`", ""), "bold"))
-        end = match.end()
-    spans.append((text[end:], ""))
-    return tuple((piece, style) for piece, style in spans if piece)

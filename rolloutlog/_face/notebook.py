@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from .._item import Item
 from .._reading.saved import SavedSession
-from .calls import Result, read_call, read_output
+from .calls import read_call
 from .cuts import lines_in
+from .outputs import Result, read_output
 from .safe import for_html, one_line
 from .titles import typed_text
 from .words import counted, size_of

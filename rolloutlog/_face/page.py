@@ -18,7 +18,6 @@ from markupsafe import Markup
 from .._entries import LogEntry, OtherEntry
 from .._usage import Requests, of_log
 from .._version import __version__
-from .calls import Image
 from .cuts import Pictures, cut, lines_in
 from .entries import (
     Call,
@@ -41,6 +40,7 @@ from .entries import (
 )
 from .heads import Head
 from .markup import Colours, diff, is_diff, markdown
+from .outputs import Image
 from .safe import for_html, for_terminal, one_line
 from .titles import sentence, title_of
 from .transcript import Reader, Transcript

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from .entries import DEPTHS, Depth
 from .heads import Head, StrPath
-from .lines import Line, Lines
+from .line import Line
+from .lines import Lines
 from .safe import for_terminal
 from .screen import Screen
 from .terminal import Writer

@@ -19,7 +19,8 @@ from .._item import Item
 from .._json import MAX_LINE
 from .._reading.blocks import Source
 from .._responses.calls import answer_keys
-from .calls import read_call, read_output
+from .calls import read_call
+from .outputs import read_output
 from .titles import typed_text
 
 Part: TypeAlias = Literal["user", "assistant", "reasoning", "call", "output", "log"]

@@ -20,8 +20,9 @@ from .._reading.forks import stream_history
 from .._reading.lines import RolloutLine, stream_lines
 from .._responses.calls import answer_keys, call_keys
 from .._usage import Requests, Tokens, of_log
-from .calls import Result, read_call, read_output
+from .calls import read_call
 from .heads import Head, read_head
+from .outputs import Result, read_output
 
 By: TypeAlias = Literal["day", "model", "cwd", "tool", "session"]
 GROUPINGS: tuple[By, ...] = get_args(By)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from .lines import Line
+from .line import Line
 from .widths import Spans, cells, cut, text_of, wrapped
 
 # The code of each style.

@@ -7,7 +7,6 @@ that follows them, so that a renderer gets both as one entry.
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -15,12 +14,12 @@ import attrs
 
 from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._item import Item
-from .._json import MAX_LINE, dumps
+from .._json import MAX_LINE
 from .._reading.forks import NO_BASE, history_of, stream_history
 from .._reading.lines import RolloutLine, stream_lines
 from .._responses.calls import answer_keys, call_keys
 from .._responses.view import is_rewrite
-from .calls import Image, image_of, read_call, read_output
+from .calls import read_call
 from .entries import (
     Call,
     Counts,
@@ -39,14 +38,12 @@ from .entries import (
     TurnEnd,
 )
 from .heads import Head, StrPath, read_head
+from .outputs import Image, image_of, read_output
 from .titles import is_added, title_of
+from .values import as_json
+from .waiting import Waiting
 
 _COMPACTED = "The history above was compacted for the model"
-
-# So many entries, or bytes of their lines, may wait for the output of the first of them; and so many calls that were
-# yielded without an output are remembered, in case that it comes after all.
-_MOST_WAITING, _MOST_BYTES, _MOST_REMEMBERED = 500, 16 * 1024 * 1024, 1000
-_LONGEST_REMEMBERED = 500
 
 
 class Transcript:
@@ -112,7 +109,7 @@ class Reader:
         self._is_sub_agent = head.is_sub_agent
         self._waits = waits
         self._is_partial = is_partial
-        self._waiting = _Waiting()
+        self._waiting = Waiting()
         self._turn: Turn | None = None
         self._end = TurnEnd(number=0)
         self._number = 0
@@ -183,7 +180,7 @@ class Reader:
         elif kind in ("compaction", "compaction_trigger"):
             yield from self._put(Note(text=_COMPACTED, **place))
         elif kind == "additional_tools":
-            yield from self._put(Instruction(role="developer", text=_json(value.get("tools")), type=kind, **place))
+            yield from self._put(Instruction(role="developer", text=as_json(value.get("tools")), type=kind, **place))
         else:
             yield from self._put(Other(name=kind, text=item.json.decode("utf-8", "replace"), **place))
 
@@ -228,13 +225,13 @@ class Reader:
                 level=entry.level, logger=entry.logger, text=entry.message, details=details, extra=extra, **place
             )
         if isinstance(entry, SessionStateSnapshot):
-            return Other(name="state", text=_json(dict(entry)), **place)
+            return Other(name="state", text=as_json(dict(entry)), **place)
         assert isinstance(entry, OtherEntry)
         return self._read_event(entry, place)
 
     def _read_meta(self, meta: SessionMeta, place: dict[str, Any]) -> Entry | None:
         if self._has_meta:
-            return Other(name="session_meta", text=_json(meta.to_dict()), **place)
+            return Other(name="session_meta", text=as_json(meta.to_dict()), **place)
         self._has_meta = True
         # Newer Codex repeats these in an item, so only those of the older format are counted.
         size = len(meta.instructions or "")
@@ -266,7 +263,7 @@ class Reader:
             elif event in ("error", "stream_error", "warning"):
                 return Note(text=f"Codex reports: {event}", detail=_at(payload, "message") or "", **place)
         name = _at(payload, "type") if entry.type == "event_msg" else None
-        return Other(name=f"{entry.type} {name}" if name else entry.type, text=_json(dict(entry.raw)), **place)
+        return Other(name=f"{entry.type} {name}" if name else entry.type, text=as_json(dict(entry.raw)), **place)
 
     def _complete_task(self, payload: Mapping[str, Any]) -> None:
         duration = payload.get("duration_ms")
@@ -337,85 +334,6 @@ class Reader:
             self.counts.unanswered += unanswered
 
 
-@attrs.define(eq=False)
-class _Slot:
-    """An entry in the queue, and whether it waits for its output, or could still get one."""
-
-    entry: Entry
-    is_waiting: bool
-    is_answered: bool = False
-    is_given: bool = False
-
-
-class _Waiting:
-    """Entries in order, of which a call may wait for its output. The first gives up when too many wait after it."""
-
-    def __init__(self) -> None:
-        self._queue: deque[_Slot] = deque()
-        self._bytes = 0
-        self._calls: dict[tuple[str, str], list[_Slot]] = {}
-        self._order: deque[tuple[str, str]] = deque()
-
-    def append(self, entry: Entry, keys: list[tuple[str, str]], waits: bool) -> None:
-        """Append *entry*, a call by any of *keys*."""
-        slot = _Slot(entry, waits)
-        self._queue.append(slot)
-        self._bytes += entry.size
-        for key in keys:
-            self._calls.setdefault(key, []).append(slot)
-            self._order.append(key)
-        while len(self._order) > _MOST_REMEMBERED:
-            self._forget(self._order.popleft())
-
-    def answer(self, keys: list[tuple[str, str]], output: Output) -> Output | None:
-        """Give *output* to the call that waits for it; else return it, with its call if that is known."""
-        # Ids are not unique in real files: of two calls with one id, the later is answered first.
-        for slots in (self._calls.get(key, []) for key in keys):
-            while slots:
-                slot = slots.pop()
-                if slot.is_answered:  # by another of its ids
-                    continue
-                slot.is_answered = True
-                call = slot.entry
-                assert isinstance(call, Call)
-                if slot.is_given or not slot.is_waiting:
-                    return attrs.evolve(output, call=call.call, call_line=call.line)
-                slot.entry = attrs.evolve(call, result=output.result, result_line=output.line)
-                slot.is_waiting = False
-                return None
-        return output
-
-    def ready(self) -> Iterator[Entry]:
-        """Yield the entries that wait for nothing, up to the first that does."""
-        while self._queue:
-            first = self._queue[0]
-            if first.is_waiting and len(self._queue) <= _MOST_WAITING and self._bytes <= _MOST_BYTES:
-                return
-            yield self._pop()
-
-    def flush(self) -> Iterator[Entry]:
-        """Yield all entries."""
-        while self._queue:
-            yield self._pop()
-
-    def _pop(self) -> Entry:
-        slot = self._queue.popleft()
-        slot.is_given = True
-        entry = slot.entry
-        self._bytes -= entry.size
-        if isinstance(entry, Call) and not slot.is_answered:  # remembered, but not with a text of any length
-            short = attrs.evolve(entry.call, command=entry.call.command[:_LONGEST_REMEMBERED], diff=None)
-            slot.entry = attrs.evolve(entry, call=short)
-        return entry
-
-    def _forget(self, key: tuple[str, str]) -> None:
-        slots = self._calls.get(key)
-        if slots is not None and (not slots or not slots[0].is_waiting or slots[0].is_given):
-            del slots[:1]
-        if not slots:
-            self._calls.pop(key, None)
-
-
 # --- values of any shape ----------------------------------------------------------------------------------------------
 
 
@@ -454,13 +372,6 @@ def _text_of(content: Any) -> str:
 def _at(value: Any, key: str) -> str | None:
     found = value.get(key) if isinstance(value, Mapping) else None
     return found if isinstance(found, str) and found else None
-
-
-def _json(value: Any) -> str:
-    try:
-        return dumps(value).decode("utf-8", "replace")
-    except (TypeError, ValueError):
-        return str(value)
 
 
 def _taken_back(what: object) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from .._face.calls import read_output
+from .._face.outputs import read_output
 from .._item import CLASSES, joined
 from .._json import dumps
 from .._shapes import Wire

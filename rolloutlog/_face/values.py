@@ -1,0 +1,32 @@
+"""Values of any shape, as files hold them: the part that is expected, or nothing in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._json import dumps
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return *value*, or an empty mapping if it is not one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text_at(value: Mapping[str, Any], key: str) -> str | None:
+    """Return the text that *value* has at *key*; `None` if there is none."""
+    found = value.get(key)
+    return found if isinstance(found, str) else None
+
+
+def texts_of(values: Any) -> list[str]:
+    """Return those of *values* that are texts; an empty list if it is not a list."""
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list | tuple) else []
+
+
+def as_json(value: Any) -> str:
+    """Return *value* as JSON, or as Python shows it where JSON cannot hold it."""
+    try:
+        return dumps(value).decode()
+    except (TypeError, ValueError):
+        return str(value)
