@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Unpack
 
-from ._handler import RolloutHandler, is_our_own, last_resort, recorder_of
+from ._handler import RolloutHandler, recorder_of
 from ._options import RecorderOptions
 from ._recorder import RolloutRecorder
+from ._reports import is_our_own, last_resort
 from ._session import Session
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import traceback
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._paths import resolve_home
 from ._recorder import RolloutRecorder
+from ._reports import is_our_own, last_resort, report, tell
 from ._session import Session
 from ._writing.ack import Ack
 from .exceptions import (
@@ -38,9 +38,6 @@ _TIMEOUT = 10.0
 # Levels of records inside records on one thread, such as from a `to_dict` that logs. More than this is an endless loop.
 _MOST_NESTED = 8
 
-_OURS = frozenset({"rolloutlog", "filelock"})
-
-_log = logging.getLogger("rolloutlog")
 _nested = threading.local()
 
 
@@ -251,7 +248,7 @@ class RolloutHandler(logging.Handler):
         reason = (error.hook, error.problem)
         if reason not in self._reported:
             self._reported.add(reason)
-            _tell(logging.ERROR, "%s", error)
+            tell(logging.ERROR, "%s", error)
         if error.problem != INSIDE:  # a hook may log
             hidden = copy.copy(record)  # `handleError` prints the message and its arguments
             hidden.msg, hidden.args = f"(withheld: {error.kind})", None
@@ -304,13 +301,13 @@ class RolloutHandler(logging.Handler):
         if count > 1:
             last = self._last
             why = f"{last.path} could not be resumed" if last else f"no session could be started in {self._where()}"
-            _tell(logging.ERROR, "%d records were not recorded, because %s", count, why)
+            tell(logging.ERROR, "%d records were not recorded, because %s", count, why)
 
     def _count_late(self, error: RecorderClosedError) -> None:
         """Count a record that came too late, and report the first: no other code does."""
         self.late += 1
         if self.late == 1:
-            _tell(logging.WARNING, "%s; a record was not recorded; the handler's `late` counts further ones", error)
+            tell(logging.WARNING, "%s; a record was not recorded; the handler's `late` counts further ones", error)
 
     # -- flushing and closing -----------------------------------------------------------------------------------------
 
@@ -321,7 +318,7 @@ class RolloutHandler(logging.Handler):
         try:
             self._recorder.flush(timeout=_TIMEOUT)
         except Exception as error:
-            _report(error)
+            report(error)
 
     def shutdown(self) -> Ack:
         """Accept no more records, ask the session to close, and return at once with the acknowledgement.
@@ -351,7 +348,7 @@ class RolloutHandler(logging.Handler):
                     self._last, self._recorder = recorder, None
                     recorder.close(timeout=_TIMEOUT)
         except Exception as error:
-            _report(error)
+            report(error)
         finally:
             super().close()
 
@@ -389,35 +386,9 @@ def recorder_of(value: RolloutRecorder | Session | None) -> RolloutRecorder | No
     return value
 
 
-def is_our_own(record: logging.LogRecord) -> bool:
-    """Return whether *record* comes from writing itself."""
-    return str(record.name).partition(".")[0] in _OURS
-
-
 def _stack() -> Iterator[FrameType]:
     """Yield the frames of this thread, starting with the caller's."""
     frame = sys._getframe(1)
     while frame is not None:
         yield frame
         frame = frame.f_back  # type: ignore[assignment]
-
-
-def last_resort(record: logging.LogRecord) -> None:
-    """Show *record* on stderr, as logging does where there is no handler."""
-    if logging.lastResort is not None:
-        logging.lastResort.handle(record)
-
-
-def _tell(level: int, message: str, *arguments: object) -> None:
-    """Log *message*, or show it on stderr if other code has disabled the logger: records may be lost."""
-    if _log.disabled or logging.root.manager.disable >= level:
-        last_resort(_log.makeRecord(_log.name, level, __file__, 0, message, arguments, None))
-    else:
-        _log.log(level, message, *arguments)
-
-
-def _report(error: Exception) -> None:
-    """Log *error*, because `logging.shutdown` swallows exceptions of handlers when the interpreter exits."""
-    if isinstance(error, ForkedRecorderError):
-        return  # a child that exits and never logged: the parent still has the session, and gets its errors
-    _tell(logging.ERROR, "%s", "".join(traceback.format_exception_only(error)).strip())
