@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -1063,3 +1063,59 @@ def test_many_writers_leave_no_threads(tmp_path):
         join_threads(writer)
 
     assert threading.active_count() == before
+
+
+# -- what is lost ------------------------------------------------------------------------------------------------------
+
+
+def test_records_that_stay_together_are_counted_one_by_one(held):
+    """While a write is stuck, each record of a batch in the queue counts, and a flush and what was filtered do not."""
+    writer = held()
+    writer.put_several(b"a\nb\nc\n", 3, DEADLINE)
+    writer.filtered(7)
+    writer.request_flush()
+    put(writer, "d")
+    lost = writer.lost()
+
+    assert lost is not None
+    assert lost.unwritten == 5
+
+
+class StuckAfterFirst(Disk):
+    """Ends the write of the record "first" when `go_on` is called, and makes the next write wait again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached_next = threading.Event()
+
+    def write(self, fd: int, lines: Sequence[bytes]) -> int:
+        is_first = b"first\n" in lines
+        if not is_first:
+            self.reached_next.set()
+        size = super().write(fd, lines)
+        if is_first:
+            self.hold()
+        return size
+
+
+def test_records_that_a_thread_has_taken_are_counted(make):
+    """A thread takes all commands at once, and can be stuck in the write of those before a flush."""
+    disk = StuckAfterFirst()
+    writer = make(disk)
+    disk.reached_next.clear()
+    disk.hold()
+    put(writer, "first")
+    assert disk.reached.wait(DEADLINE)
+    writer.put_several(b"a\nb\nc\n", 3, DEADLINE)
+    ack = writer.request_flush()
+    put(writer, "d", "e")
+    disk.go_on()
+    assert disk.reached_next.wait(DEADLINE)
+    lost = writer.lost()
+    disk.go_on()
+    ack.result(DEADLINE)
+    writer.request_flush().result(DEADLINE)
+
+    assert lost is not None
+    assert lost.unwritten == 5
+    assert writer.lost() is None

@@ -116,6 +116,13 @@ class Barrier:
         self.last = last
 
 
+def surplus_of(command: object) -> int:
+    """Return how many records *command* holds, less one; the record of a gap is the line that tells of it."""
+    if type(command) is Batch:
+        return command.count - 1
+    return -1 if type(command) in (Barrier, Filtered) else 0
+
+
 class Gap:
     """Records were dropped here; callers add to the counts until the writer claims this."""
 

@@ -16,7 +16,7 @@ import attrs
 
 from ..exceptions import WriteError
 from .ack import Ack
-from .commands import Barrier, Batch, Counters, Filtered, Gap, LineRules, RecorderStats, WriterOptions
+from .commands import Barrier, Batch, Counters, Filtered, Gap, LineRules, RecorderStats, WriterOptions, surplus_of
 from .file import Journal
 from .queue import WriterQueue
 
@@ -38,7 +38,7 @@ class Committer:
         end: the ack of the shutdown.
 
     Attributes:
-        answered: how many flushes and shutdowns were taken and noted or answered.
+        surplus: how many records the commands that were processed held, less one for each command.
         error: why lines cannot be written now, or `None`.
         closing: a shutdown was requested, and everything before it has been taken.
         retry_at: when to try again to write the backlog (`time.monotonic`).
@@ -68,7 +68,7 @@ class Committer:
         self._counters = Counters()  # `pending`, too, is counted: to scan the backlog would cost most of a commit
         self._retry_pause = _FIRST_RETRY
         self._deadline = math.inf
-        self.answered = 0
+        self.surplus = 0
         self.error: OSError | None = None
         self.closing = False
         self.retry_at = 0.0
@@ -88,6 +88,15 @@ class Committer:
     def is_empty(self) -> bool:
         """Return whether every line is in the file, and synced if this is the end."""
         return not (self._taken or self._backlog or (self.closing and self._unsynced))
+
+    def count_waiting(self, surplus: int) -> int:
+        """Return how many records wait in the queue, or were taken and not processed because a system call is stuck.
+
+        Args:
+            surplus: like the attribute, of all commands that were put.
+        """
+        commands = self._queue.qsize() + len(self._taken)
+        return max(0, commands + surplus - self.surplus) if commands else 0
 
     def take(self, command: Any) -> None:
         """Take a command that was taken out of the queue already."""
@@ -117,6 +126,7 @@ class Committer:
             elif type(command) is Filtered:
                 self._counters.filtered += command.count
             taken.popleft()
+            self.surplus += surplus_of(command)
         self._write()
         self._queue.wake_putters()  # also when there was nothing to write, or when it could not be written
         if self.closing and not self._backlog:
@@ -132,6 +142,7 @@ class Committer:
             if not self._taken or type(self._taken[0]) is list:
                 continue
             command = self._taken.popleft()
+            self.surplus += surplus_of(command)
             if type(command) is Batch:
                 self._claim(command)
             elif type(command) is Barrier and command.claim:
@@ -192,7 +203,6 @@ class Committer:
         else:
             ack.set()
         self._answering.clear()
-        self.answered += 1
 
     def _write_gap(self, gap: Gap) -> None:
         """Put a line in the place of dropped records that says how many were dropped."""
