@@ -236,4 +236,4 @@ def test_staying_ends_when_no_command_comes(workers, monkeypatch):
 
     with pytest.raises(queue.Empty):
         workers.stay(queue.SimpleQueue())
-    assert workers._staying == 0
+    assert not workers._staying

@@ -54,11 +54,12 @@ class Workers(Generic[_Writer]):
         open: the writers that have been started and have not ended.
     """
 
-    # `_lock` guards all but `_ready`, for a few instructions at a time. Callers that record never take it: they only
-    # put writers into `_ready`, which is written in C and may be entered again at any point.
+    # `_lock` guards all but `_ready` and `_staying`, for a few instructions at a time. Callers that record never take
+    # it: they only put writers into `_ready`, which is written in C and may be entered again at any point.
     #   _threads    the numbers of the threads that take writers
     #   _free       how many of them wait for a writer
-    #   _staying    how many stay with a writer whose queue is empty
+    #   _staying    the numbers of those that stay with a writer whose queue is empty; each thread adds and removes
+    #               its own, without the lock, which would cost a flush 2 µs
     #   _spare      one more thread was started and has not joined in yet
     #   _taken      how many writers were taken so far
     #   _retries    heap of (time, number, writer): which writers to serve again without a command, and when
@@ -73,7 +74,8 @@ class Workers(Generic[_Writer]):
         self._lock = SafeLock()
         self._ready: queue.SimpleQueue[_Writer | None] = queue.SimpleQueue()
         self._threads: set[int] = set()
-        self._free = self._staying = self._taken = 0
+        self._staying: set[int] = set()
+        self._free = self._taken = 0
         self._spare = False
         self._retries: list[tuple[float, int, _Writer]] = []
         self._retrying: set[_Writer] = set()
@@ -130,19 +132,18 @@ class Workers(Generic[_Writer]):
 
     def may_stay(self) -> bool:
         """Return whether the thread that asks may wait for the next command of the writer that it serves."""
-        if not self._ready.empty() or self._staying >= _MOST_STAYING:
+        if not self._ready.empty() or len(self._staying) >= _MOST_STAYING:
             return False
         return self._free > 0 or len(self.open) <= len(self._threads)
 
     def stay(self, writer_queue: queue.Queue[object]) -> object:
         """Wait for the next command in *writer_queue*; raise `queue.Empty` when none comes."""
-        with self._lock:
-            self._staying += 1
+        me, staying = _thread.get_ident(), self._staying
+        staying.add(me)
         try:
             return writer_queue.get(True, _STAY)
         finally:
-            with self._lock:
-                self._staying -= 1
+            staying.discard(me)
 
     # -- the threads --------------------------------------------------------------------------------------------------
 
@@ -176,7 +177,7 @@ class Workers(Generic[_Writer]):
         """Wait until this thread is needed, and count it; return false if it is not needed any more."""
         is_needed, needed_at = False, monotonic()
         try:
-            while not (is_needed := len(self._threads) - self._staying < _MOST_BUSY):
+            while not (is_needed := len(self._threads) - len(self._staying) < _MOST_BUSY):
                 taken = self._taken
                 sleep(_STUCK_AFTER)
                 if not self._free:
