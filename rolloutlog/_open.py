@@ -36,8 +36,9 @@ _log = logging.getLogger("rolloutlog")
 
 # How long the creation of a session waits for another process that creates a session of the same id, in seconds.
 _CREATE_TIMEOUT = 30.0
-# How long resuming a session waits until the records that this process passed to it before are on disk, in seconds.
-_SHARE_TIMEOUT = 30.0
+# How long resuming a session waits until the records that this process passed to it before are written, in seconds. For
+# a shared file, whose lock another process may hold: so much longer than the caller waits for locks.
+_SHARE_TIMEOUT, _SHARE_GRACE = 30.0, 2.0
 # How long resuming a session pauses between two attempts, while another process has it, in seconds.
 _PAUSE = 0.002
 # How many bytes of a file can be locked: its offsets have 63 bits.
@@ -152,7 +153,7 @@ def resume(
     while True:
         try:
             with _one_opener(path):
-                found = _shared(path, writing, encoding) or _opened(path, writing, encoding, system)
+                found = _shared(path, deadline, writing, encoding) or _opened(path, writing, encoding, system)
             with _released_on_error(found[0]):
                 _report(path, found[2])
             return found
@@ -180,10 +181,11 @@ def _report(path: Path, saved: SavedSession) -> None:
 
 
 def _shared(
-    path: Path, writing: WriterOptions, encoding: dict[str, Any]
+    path: Path, deadline: float, writing: WriterOptions, encoding: dict[str, Any]
 ) -> tuple[Lease, LineEncoder, SavedSession] | None:
-    """Share the writer that this process has on the file, if it has one."""
-    lease = registry.share(path, writing, timeout=_SHARE_TIMEOUT)
+    """Share the writer that this process has on the file, if it has one; wait for locks until *deadline*."""
+    timeout = max(0.0, deadline - monotonic()) + _SHARE_GRACE if writing.shared else _SHARE_TIMEOUT
+    lease = registry.share(path, writing, timeout=timeout)
     if lease is None:
         return None
     with _released_on_error(lease):

@@ -563,6 +563,48 @@ def test_a_session_whose_close_failed_is_refused_at_once_and_opened_when_there_i
         assert [item.text for item in again.items] == ["hello"]
 
 
+def test_sharing_a_shared_session_waits_as_long_as_for_its_lock(disk, monkeypatch):
+    """While earlier records cannot be written, opening it again ends at its `lock_timeout`, or soon after."""
+    monkeypatch.setattr(rolloutlog._open, "_SHARE_TIMEOUT", 100 * DEADLINE)
+    raised: list[TimeoutError] = []
+
+    def open_again() -> None:
+        try:
+            session(NAME, shared=True, lock_timeout=0.1)
+        except TimeoutError as error:
+            raised.append(error)
+
+    opened = session(NAME, shared=True, lock_timeout=0.1)
+    disk.hold()
+    opened.record(HELLO, wait=False)
+    assert disk.reached.wait(DEADLINE)
+    thread = threading.Thread(target=open_again, daemon=True)
+    thread.start()
+    thread.join(DEADLINE)
+    disk.go_on()
+    opened.close()
+
+    assert len(raised) == 1
+
+
+def test_sharing_a_shared_session_waits_for_its_lock_as_long_as_asked(monkeypatch):
+    """Another process may hold it longer than the flush of an unshared session could take."""
+    monkeypatch.setattr(rolloutlog._open, "_SHARE_TIMEOUT", 0.0)
+    monkeypatch.setattr(rolloutlog._open, "_SHARE_GRACE", 0.0)
+    opened = session(NAME, shared=True, lock_timeout=DEADLINE)
+    other = os.open(opened.path, os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    opened.record(HELLO, wait=False)
+    release = threading.Timer(0.2, os.close, (other,))
+    release.start()
+    with session(NAME, shared=True, lock_timeout=DEADLINE) as again:
+        texts = [item.text for item in again.items]
+    release.join(DEADLINE)
+    opened.close()
+
+    assert texts == ["hello"]
+
+
 def test_a_disk_that_is_full_at_the_start_is_told_with_the_path(disk, home):
     """The error of the system has it, and nothing is left behind."""
     disk.is_full = True

@@ -118,7 +118,7 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
             continue
         try:
             _refuse_other_options(writer, options)
-            writer.request_flush().result(max(0.0, deadline - monotonic()))
+            writer.request_flush(max(0.0, deadline - monotonic())).result(max(0.0, deadline - monotonic()))
         except RecorderClosedError:  # it has failed in the meantime, and its file is closed
             lease.release()
             continue
