@@ -22,9 +22,9 @@ import attrs
 from . import _open
 from ._awaiting import handed_over
 from ._binding import Bound
-from ._entries import Entry, LogEntry, SessionMeta, SessionStateSnapshot
+from ._entries import LogEntry, SessionMeta, SessionStateSnapshot
 from ._format.coerce import ItemLike
-from ._format.lines import LineEncoder, TakenBack, decode_first
+from ._format.lines import LineEncoder, TakenBack
 from ._lookup import find_session
 from ._options import RecorderOptions, checked
 from ._reading.saved import SavedSession
@@ -46,11 +46,6 @@ class Encoded:
 
     lines: list[bytes]
     filtered: int = 0
-
-    @property
-    def entries(self) -> list[Entry]:
-        """The entries that a reader will read from the lines: redacted, completed, and shared with no caller."""
-        return list(map(decode_first, self.lines))
 
     def __add__(self, other: Encoded) -> Encoded:
         return Encoded(self.lines + other.lines, self.filtered + other.filtered)

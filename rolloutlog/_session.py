@@ -7,8 +7,9 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn, Self, Unpack
@@ -16,6 +17,7 @@ from typing import Any, NoReturn, Self, Unpack
 from ._awaiting import handed_over
 from ._entries import Entry, SessionStateSnapshot
 from ._format.coerce import ItemLike, to_item
+from ._format.lines import decode_first
 from ._format.response import split_response
 from ._locks import fork_safe_lock
 from ._logged import entry_for
@@ -29,6 +31,9 @@ from ._responses.recorded import RecordedResponse
 from .exceptions import InvalidItemError, QueueFullError, RolloutError
 from .items import Call, Item, Reasoning, ResponseItem
 
+# How many entries that were written are remembered until a look passes them, and how long the line of each may be.
+_MOST_KEPT, _LONGEST_KEPT = 64, 64 * 1024
+
 
 class Items(list[ResponseItem]):
     """The items of a session at one moment: a list that cannot be changed, because a change would not be recorded."""
@@ -41,6 +46,23 @@ class Items(list[ResponseItem]):
 
     def __reduce__(self) -> tuple[type[Items], tuple[list[ResponseItem]]]:
         return Items, (list(self),)
+
+
+class _Own:
+    """An entry that was handed over, as its line; it is decoded at the first look, which most entries never get."""
+
+    __slots__ = ("_entry", "line")
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+        self._entry: Entry | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that a reader will read from the line: redacted, completed, and shared with no caller."""
+        if self._entry is None:
+            self._entry = decode_first(self.line)
+        return self._entry
 
 
 class _Known:
@@ -93,6 +115,9 @@ class Session:
     # flush says that they are there. `_sent` has the numbers in the order of the queue, because a signal handler can
     # record while its thread is about to. Both are only changed by single operations of `dict`, which a signal handler
     # or a finalizer cannot divide.
+    #
+    # `_written` has the last entries that a flush took out of `_pending`, until a look has passed them in the file.
+    # Otherwise the look would take them for equal entries in `_pending`, which are not in the file yet.
 
     def __new__(cls, *parts: object) -> Self:
         if len(parts) != 3:
@@ -105,7 +130,8 @@ class Session:
         self.recorder = recorder
         self.saved = saved
         self._follower = Follower(recorder.path, saved)
-        self._pending: dict[int, Entry] = {}
+        self._pending: dict[int, _Own] = {}
+        self._written: deque[tuple[int, _Own]] = deque(maxlen=_MOST_KEPT)
         self._sent: dict[int, None] = {}
         self._numbers = itertools.count()
         self._shown: tuple[Live, Items] | None = None
@@ -333,7 +359,7 @@ class Session:
         numbers = [next(self._numbers) for _ in encoded.lines]
         try:
             # First, because a look may find the lines before this method returns.
-            self._pending.update(zip(numbers, encoded.entries, strict=True))
+            self._pending.update(zip(numbers, map(_Own, encoded.lines), strict=True))
             note = functools.partial(self._sent.update, dict.fromkeys(numbers))
             self.recorder.hand_over(encoded, timeout=timeout, note=note)
         except BaseException:
@@ -345,8 +371,14 @@ class Session:
     def _forget(self, last: int) -> None:
         """Expect the entries no more that were sent up to the one with the number *last*: they are in the file."""
         sent = list(self._sent)
-        if last in sent:
-            self._drop(sent[: sent.index(last) + 1])
+        if last not in sent:
+            return
+        numbers = sent[: sent.index(last) + 1]
+        for number in numbers:
+            own = self._pending.get(number)
+            if own is not None and len(own.line) <= _LONGEST_KEPT:
+                self._written.append((number, own))
+        self._drop(numbers)
 
     def _drop(self, numbers: list[int]) -> None:
         """Expect the entries with these *numbers* no more."""
@@ -360,10 +392,11 @@ class Session:
             if self._final is not None:
                 return self._final
             pending = self._pending.copy()  # a flush during the look may forget some of these
+            written = self._written.copy()  # after `pending`, out of which a flush moves entries to here
             try:
                 live = self._follower.look()
                 pending.update(self._pending)
-                self._remove_found(pending, live.latest)
+                self._remove_found(pending, written, live.latest)
             except (OSError, RolloutError):
                 live = self._follower.live or Live.of(self.saved, [])
             except BaseException:  # an interrupt, perhaps before all of `latest` was seen
@@ -373,16 +406,30 @@ class Session:
                 return live
             # Those that were sent have the order of the file; one that is just being handed over comes after them.
             order = [*dict.fromkeys([*self._sent, *sorted(pending)])]
-            return live.and_then(pending[number] for number in order if number in pending)
+            return live.and_then(pending[number].entry for number in order if number in pending)
 
-    def _remove_found(self, pending: dict[int, Entry], found: list[Entry]) -> None:
-        """Remove the entries that were *found* in the file from *pending*, and from `_pending`."""
+    def _remove_found(self, pending: dict[int, _Own], written: Iterable[tuple[int, _Own]], found: list[Entry]) -> None:
+        """Remove the entries that were *found* in the file from *pending*, and from `_pending`.
+
+        Args:
+            pending: as `_pending` was before and after the look.
+            written: as `_written` was before the look, which has passed all of these.
+            found: what the look found.
+        """
+        seen = dict(written)
+        # An entry that is not sent yet cannot be in the file. `_sent` comes first: `_drop` removes from there last.
+        sought = {n: own for n, own in {**seen, **pending}.items() if n in self._sent or n not in self._pending}
         for entry in found if pending else ():
-            for number, own in pending.items():
-                if _is_same(entry, own):
-                    del pending[number]
-                    self._drop([number])
+            for number, own in sought.items():
+                if _is_same(entry, own.entry):
+                    del sought[number]
+                    seen[number] = own
                     break
+        self._drop(list(seen))
+        for number, own in seen.items():
+            pending.pop(number, None)
+            with suppress(ValueError):
+                self._written.remove((number, own))
 
     @property
     def path(self) -> Path:

@@ -1299,6 +1299,39 @@ def test_a_signal_handler_that_records_changes_no_order(disk):
     assert before == [item.text for item in rolloutlog.load_session(opened.path).items]
 
 
+def test_an_equal_item_that_was_written_before_hides_none_on_its_way(disk):
+    """The list has both, before and after the second one is in the file; also when a look comes for the first time."""
+    opened = session(NAME)
+    opened.record(HELLO)
+    disk.hold()
+    opened.record(HELLO, wait=False)
+    on_its_way = len(opened.items)
+    disk.go_on()
+    opened.recorder.flush()
+    in_file = len(opened.items)
+    opened.close()
+
+    assert (on_its_way, in_file) == (2, 2)
+
+
+def test_equal_items_are_counted_however_they_are_mixed(disk):
+    """Some are written and not looked at, some are on their way, and some come in between."""
+    opened, counts = session(NAME), []
+    for written, waiting in [(3, 1), (0, 2), (2, 0), (50, 2), (1, 1)]:
+        for _ in range(written):
+            opened.record(HELLO)
+        disk.hold()
+        for _ in range(waiting):
+            opened.record(HELLO, wait=False)
+        counts.append(len(opened.items))
+        disk.go_on()
+        opened.recorder.flush()
+        counts.append(len(opened.items))
+    opened.close()
+
+    assert counts == [4, 4, 6, 6, 8, 8, 60, 60, 62, 62]
+
+
 def test_a_signal_handler_that_waits_for_its_record_hides_no_other():
     """Its flush covers what was handed over before it, and not the record that its thread is about to hand over."""
     opened = session(NAME)
