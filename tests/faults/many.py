@@ -210,9 +210,9 @@ def _seen_behind_a_held_write(home: Path) -> int:
             begun.set()
             until(lambda: asked.is_set() or done.is_set())
 
-    def watched() -> Ack:
+    def watched(timeout: float | None = None) -> Ack:
         asked.set()
-        return request_flush()
+        return request_flush(timeout)
 
     def take_up() -> None:
         again, saved = RolloutRecorder.resume(first.path)
