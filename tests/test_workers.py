@@ -237,3 +237,21 @@ def test_staying_ends_when_no_command_comes(workers, monkeypatch):
     with pytest.raises(queue.Empty):
         workers.stay(queue.SimpleQueue())
     assert not workers._staying
+
+
+def test_only_so_many_threads_stay(workers, monkeypatch):
+    """While as many threads stay with their writers as may, no other may; once they have left, one may again."""
+    monkeypatch.setattr(module, "_MOST_STAYING", 2)
+    monkeypatch.setattr(module, "_STAY", DEADLINE)
+    begun(workers, Job())
+    eventually(workers.may_stay)
+    queues = [queue.Queue[object]() for _ in range(2)]
+    threads = [threading.Thread(target=workers.stay, args=(commands,), daemon=True) for commands in queues]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: not workers.may_stay())
+    for commands, thread in zip(queues, threads, strict=True):
+        commands.put(None)
+        thread.join(DEADLINE)
+
+    assert workers.may_stay()
