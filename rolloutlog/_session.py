@@ -3,91 +3,30 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn, Self, Unpack
 
 from ._awaiting import handed_over
-from ._entries import Entry, SessionStateSnapshot
+from ._contents import Contents, Known, Own
+from ._entries import SessionStateSnapshot
 from ._format.coerce import ItemLike, to_item
-from ._format.lines import decode_first
 from ._format.response import split_response
 from ._locks import fork_safe_lock
 from ._logged import entry_for
 from ._options import RecorderOptions
-from ._reading.follow import Follower, Live
 from ._reading.saved import SavedSession
 from ._recorder import Encoded, RolloutRecorder
 from ._repr import shortened, sized
 from ._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from ._responses.recorded import RecordedResponse
-from .exceptions import InvalidItemError, QueueFullError, RolloutError
-from .items import Call, Item, Reasoning, ResponseItem
-
-# How many entries that were written are remembered until a look passes them, and how long the line of each may be.
-_MOST_KEPT, _LONGEST_KEPT = 64, 64 * 1024
-
-
-class Items(list[ResponseItem]):
-    """The items of a session at one moment: a list that cannot be changed, because a change would not be recorded."""
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("the items of a session are read-only; session.record(item) adds one, take_back() hides some")
-
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-
-    def __reduce__(self) -> tuple[type[Items], tuple[list[ResponseItem]]]:
-        return Items, (list(self),)
-
-
-class _Own:
-    """An entry that was handed over, as its line; it is decoded at the first look, which most entries never get."""
-
-    __slots__ = ("_entry", "line")
-
-    def __init__(self, line: bytes) -> None:
-        self.line = line
-        self._entry: Entry | None = None
-
-    @property
-    def entry(self) -> Entry:
-        """The entry that a reader will read from the line: redacted, completed, and shared with no caller."""
-        if self._entry is None:
-            self._entry = decode_first(self.line)
-        return self._entry
-
-
-class _Known:
-    """The ids of a session's items and responses, as far as they were looked at.
-
-    Attributes:
-        items: the ids of the items.
-    """
-
-    def __init__(self) -> None:
-        self.items: set[str] = set()
-        self._responses: set[str | None] = set()
-        self._seen = (0, 0)
-
-    def is_new(self, live: Live, response_id: str | None) -> bool:
-        """Look at *live*, and return whether it has no response of this id."""
-        items, responses = self._seen
-        if len(live.items) < items or len(live.responses.found) < responses:  # it is another file
-            items = responses = 0
-            self.items.clear()
-            self._responses.clear()
-        self.items.update(found for item in live.items[items:] if isinstance(found := item._read().get("id"), str))
-        self._responses.update(response.id for response in live.responses.found[responses:])
-        self._seen = len(live.items), len(live.responses.found)
-        return response_id is None or response_id not in self._responses
+from .exceptions import InvalidItemError, QueueFullError
+from .items import Call, Reasoning, ResponseItem
 
 
 class Session:
@@ -107,17 +46,9 @@ class Session:
             session, nothing.
     """
 
-    # `_order` is held while lines are handed over, so that `_sent` has the order of the file; it also guards `_known`,
-    # and `_is_torn`, whether reasoning is at the end since a kill, until the first record. `_looking` is held during a
-    # look, which never takes `_order`: so a look does not wait for room in the queue.
-    #
-    # `_pending` has the entries that are being handed over or were, by number, until a look finds them in the file or a
-    # flush says that they are there. `_sent` has the numbers in the order of the queue, because a signal handler can
-    # record while its thread is about to. Both are only changed by single operations of `dict`, which a signal handler
-    # or a finalizer cannot divide.
-    #
-    # `_written` has the last entries that a flush took out of `_pending`, until a look has passed them in the file.
-    # Otherwise the look would take them for equal entries in `_pending`, which are not in the file yet.
+    # `_order` is held while lines are handed over, so that their numbers have the order of the file; it also guards
+    # `_known`, and `_is_torn`, whether reasoning is at the end since a kill, until the first record. A look never takes
+    # `_order`: so it does not wait for room in the queue.
 
     def __new__(cls, *parts: object) -> Self:
         if len(parts) != 3:
@@ -129,17 +60,11 @@ class Session:
         self.name = name
         self.recorder = recorder
         self.saved = saved
-        self._follower = Follower(recorder.path, saved)
-        self._pending: dict[int, _Own] = {}
-        self._written: deque[tuple[int, _Own]] = deque(maxlen=_MOST_KEPT)
-        self._sent: dict[int, None] = {}
-        self._numbers = itertools.count()
-        self._shown: tuple[Live, Items] | None = None
-        self._final: Live | None = None
-        self._known = _Known()
-        self._order, self._looking = fork_safe_lock(), fork_safe_lock()
+        self._contents = Contents(recorder.path, saved)
+        self._known = Known()
+        self._order = fork_safe_lock()
         # A model's output does not end with reasoning.
-        self._is_torn = isinstance(next(reversed(self._look().view.items), None), Reasoning)
+        self._is_torn = isinstance(next(reversed(self._contents.look().view.items), None), Reasoning)
 
     def record(self, *items: ItemLike, wait: bool = True, timeout: float = 30.0) -> None:
         """Record *items*; they are in `items`, and written, when this returns.
@@ -254,17 +179,13 @@ class Session:
     @property
     def items(self) -> Sequence[ResponseItem]:
         """All items of the session, in the order of the file; a read-only list as of now."""
-        with self._looking:
-            live = self._look()
-            if self._shown is None or self._shown[0] is not live or len(self._shown[1]) != len(live.items):
-                self._shown = live, Items(live.items)
-            return self._shown[1]
+        return self._contents.items()
 
     @property
     def responses(self) -> list[RecordedResponse]:
         """Id, model, usage and time of each response that was recorded by `record_response`, in order; a new list."""
-        with self._looking:
-            return self._look().responses.found[:]
+        with self._contents.looking:
+            return self._contents.look().responses.found[:]
 
     @property
     def instructions(self) -> str | None:
@@ -277,8 +198,8 @@ class Session:
     @property
     def context(self) -> list[ResponseItem]:
         """The items as the model sees them; see `SavedSession.context`."""
-        with self._looking:
-            return self._look().view.items[:]
+        with self._contents.looking:
+            return self._contents.look().view.items[:]
 
     def to_input(
         self, *, orphans: OrphanPolicy = "close", ids: bool = True, reasoning: ReasoningPolicy = "encrypted"
@@ -297,8 +218,8 @@ class Session:
     @property
     def state(self) -> SessionStateSnapshot:
         """The session's state as it was last set: a mapping of free keys. Set as a whole, it is written at once."""
-        with self._looking:
-            return self._look().state
+        with self._contents.looking:
+            return self._contents.look().state
 
     @state.setter
     def state(self, state: SessionStateSnapshot | Mapping[str, Any]) -> None:
@@ -318,7 +239,7 @@ class Session:
 
         def hand_over(timeout: float) -> int:
             encoded = Encoded([])
-            if self._known.is_new(self._look(), kept.get("id")):
+            if self._known.is_new(self._contents.look(), kept.get("id")):
                 for item, part in zip(items, parts, strict=True):
                     if item._read().get("id") not in self._known.items:
                         encoded += part
@@ -335,7 +256,7 @@ class Session:
             raise QueueFullError(self.path, f"another thread waits for room, longer than {timeout} s")
         if wait:
             self.recorder.flush(timeout=max(0.0, deadline - monotonic()))
-            self._forget(last[0])
+            self._contents.forget(last[0])
 
     async def _acarry_out(self, hand_over: Callable[[float], int], wait: bool, timeout: float) -> None:
         """Do as `_carry_out` does, without blocking the event loop."""
@@ -343,7 +264,7 @@ class Session:
         last = await handed_over(lambda: hand_over(0.0), self.recorder._writer, timeout, lock=self._order)
         if wait:
             await self.recorder.aflush(timeout=max(0.0, deadline - monotonic()))
-            self._forget(last)
+            self._contents.forget(last)
 
     def _after_kill(self, encoded: Encoded) -> Encoded:
         """Return *encoded*, after a line that takes back reasoning at the end that a kill cut off from its result.
@@ -356,80 +277,18 @@ class Session:
 
     def _hand_over(self, encoded: Encoded, timeout: float = 30.0) -> int:
         """Hand over lines and expect their entries in the file; return the last number. The caller has `_order`."""
-        numbers = [next(self._numbers) for _ in encoded.lines]
+        contents = self._contents
+        numbers = contents.numbers(len(encoded.lines))
         try:
             # First, because a look may find the lines before this method returns.
-            self._pending.update(zip(numbers, map(_Own, encoded.lines), strict=True))
-            note = functools.partial(self._sent.update, dict.fromkeys(numbers))
+            contents.pending.update(zip(numbers, map(Own, encoded.lines), strict=True))
+            note = functools.partial(contents.sent.update, dict.fromkeys(numbers))
             self.recorder.hand_over(encoded, timeout=timeout, note=note)
         except BaseException:
-            self._drop(numbers)
+            contents.drop(numbers)
             raise
         self._is_torn = self._is_torn and not numbers
         return numbers[-1] if numbers else -1
-
-    def _forget(self, last: int) -> None:
-        """Expect the entries no more that were sent up to the one with the number *last*: they are in the file."""
-        sent = list(self._sent)
-        if last not in sent:
-            return
-        numbers = sent[: sent.index(last) + 1]
-        for number in numbers:
-            own = self._pending.get(number)
-            if own is not None and len(own.line) <= _LONGEST_KEPT:
-                self._written.append((number, own))
-        self._drop(numbers)
-
-    def _drop(self, numbers: list[int]) -> None:
-        """Expect the entries with these *numbers* no more."""
-        for number in numbers:
-            self._pending.pop(number, None)
-            self._sent.pop(number, None)
-
-    def _look(self) -> Live:
-        """Return the contents of the session: those of its file, and after them the entries that are not in it yet."""
-        with self._looking:
-            if self._final is not None:
-                return self._final
-            pending = self._pending.copy()  # a flush during the look may forget some of these
-            written = self._written.copy()  # after `pending`, out of which a flush moves entries to here
-            try:
-                live = self._follower.look()
-                pending.update(self._pending)
-                self._remove_found(pending, written, live.latest)
-            except (OSError, RolloutError):
-                live = self._follower.live or Live.of(self.saved, [])
-            except BaseException:  # an interrupt, perhaps before all of `latest` was seen
-                self._follower.distrust()
-                raise
-            if not pending:
-                return live
-            # Those that were sent have the order of the file; one that is just being handed over comes after them.
-            order = [*dict.fromkeys([*self._sent, *sorted(pending)])]
-            return live.and_then(pending[number].entry for number in order if number in pending)
-
-    def _remove_found(self, pending: dict[int, _Own], written: Iterable[tuple[int, _Own]], found: list[Entry]) -> None:
-        """Remove the entries that were *found* in the file from *pending*, and from `_pending`.
-
-        Args:
-            pending: as `_pending` was before and after the look.
-            written: as `_written` was before the look, which has passed all of these.
-            found: what the look found.
-        """
-        seen = dict(written)
-        # An entry that is not sent yet cannot be in the file. `_sent` comes first: `_drop` removes from there last.
-        sought = {n: own for n, own in {**seen, **pending}.items() if n in self._sent or n not in self._pending}
-        for entry in found if pending else ():
-            for number, own in sought.items():
-                if _is_same(entry, own.entry):
-                    del sought[number]
-                    seen[number] = own
-                    break
-        self._drop(list(seen))
-        for number, own in seen.items():
-            pending.pop(number, None)
-            with suppress(ValueError):
-                self._written.remove((number, own))
 
     @property
     def path(self) -> Path:
@@ -448,8 +307,7 @@ class Session:
     async def aclose(self, *, timeout: float = 30.0) -> None:
         """Close the file without blocking the event loop; see `RolloutRecorder.aclose`."""
         await self.recorder.aclose(timeout=timeout)
-        with self._looking:
-            self._final = self._look()
+        self._contents.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -475,8 +333,7 @@ class Session:
     def close(self, *, timeout: float = 30.0) -> None:
         """Close the file; see `RolloutRecorder.close`."""
         self.recorder.close(timeout=timeout)
-        with self._looking:
-            self._final = self._look()
+        self._contents.end()
 
     def __enter__(self) -> Self:
         return self
@@ -495,10 +352,6 @@ class Session:
     def __repr__(self) -> str:
         what = f"{shortened(self.name)}: {sized(len(self.items), 'item')}"
         return f"<Session {what}, {self.recorder.lifecycle.name}, {self.path}>"
-
-
-def _is_same(entry: Entry, own: Entry) -> bool:
-    return entry.json == own.json if isinstance(entry, Item) and isinstance(own, Item) else entry == own
 
 
 def session(

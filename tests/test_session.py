@@ -44,6 +44,7 @@ from rolloutlog import (
     _listing,
     session,
 )
+from rolloutlog._contents import Contents
 from rolloutlog._paths import NAMESPACE, beginning_of, named_id
 from rolloutlog._reading import follow
 from rolloutlog.exceptions import (
@@ -740,7 +741,7 @@ def test_an_item_on_its_way_is_in_the_list_once():
                     wrong.append(number)
                 other.record(USER(f"other {number}"), wait=False)
                 if number % 100 == 50:
-                    opened._follower.distrust()
+                    opened._contents._follower.distrust()
             done.set()
 
         run_together(look, record)
@@ -759,7 +760,7 @@ def test_a_look_that_is_interrupted_loses_nothing_and_shows_nothing_twice(disk, 
     disk.go_on()
     opened.recorder.flush()
     with monkeypatch.context() as patched:
-        patched.setattr(Session, "_remove_found", interrupt)
+        patched.setattr(Contents, "_remove_found", interrupt)
         with pytest.raises(KeyboardInterrupt):
             opened.items  # noqa: B018 (the look is what is tested)
 
