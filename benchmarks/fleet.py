@@ -1,6 +1,6 @@
 """The cost of a query over many sessions, by our reader and by an engine's own, in CPU time and memory.
 
-    python -m benchmarks.fleet_corpus HOME --sessions 20000
+    python -m tests.fleet_corpus HOME --sessions 20000
     python -m benchmarks.fleet HOME
 
 Each measurement runs in a process of its own. CPU time is that of the whole process without its start, because the

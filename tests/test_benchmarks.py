@@ -131,8 +131,8 @@ def test_the_benchmark_of_queries_over_many_sessions_runs(tmp_path: Path) -> Non
     """It makes its home, and each measurement prints a line with a figure."""
     pytest.importorskip("duckdb")
     home = str(tmp_path / "home")
-    for arguments in (["fleet_corpus", home, "--sessions", "20", "--mean", "100"], ["fleet", home]):
-        command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
+    for arguments in (["tests.fleet_corpus", home, "--sessions", "20", "--mean", "100"], ["benchmarks.fleet", home]):
+        command = [sys.executable, "-m", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_DEADLINE)
         assert done.returncode == 0, done.stderr
 

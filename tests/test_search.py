@@ -7,10 +7,10 @@ import json
 import pytest
 from commands import run
 from damaged import ENVELOPE_META, FLAT_META, OTHER_SESSION, packed, said, wrapped, written
+from fleet_corpus import NEEDLE, build
 from hostile import HARMFUL
 
 import rolloutlog
-from benchmarks.fleet_corpus import NEEDLE, build
 from rolloutlog._face import search
 from rolloutlog._face.search import Query
 from rolloutlog._face.sessions import newest_first

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from commands import run
 from damaged import ANSWERED, ASKED, FLAT_META, OTHER_SESSION, SESSION, meta, packed, written
+from fleet_corpus import build
 
 import rolloutlog
-from benchmarks.fleet_corpus import build
 from rolloutlog._face.sessions import newest_first
 from rolloutlog._face.stats import Stats
 from rolloutlog._usage import Tokens

@@ -6,13 +6,13 @@ import datetime as dt
 import json
 import os
 import pickle
-import subprocess
 import sys
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 import pytest
+from fleet_corpus import build
 
 from rolloutlog import Message, RolloutRecorder, iter_lines, load_session, tables
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
@@ -35,12 +35,7 @@ META = '{"id":"5973b6c0-94b8-487b-a530-2aeb6098ae0e","timestamp":"2025-07-20T08:
 def home(tmp_path_factory):
     """A home of two hundred sessions in all shapes, most of them short."""
     made = tmp_path_factory.mktemp("fleet")
-    # The benchmarks are not part of the package, so another process imports them.
-    code = "import sys; from pathlib import Path; from benchmarks.fleet_corpus import build; "
-    code += f"build(Path(sys.argv[1]), 200, mean=300, seed=6, compressed={_zstd() is not None})"
-    path = os.pathsep.join([str(ROOT), str(Path(tables.__file__).parents[2])])
-    environment = {**os.environ, "PYTHONPATH": path}
-    subprocess.run([sys.executable, "-c", code, str(made)], env=environment, cwd=ROOT, check=True, timeout=120)
+    build(made, 200, mean=300, seed=6, compressed=_zstd() is not None)
     return made
 
 

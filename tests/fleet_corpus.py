@@ -5,7 +5,7 @@ with numbers and usage records. Among the sessions are forks and sub-agents that
 another file, sessions of which turns were taken back, compactions, compressed files, torn and damaged lines, and files
 that hold no session. The same seed makes the same home.
 
-    python -m benchmarks.fleet_corpus HOME --sessions 20000
+    python -m tests.fleet_corpus HOME --sessions 20000
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import datetime as dt
 import json
 import random
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -422,7 +423,7 @@ def main() -> None:
     parser.add_argument("--mean", type=int, default=5000, help="mean length of an output, in characters")
     options = parser.parse_args()
     truth = build(options.home, options.sessions, seed=options.seed, mean=options.mean)
-    print(truth.sessions, "sessions,", truth.files, "files,", f"{truth.size:,} bytes;", truth.kinds)
+    sys.stdout.write(f"{truth.sessions} sessions, {truth.files} files, {truth.size:,} bytes; {truth.kinds}\n")
 
 
 if __name__ == "__main__":
