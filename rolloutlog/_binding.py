@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 # The instructions of a `for` loop and of `yield from`.
+_CACHE = dis.opmap["CACHE"]
 _ITERATING = frozenset(dis.opmap[name] for name in ("FOR_ITER", "SEND") if name in dis.opmap)
 
 
@@ -207,4 +208,9 @@ def _is_iterated(generator: FrameType) -> bool:
     if generator.f_code.co_flags & CO_ASYNC_GENERATOR:
         return True
     caller = generator.f_back
-    return caller is not None and caller.f_code.co_code[caller.f_lasti] in _ITERATING
+    if caller is None:
+        return False
+    code, place = caller.f_code.co_code, caller.f_lasti
+    while code[place] == _CACHE and place > 0:  # Python 3.12 continues a generator after the cache of the instruction
+        place -= 2
+    return code[place] in _ITERATING
