@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import gc
 import json
 import threading
 import types
+import weakref
 from pathlib import Path
 
 import pytest
@@ -947,3 +950,24 @@ def test_texts_of_other_types_are_not_mistaken():
     assert item.summary == (OtherPart({"type": "input_text", "text": "x"}),)
     assert item != Reasoning("rs", [SummaryText("x")], None, None)
     assert OutputText("x") != InputText("x")
+
+
+def test_the_error_of_a_line_keeps_no_frame_alive():
+    """Once it was caught, the objects of its callers end without a collection of garbage."""
+
+    class Caller:
+        """An object that a frame above refers to."""
+
+    def read(caller: Caller) -> None:
+        with contextlib.suppress(InvalidLine):
+            decode_line(b"no JSON")
+
+    caller = Caller()
+    is_alive = weakref.ref(caller)
+    gc.disable()
+    try:
+        read(caller)
+        del caller
+        assert is_alive() is None
+    finally:
+        gc.enable()

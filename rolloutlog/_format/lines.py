@@ -52,9 +52,12 @@ def decode_line(line: bytes) -> Entry:
         InvalidLine: it holds none.
     """
     entry = _attempt(line)
-    if isinstance(entry, InvalidLine):
+    if not isinstance(entry, InvalidLine):
+        return entry
+    try:
         raise entry
-    return entry
+    finally:
+        del entry  # else the error and this frame refer to each other, and all frames above live until a collection
 
 
 def decode_lines(lines: list[bytes]) -> Iterator[Entry | InvalidLine]:
