@@ -329,12 +329,15 @@ def test_an_interrupt_in_the_middle_exits_with_130(write):
         os.read(ours, 1000)
         process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                os.read(ours, 65536)
-            except OSError:
-                break
-        assert process.wait(60) == 130
+        try:
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    os.read(ours, 65536)
+                except OSError:
+                    break
+            assert process.wait(60) == 130
+        finally:
+            process.kill()  # else a failure would wait for ever for a process that writes to a full terminal
         assert process.stderr.read() == b""
     os.close(ours)
 
