@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -85,7 +86,7 @@ def to_messages(items: Iterable[ItemLike], *, api: MessageApi = "chat", orphans:
     return outgoing.messages
 
 
-class _Outgoing:
+class _Outgoing(ABC):
     """Builds the messages of one API. A turn is what the model said at once: at most one message, and calls.
 
     Attributes:
@@ -133,15 +134,17 @@ class _Outgoing:
         if parts:
             self.messages.append({"role": value["role"], "content": _short(parts)})
 
+    @abstractmethod
     def add_outputs(self, outputs: list[Wire], where: str) -> None:
         """Add the outputs of the calls of one turn."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _add_turn(self, said: list[Wire], calls: list[Wire]) -> None:
-        raise NotImplementedError
+        """Add one turn of the model."""
 
+    @abstractmethod
     def _call(self, call: Wire, where: str) -> Wire:
-        raise NotImplementedError
+        """Return *call* in the shape of the API."""
 
     def _parts(self, parts: Any, where: str) -> list[Wire]:
         """Return the parts of a content that the API has a place for."""
@@ -156,9 +159,9 @@ class _Outgoing:
                 self.tell(place, f"a part of the type {shortened(part['type'])}")
         return made
 
+    @abstractmethod
     def _part(self, part: Wire) -> Wire | None:
         """Return a part that is not a text; `None` if it is not carried."""
-        raise NotImplementedError
 
 
 class _Chat(_Outgoing):

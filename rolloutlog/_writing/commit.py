@@ -259,7 +259,10 @@ class Committer:
         counters.pending = 0
         self._backlog = []
         if interrupt is not None:
-            raise interrupt
+            try:
+                raise interrupt
+            finally:
+                del interrupt  # the error and this frame would refer to each other
         if self._unsynced_size >= _MAX_UNSYNCED or self.error is not None:
             self._sync()  # after an error, too: only a sync shows that the disk is well again
         if self.error is not None and not self._backlog:

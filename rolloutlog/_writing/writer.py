@@ -463,7 +463,10 @@ class Writer:
             self._fail(first or RuntimeError("not committed"))
             return
         if first is not None:
-            raise first
+            try:
+                raise first
+            finally:
+                del first  # the error and this frame would refer to each other
 
     # -- fork ---------------------------------------------------------------------------------------------------------
 

@@ -132,15 +132,17 @@ class _Kept:
 
     Attributes:
         turn: the lock that is held to change the list, and to read it.
+        writer: writes the file. A file that is closed by all and opened again has another one.
     """
 
     # `_follower`, `_given` and `_begun` belong to the thread that holds `turn`. An interrupt or a fork between any two
     # steps costs a look at the whole file, or at the same items again, and nothing else. Each item is kept marshalled:
     # callers may change the items that they get, and this copies an item four times as fast as `deepcopy`.
 
-    def __init__(self, path: Path, saved: SavedSession) -> None:
+    def __init__(self, recorder: RolloutRecorder, saved: SavedSession) -> None:
         self.turn = fork_safe_lock()
-        self._follower = Follower(path, saved)
+        self.writer = recorder._writer
+        self._follower = Follower(recorder.path, saved)
         self._given: list[bytes] = []
         self._begun = False
 
@@ -177,8 +179,8 @@ def _kept_of(recorder: RolloutRecorder, saved: SavedSession) -> _Kept:
     """Return the list of the recorder's file; all recorders of this process that share a writer have one path."""
     with named_lock("conversations"):
         kept = _files.get(recorder.path)
-        if kept is None:
-            kept = _files[recorder.path] = _Kept(recorder.path, saved)
+        if kept is None or kept.writer is not recorder._writer:  # something may keep the former list alive
+            kept = _files[recorder.path] = _Kept(recorder, saved)
     kept.begin(recorder)
     return kept
 

@@ -162,4 +162,7 @@ async def _on_a_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.
     if cancelled is None:
         return task.result()
     task.exception()  # retrieved, or asyncio would complain; the cancellation is raised instead
-    raise cancelled
+    try:
+        raise cancelled
+    finally:
+        del cancelled  # the error and this frame would refer to each other
