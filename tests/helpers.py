@@ -22,7 +22,7 @@ from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog._writing.writer import Writer
 
 # Far more seconds than anything here takes: a thread or process that is not done by then hangs.
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[str]:
@@ -149,22 +149,24 @@ def lines_in(path: str | os.PathLike[str]) -> list[bytes]:
     return lines[:-1] if not lines[-1] else lines
 
 
-def left_alone(writer: Writer) -> None:
-    """Wait until no thread holds the commit lock of *writer*."""
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until *condition* is true, which nothing can signal: a lock that is taken, another process, a look."""
     deadline = time.monotonic() + DEADLINE
-    while not writer._commit_lock.attempt(lambda: None):
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def left_alone(writer: Writer) -> None:
+    """Wait until no thread holds the commit lock of *writer*."""
+    eventually(lambda: writer._commit_lock.attempt(lambda: None))
 
 
 def join_threads(writer: Writer) -> None:
     """Wait until the threads that serve *writer* have ended; no other writer that they serve may be open."""
     workers = writer._workers
     threads = [thread for thread in threading.enumerate() if thread.ident in workers._threads]
-    deadline = time.monotonic() + DEADLINE
-    while not workers.are_gone:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    eventually(lambda: workers.are_gone)
     for thread in threads:
         thread.join(DEADLINE)
 

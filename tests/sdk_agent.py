@@ -104,7 +104,7 @@ def run() -> str:
     """Continue the session to its end, from any point, and return the model's final text."""
     import openai
 
-    with openai.OpenAI(max_retries=0, timeout=30) as client, rolloutlog.session("trip") as session:
+    with openai.OpenAI(max_retries=0, timeout=240) as client, rolloutlog.session("trip") as session:
         if not session.items:
             session.record({"role": "user", "content": "Plan a day in Rome"})
         while not is_done(session.items):

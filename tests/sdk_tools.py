@@ -153,7 +153,7 @@ def asynchronous(client: openai.OpenAI, given: list[Item], record: Record) -> No
     """Ask for a stream with the asynchronous client."""
 
     async def ask() -> None:
-        async with openai.AsyncOpenAI(max_retries=0, timeout=30) as asynchronously:
+        async with openai.AsyncOpenAI(max_retries=0, timeout=240) as asynchronously:
             stream = await asynchronously.responses.create(model="m", input=given, store=False, stream=True)
             async for event in stream:
                 if event.type == "response.output_item.done":
@@ -173,7 +173,7 @@ def run(way: str, answers_first: bool = True, deadly: Callable[[], None] = lambd
         answers_first: whether calls that are open at the start are answered, or left to `Session.to_input`.
         deadly: called after each record.
     """
-    with openai.OpenAI(max_retries=0, timeout=30) as client, rolloutlog.session("tools") as session:
+    with openai.OpenAI(max_retries=0, timeout=240) as client, rolloutlog.session("tools") as session:
 
         def record(*items: Any) -> None:
             session.record(*items)

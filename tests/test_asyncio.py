@@ -244,8 +244,7 @@ def test_the_loop_runs_while_the_disk_is_busy(disk):
         async with session(NAME) as opened:
             disk.hold()
             task = asyncio.ensure_future(opened.arecord(USER("hello")))
-            while not disk.reached.is_set():
-                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(disk.reached.wait, DEADLINE)
             await ticks(100)
             seen = task.done(), [item.text for item in opened.items]
             disk.go_on()
@@ -262,8 +261,7 @@ def test_the_loop_runs_while_the_queue_is_full(disk):
         async with session(NAME, queue_size=1) as opened:
             disk.hold()
             tasks = [asyncio.ensure_future(opened.arecord(USER(str(number)))) for number in range(8)]
-            while not disk.reached.is_set():
-                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(disk.reached.wait, DEADLINE)
             await ticks(100)
             on_their_way = len(opened.items)
             disk.go_on()
@@ -308,8 +306,7 @@ def test_a_thread_that_waits_for_room_does_not_block_the_loop(disk):
             disk.hold()
             thread = threading.Thread(target=lambda: [opened.record(USER("thread"), wait=False) for _ in range(6)])
             thread.start()
-            while not disk.reached.is_set():
-                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(disk.reached.wait, DEADLINE)
             with pytest.raises(QueueFullError):
                 await opened.arecord(USER("task"), timeout=0.05)
             disk.go_on()
@@ -329,8 +326,7 @@ def test_a_cancelled_record_is_in_the_file_or_not_in_the_list(disk):
         async with session(NAME, queue_size=1) as opened:
             disk.hold()
             tasks = [asyncio.ensure_future(opened.arecord(USER(str(number)))) for number in range(5)]
-            while not disk.reached.is_set():
-                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(disk.reached.wait, DEADLINE)
             await ticks(20)
             for task in tasks:
                 task.cancel()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import run, run_apart
+from helpers import DEADLINE
 from hostile import HARMFUL
 from test_view import CHILD, OTHER, PARENT, meta, user
 
@@ -189,7 +190,7 @@ def test_a_path_is_printed_exactly_for_programs(tmp_path):
     assert process("path", tmp_path / name, "--json").code == 0
     assert not HARMFUL.search(run("path", tmp_path / name, terminal=True).out)
     command = [sys.executable, "-m", "rolloutlog", "path", str(tmp_path / name)]
-    assert subprocess.run(command, capture_output=True, timeout=60).stdout == os.fsencode(tmp_path / name) + b"\n"
+    assert subprocess.run(command, capture_output=True, timeout=DEADLINE).stdout == os.fsencode(tmp_path / name) + b"\n"
 
 
 def test_the_versions_are_printed():
@@ -230,7 +231,7 @@ def test_an_example_runs(name, line, tmp_path, monkeypatch):
 def test_the_help_of_all_imports_no_command():
     """So it stays quick, as `list` does."""
     code = "import sys; from rolloutlog._cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE)
 
     assert done.returncode == 0
     for module, text in COMMANDS.values():
@@ -244,7 +245,7 @@ def test_the_help_of_all_imports_no_command():
 def test_without_the_extra_one_line_says_what_to_do():
     """And the exit code is that of wrong use."""
     code = "import sys; sys.modules['click'] = None; from rolloutlog.__main__ import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "rolloutlog: the command needs click and rich: pip install 'rolloutlog[cli]'\n"
@@ -253,7 +254,7 @@ def test_without_the_extra_one_line_says_what_to_do():
 def test_importing_the_package_imports_nothing_of_the_command():
     """Nor of what it shows."""
     code = "import sys, rolloutlog; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE)
     loaded = done.stdout.split()
 
     assert "rolloutlog" in loaded
@@ -271,7 +272,7 @@ def test_an_interrupt_exits_with_130():
         "module.command.callback = stop\n"
         "sys.exit(run(['path', '--last']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE)
 
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
 

@@ -12,6 +12,7 @@ import hostile
 import pytest
 import snapshots
 from commands import run, run_apart
+from helpers import DEADLINE
 from test_view import meta, model, user
 
 import rolloutlog
@@ -323,7 +324,7 @@ def test_a_closed_pipe_ends_quietly(put):
         process.stdout.readline()
         process.stdout.close()
 
-        assert process.wait(60) == 0
+        assert process.wait(DEADLINE) == 0
         assert process.stderr.read() == b""
 
 

@@ -15,6 +15,7 @@ import pytest
 import snapshots
 import tide
 from commands import run, run_apart, start
+from helpers import DEADLINE
 from test_reader import GOLDEN, REAL
 from test_view import CHILD, PARENT, line, meta, model, user
 
@@ -150,8 +151,8 @@ def test_the_last_answer_is_printed_alone(write):
 def test_raw_bytes_are_printed_as_they_are(session):
     """All, or one line; to a terminal only with --force, because it may obey them."""
     process = start("show", session, "--raw")
-    whole, _ = process.communicate(timeout=60)
-    one, _ = start("show", session, "--raw", "--line", "6").communicate(timeout=60)
+    whole, _ = process.communicate(timeout=DEADLINE)
+    one, _ = start("show", session, "--raw", "--line", "6").communicate(timeout=DEADLINE)
 
     assert whole == session.read_bytes()
     assert one == session.read_bytes().splitlines(keepends=True)[5]
@@ -308,7 +309,7 @@ def test_a_closed_pipe_ends_quietly(write):
         process.stdout.readline()
         process.stdout.close()
 
-        assert process.wait(60) == 0
+        assert process.wait(DEADLINE) == 0
         assert process.stderr.read() == b""
 
 
@@ -335,7 +336,7 @@ def test_an_interrupt_in_the_middle_exits_with_130(write):
                     os.read(ours, 65536)
                 except OSError:
                     break
-            assert process.wait(60) == 130
+            assert process.wait(DEADLINE) == 130
         finally:
             process.kill()  # else a failure would wait for ever for a process that writes to a full terminal
         assert process.stderr.read() == b""
@@ -359,7 +360,7 @@ def test_a_real_terminal_gets_colours_and_its_own_width(session):
                 got += chunk
         except OSError:  # the other end was closed
             pass
-        assert process.wait(60) == 0
+        assert process.wait(DEADLINE) == 0
     os.close(ours)
 
     assert b"\x1b[1;36m1 " in got
@@ -369,7 +370,7 @@ def test_a_real_terminal_gets_colours_and_its_own_width(session):
 
 def test_an_unchanged_interpreter_runs_it():
     """`python -m rolloutlog` is the command."""
-    done = subprocess.run([sys.executable, "-m", "rolloutlog", "show", "--help"], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "rolloutlog", "show", "--help"], capture_output=True, timeout=DEADLINE)
 
     assert done.returncode == 0
     assert done.stdout.startswith(b"Usage: rolloutlog show")

@@ -12,6 +12,7 @@ import pytest
 import snapshots
 import tide
 from commands import run, start
+from helpers import DEADLINE
 from test_reader import GOLDEN, REAL
 from test_transcript import call, output
 from test_view import PARENT, meta, model, needs_zstd, user, zstd
@@ -253,7 +254,7 @@ def test_a_session_is_followed_as_it_is_recorded():
         after = read_until("sunny")
     process.send_signal(signal.SIGINT)
     with process:
-        code = process.wait(60)
+        code = process.wait(DEADLINE)
     process.limit.cancel()
 
     assert "no output" not in before
@@ -269,7 +270,7 @@ def test_following_ends_when_the_session_is_archived(path, home):
     os.rename(path, home / "archived_sessions" / path.name)
     read_until("--- the session was archived")
     with process:
-        code = process.wait(60)
+        code = process.wait(DEADLINE)
     process.limit.cancel()
 
     assert code == 0
@@ -283,7 +284,7 @@ def test_an_output_that_comes_after_other_entries_names_its_call(path):
     seen = read_until("sunny")
     process.send_signal(signal.SIGINT)
     with process:
-        process.wait(60)
+        process.wait(DEADLINE)
     process.limit.cancel()
 
     assert "output of weather()" in seen

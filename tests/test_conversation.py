@@ -280,6 +280,19 @@ def test_what_is_kept_goes_when_the_last_one_closes(conversation):
     assert path not in _conversation._files
 
 
+def test_a_list_that_something_keeps_alive_is_not_that_of_the_next_opening(conversation):
+    """Reasoning that a kill left at the end is taken back at each opening, whatever still refers to the former list."""
+    former = _conversation._files[conversation.path]
+    conversation.add([THOUGHT])
+    conversation.close()
+    again = Conversation("talk", None, {})
+    again.open()
+
+    assert again.items() == [HELLO]
+    assert _conversation._files[again.path] is not former
+    again.close()
+
+
 def test_a_forked_child_takes_nothing_over(conversation):
     """The open session belongs to the parent. Closed there, the child can open it, whatever a thread held."""
     reading, writing = os.pipe()

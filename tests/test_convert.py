@@ -397,7 +397,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, part):
     old = recorded(tmp_path, *[Message.user("x" * 1000)] * 9000)
     limit = str(int(part * old.stat().st_size))
 
-    done = subprocess.run([sys.executable, "-c", FULL, old, tmp_path / "new", limit], timeout=60)
+    done = subprocess.run([sys.executable, "-c", FULL, old, tmp_path / "new", limit], timeout=DEADLINE)
 
     assert done.returncode == errno.EFBIG
     assert left_in(tmp_path / "new") == []
@@ -436,7 +436,7 @@ rolloutlog.convert(sys.argv[1], format="envelope", home=sys.argv[2])
 def test_a_kill_leaves_no_partial_session(tmp_path):
     """Just before the end, only a hidden file is left, and the next call creates the session."""
     old = recorded(tmp_path, Message.user("hi"))
-    done = subprocess.run([sys.executable, "-c", KILLED, old, tmp_path / "new"], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, old, tmp_path / "new"], timeout=DEADLINE)
 
     assert done.returncode == -signal.SIGKILL
     assert list(rolloutlog.find_sessions(tmp_path / "new")) == []

@@ -14,6 +14,7 @@ from pathlib import Path
 import pages
 import pytest
 from faults import harness
+from helpers import DEADLINE
 
 import rolloutlog
 from rolloutlog import RolloutRecorder, SessionStateSnapshot, iter_entries, load_session
@@ -45,7 +46,7 @@ def reader(tmp_path, monkeypatch):
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run *command* in the root folder of the project."""
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ import re
 import ferry
 import hostile
 import pytest
+from helpers import DEADLINE
 from test_page import Elements
 
 import rolloutlog
@@ -198,7 +199,7 @@ def test_a_real_kernel_shows_the_views(home, monkeypatch, tmp_path):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
 
-    nbclient.NotebookClient(book, timeout=60, kernel_name="python3", shutdown_kernel="immediate").execute()
+    nbclient.NotebookClient(book, timeout=DEADLINE, kernel_name="python3", shutdown_kernel="immediate").execute()
 
     outputs = [output["data"] for output in book.cells[0].outputs]
     assert [texts(data["text/html"]).split()[0] for data in outputs] == [

@@ -8,6 +8,7 @@ import sys
 import pytest
 import tide
 from commands import run
+from helpers import DEADLINE
 
 import rolloutlog
 
@@ -61,6 +62,6 @@ def test_without_the_extra_the_same_is_printed(tmp_path):
         f"import rolloutlog; rolloutlog.load_session({str(path)!r}).show()"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=DEADLINE)
 
     assert done.stdout.decode() == run("show", path).out, done.stderr.decode()

@@ -10,6 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from helpers import DEADLINE
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import entries, items
@@ -566,7 +567,7 @@ def test_many_threads_load_at_once(rollout):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(DEADLINE)
 
     assert found == [5_000] * 4
     assert gc.isenabled()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from helpers import DEADLINE
 
 import rolloutlog
 from rolloutlog import Message, RecordedResponse, load_session, session
@@ -108,7 +109,7 @@ def test_threads_that_record_one_response_record_it_once():
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(DEADLINE)
 
     assert (len(opened.items), len(opened.responses)) == (2, 1)
 

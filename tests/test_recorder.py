@@ -919,10 +919,12 @@ def test_who_has_time_waits_for_the_other_process(recorder):
     holder = start(hold, str(recorder.path))
     assert holder.stdout.readline() == "held\n"
     resumed = []
-    waiting = threading.Thread(target=lambda: resumed.append(RolloutRecorder.resume(recorder.path, lock_timeout=60)[0]))
+    waiting = threading.Thread(
+        target=lambda: resumed.append(RolloutRecorder.resume(recorder.path, lock_timeout=240)[0])
+    )
     waiting.start()
     finish(holder)
-    waiting.join(60)
+    waiting.join(DEADLINE)
     resumed[0].close()
 
     assert not waiting.is_alive()

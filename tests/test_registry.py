@@ -751,7 +751,7 @@ def open_at_import(folder: str) -> None:
         "def nothing(): pass\n"
         "if __name__ == '__main__':\n"
         "    child = multiprocessing.get_context(sys.argv[1]).Process(target=nothing)\n"
-        "    child.start(); child.join(60); sys.exit(child.exitcode)\n"
+        "    child.start(); child.join(240); sys.exit(child.exitcode)\n"
     )
 
 

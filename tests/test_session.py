@@ -22,6 +22,7 @@ from faults.fakes import FakeSystem
 from helpers import (
     DEADLINE,
     Disk,
+    eventually,
     finish,
     in_fresh_process,
     interrupted,
@@ -513,8 +514,7 @@ def test_what_is_taken_back_is_hidden_before_it_is_on_disk(disk):
     disk.hold()
     waiting = threading.Thread(target=opened.take_back)
     waiting.start()
-    while len(opened.context) > 1:
-        time.sleep(0.01)
+    eventually(lambda: len(opened.context) == 1)
     shown = [item.text for item in opened.items]
     disk.go_on()
     waiting.join(DEADLINE)
@@ -1363,8 +1363,7 @@ def test_a_record_waits_for_another_thread_no_longer_than_it_may(disk):
         target=lambda: opened.record(Message.user("c"), wait=False, timeout=10 * DEADLINE), daemon=True
     )
     other.start()
-    while opened._order.within(0.0, lambda: None):
-        time.sleep(0.001)  # the other thread does not wait yet
+    eventually(lambda: not opened._order.within(0.0, lambda: None))  # the other thread waits
     raised: list[type] = []
 
     def record() -> None:

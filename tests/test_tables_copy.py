@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import DEADLINE
 
 from rolloutlog import Message, RolloutRecorder, tables
 from rolloutlog._paths import rollout_path
@@ -186,7 +187,7 @@ def test_a_copy_that_is_killed_is_completed_by_the_next(home, step):
     """Before each of its changes: every file is whole, the answers are right, and nothing unfinished is left."""
     environment = {**os.environ, "PYTHONPATH": str(Path(tables.__file__).parents[2])}
     command = [sys.executable, "-c", KILLED, str(home), str(step)]
-    assert subprocess.run(command, env=environment, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(command, env=environment, timeout=DEADLINE).returncode == -signal.SIGKILL
 
     assert all(row["text"] in (None, "day 1", "day 2", "day 3") for row in copied(home / "tables"))
     assert texts(home) == ["day 1", "day 2", "day 3"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pages
 import pytest
+from helpers import DEADLINE
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import accepted_items
@@ -35,7 +36,7 @@ def run_pytest(folder: Path, test: str, *options: str) -> str:
     (folder / "test_inner.py").write_text(test)
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", "--rootdir", str(folder), *options, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE)
     assert not done.stderr
     return done.stdout
 
@@ -342,7 +343,7 @@ def test_a_kept_rollout_is_made_and_replaced_by_the_command_that_the_error_names
         with pytest.raises(AssertionError) as caught:
             assert_same_session(rollout, kept)
         command = str(caught.value).splitlines()[-1].partition("to accept the new session as expected: ")[2]
-        subprocess.run(shlex.split(command), check=True, timeout=60)
+        subprocess.run(shlex.split(command), check=True, timeout=DEADLINE)
 
         assert differences(rollout, kept) == []
     with pytest.raises(rolloutlog.exceptions.SessionNotFoundError):

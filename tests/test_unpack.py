@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import recorder_on, run_together
+from helpers import DEADLINE, recorder_on, run_together
 
 from rolloutlog import RolloutRecorder, find_sessions, load_session, session
 from rolloutlog._reading.blocks import _zstd
@@ -202,7 +202,7 @@ def test_without_the_extra_the_error_names_it(compressed):
         "    print(type(error).__name__, error)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
 
     assert done.stdout.startswith(MissingExtraError.__name__)
     assert names(compressed.parent) == [compressed.name]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import DEADLINE
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, iter_entries, load_session
 from rolloutlog._entries import OtherEntry
@@ -656,7 +657,7 @@ def test_without_the_extra_the_error_names_it(rollout):
         "    print(type(error).__name__, error)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
 
     assert done.stdout.startswith(MissingExtraError.__name__)
     assert "pip install 'rolloutlog[zstd]'" in done.stdout
@@ -683,7 +684,7 @@ def test_a_small_file_that_unpacks_to_very_much_is_read_in_little_memory(rollout
         "print(int(peak.split()[1]) < 300 * 1024)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True)
 
     assert done.stdout.split() == ["2", "1", "True"]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from helpers import DEADLINE
+from helpers import DEADLINE, eventually
 
 from rolloutlog._writing import workers as module
 from rolloutlog._writing.workers import Workers
@@ -38,14 +38,6 @@ class Stuck(Job):
     def __init__(self) -> None:
         self.reached, self.let_go = threading.Event(), threading.Event()
         super().__init__(lambda: (self.reached.set(), self.let_go.wait(DEADLINE)))
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* is true."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 @pytest.fixture
