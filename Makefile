@@ -18,7 +18,7 @@ help:
 	@echo "make test      the suite on every Python found, with the oldest dependencies, and without orjson"
 	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
-	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases with npm)"
+	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases and Claude Code with npm)"
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
 	@echo "make browser   pages in a real Chromium, which must be there; fetches axe-core with npm"
 	@echo "make pictures  the pictures in docs/pictures, with a real Chromium"
@@ -41,12 +41,14 @@ test: .venv/matrix.stamp
 # In `make test` these tests skip where the programs are not there; here, and in CI, that is a failure.
 interop: .venv/zstd.stamp .venv/test.stamp
 	$(BIN)/python tests/interop/releases.py
+	$(BIN)/python tests/interop/claude.py
 	ROLLOUTLOG_REQUIRE_INTEROP=1 $(BIN)/python -m pytest tests/interop $(ARGS)
 
 .PHONY: interop-all
 interop-all: .venv/zstd.stamp .venv/test.stamp
 	$(BIN)/python tests/interop/releases.py
 	$(BIN)/python tests/interop/other_releases.py
+	$(BIN)/python tests/interop/claude.py
 	ROLLOUTLOG_REQUIRE_INTEROP=1 ROLLOUTLOG_INTEROP_RELEASES=all $(BIN)/python -m pytest tests/interop $(ARGS)
 
 # In `make test` these tests skip where there is no Chromium; here, and in CI, that is a failure.

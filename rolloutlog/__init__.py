@@ -42,14 +42,22 @@ if _TYPE_CHECKING:
     from ._care.repair import Repair, repair
     from ._chat.incoming import from_messages
     from ._chat.outgoing import to_messages
+    from ._imports.agents import import_agents
+    from ._imports.claude import import_claude
+    from ._imports.messages import import_messages
+    from ._imports.value import Imported
 
 # Few programs need these. Imported at once, they would make every import a seventh slower.
 _LATER = {
     "Diagnosis": "_care.diagnose",
     "Finding": "_care.findings",
+    "Imported": "_imports.value",
     "Repair": "_care.repair",
     "diagnose": "_care.diagnose",
     "from_messages": "_chat.incoming",
+    "import_agents": "_imports.agents",
+    "import_claude": "_imports.claude",
+    "import_messages": "_imports.messages",
     "repair": "_care.repair",
     "to_messages": "_chat.outgoing",
 }
@@ -62,6 +70,7 @@ __all__ = [
     "Finding",
     "FunctionCall",
     "FunctionCallOutput",
+    "Imported",
     "Item",
     "ItemLike",
     "LocalShellCall",
@@ -90,6 +99,9 @@ __all__ = [
     "diagnose",
     "find_sessions",
     "from_messages",
+    "import_agents",
+    "import_claude",
+    "import_messages",
     "iter_entries",
     "iter_lines",
     "load_session",

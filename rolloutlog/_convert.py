@@ -66,7 +66,7 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
         OSError: the old file cannot be read, or the new one cannot be written; then nothing of it is left.
     """
     head = read_head(path)
-    clock = _Clock(head.session)
+    clock = Clock(head.session.timestamp)
     encoder = LineEncoder(format=format, clock=clock)
     if format == head.format:
         raise ValueError(f"{os.fspath(path)} has the format {format!r} already")
@@ -75,7 +75,7 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
         session = encoder.completed(_counted_once(_moved(head.session, where), path))
         journal = Journal(rollout_path(where, started, session.id), header=encoder.meta(session), fsync="flush")
         try:
-            journal.create(_batches(_lines(path, encoder, clock)))
+            journal.create(batches(_lines(path, encoder, clock)))
         except FileExistsError:
             raise SessionExistsError(session.id, journal.path) from None
         finally:
@@ -92,12 +92,16 @@ def _only_creation(session: SessionMeta, home: Path, started: dt.datetime) -> Ab
     return id_lock(home, session_id, rollout_path(home, started, session_id))
 
 
-class _Clock:
-    """Gives the time for wrapped lines: the last one that the session itself contains."""
+class Clock:
+    """Gives the time for wrapped lines: the last one that the session itself contains.
 
-    def __init__(self, session: SessionMeta) -> None:
+    Args:
+        timestamp: when the session began, ISO 8601; if that is not a valid time, it began now.
+    """
+
+    def __init__(self, timestamp: str) -> None:
         self._now = time.time()
-        self.hear(session.timestamp)
+        self.hear(timestamp)
 
     def __call__(self) -> float:
         return self._now
@@ -138,7 +142,7 @@ def _began(session: SessionMeta, path: StrPath) -> dt.datetime:
     return named.started if named is not None else dt.datetime.now(dt.UTC)
 
 
-def _lines(path: StrPath, encoder: LineEncoder, clock: _Clock) -> Iterator[bytes]:
+def _lines(path: StrPath, encoder: LineEncoder, clock: Clock) -> Iterator[bytes]:
     """Yield the lines of the new file after the meta."""
     following: _Event = None  # the event that the envelope format adds after the last item
     before: _Event = None  # the last event since then: older Codex writes that of an answer before its item
@@ -183,7 +187,7 @@ def _shows(entry: OtherEntry) -> _Event:
     return (payload.get("type"), payload.get("message")) if isinstance(payload, dict) and "message" in payload else None
 
 
-def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+def batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
     """Yield *lines* in batches, so that memory holds one of them at most."""
     batch, size = list[bytes](), 0
     for line in lines:

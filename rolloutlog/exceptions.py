@@ -17,6 +17,7 @@ __all__ = [
     "ForkedRecorderError",
     "InvalidItemError",
     "InvalidRolloutError",
+    "InvalidSourceError",
     "MissingExtraError",
     "NotCarriedWarning",
     "OrphanCallError",
@@ -101,6 +102,23 @@ class InvalidRolloutError(RolloutError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
+
+
+class InvalidSourceError(RolloutError, ValueError):
+    """A file cannot be imported, because it holds no session of the kind that was asked for. Nothing was written.
+
+    Attributes:
+        source: the file.
+        problem: the shape that was expected, and the one that was found.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], problem: str) -> None:
+        super().__init__(source, problem)
+        self.source = Path(source)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
 
 
 class SessionNotFoundError(RolloutError, LookupError):

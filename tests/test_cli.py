@@ -39,6 +39,13 @@ def home(tmp_path, monkeypatch):
         path.write_bytes(meta(session_id) + user(f"hello {second}"))
     with rolloutlog.session(NAME) as session:
         session.record({"role": "user", "content": "Plan a day in Rome"}, {"role": "assistant", "content": "Gladly."})
+    # The sources of `import`: never the sessions of the person who runs the tests.
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    said = json.dumps({"type": "user", "uuid": "u1", "message": {"role": "user", "content": "Hi"}})
+    claude = tmp_path / "claude/projects/trip/one.jsonl"
+    claude.parent.mkdir(parents=True)
+    claude.write_text(f"{said}\n")
+    (tmp_path / "chat.jsonl").write_text('{"role": "user", "content": "Hi"}\n')
     return tmp_path
 
 

@@ -45,7 +45,7 @@ def from_messages(messages: Iterable[Any], *, system: str | Iterable[Mapping[str
         >>> [item.type for item in items]
         ['message', 'function_call', 'function_call_output']
     """
-    incoming = _Incoming()
+    incoming = Incoming()
     if system is not None:
         incoming.add({"role": "system", "content": system if isinstance(system, str) else list(system)}, "system")
     if isinstance(messages, Mapping | str):
@@ -57,16 +57,20 @@ def from_messages(messages: Iterable[Any], *, system: str | Iterable[Mapping[str
     return incoming.items
 
 
-class _Incoming:
+class Incoming:
     """Converts messages one by one.
+
+    Args:
+        reasoning: whether thinking of Anthropic's API, and the key ``reasoning_content``, become reasoning.
 
     Attributes:
         items: the items so far.
         told: the places of values that were left out, and what they were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, reasoning: bool = False) -> None:
         self.items: list[Item] = []
+        self._reasoning = reasoning
         self.told: list[tuple[str, str]] = []
         self._custom: set[str] = set()  # the ids of calls of custom tools
         self._named: dict[str, str] = {}  # from the name of a function to the id made for its last call without one
@@ -87,8 +91,17 @@ class _Incoming:
         if role in ("tool", "function"):
             self._add_output(value, where)
         else:
+            if self._reasoning and isinstance(thought := value.get("reasoning_content"), str) and thought:
+                self._add_reasoning(thought, where)
             self._add_said(value, role, where)
-        self._tell_keys(value, _READ | _AROUND | ({"name"} if role == "function" else set()), where)
+        known = {"name"} if role == "function" else {"reasoning_content"} if self._reasoning else set()
+        self._tell_keys(value, _READ | _AROUND | known, where)
+
+    def _add_reasoning(self, text: str, where: str) -> None:
+        self._make(
+            {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]},
+            where,
+        )
 
     def _add_said(self, value: Wire, role: str, where: str) -> None:
         before = len(self.items), len(self.told)
@@ -136,6 +149,13 @@ class _Incoming:
             error = {IS_ERROR: True} if part.get("is_error") is True else {}
             self._make_output(part.get("tool_use_id"), output, where, error)
             self._tell_keys(part, {"type", "tool_use_id", "content", "is_error"}, where)
+        elif kind == "thinking" and self._reasoning and isinstance(part.get("thinking"), str):
+            self._flush(role, parts, where)
+            if part["thinking"]:
+                self._add_reasoning(part["thinking"], where)
+            else:
+                self.told.append((where, "thinking that only its signature tells"))
+            self._tell_keys(part, {"type", "thinking"}, where)
         elif (made := self._part(part, role, where)) is not None:
             parts.append(made)
 
