@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolloutlog import FunctionCall, Item, Message, Other, Reasoning, from_messages, session, to_messages
+from rolloutlog import FunctionCall, Item, Message, Other, Reasoning, from_messages, load_session, session, to_messages
 from rolloutlog.exceptions import InvalidItemError, NotCarriedWarning, OrphanCallError
 from rolloutlog.items import CustomToolCall, InputImage, InputText
 
@@ -451,3 +451,44 @@ def test_a_role_that_does_not_exist_is_refused(value, more):
         opened.record({**value, **more})
 
     assert "plugh" not in str(caught.value)
+
+
+# --- of a saved session -----------------------------------------------------------------------------------------------
+
+
+def test_a_saved_session_as_messages_is_what_the_model_sees(tmp_path):
+    """Items that were taken back are not among them; the caller's line is named where values are not carried."""
+    with session("trip", home=tmp_path) as trip:
+        trip.record({"role": "user", "content": "Hello"}, {"role": "user", "content": "Sorry"})
+        trip.take_back()
+        trip.record(Reasoning("rs_1", [], encrypted_content="x"), Message.assistant("Hi"))
+    saved = load_session(trip.path)
+
+    with pytest.warns(NotCarriedWarning, match="reasoning") as told:
+        messages = saved.to_messages()
+
+    assert messages == [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+    assert [str(warning.filename) for warning in told] == [__file__]
+
+
+def thought(text):
+    """Return reasoning with *text*."""
+    return {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
+
+
+def test_reasoning_goes_with_the_message_after_it():
+    """Each turn has the reasoning before it, also where calls of one response have reasoning between them."""
+    one, two = FunctionCall("sky", "{}", "c1"), FunctionCall("sea", "{}", "c2")
+    items = [thought("a"), thought("b"), one, thought("c"), two, one.answer("x"), two.answer("y"), Message.user("?")]
+
+    with pytest.warns(NotCarriedWarning, match=r"items\[8\]: reasoning without a message"):
+        messages = to_messages([*items, thought("lost")], reasoning=True)
+
+    assert [message.get("reasoning_content") for message in messages] == ["a\n\nb", None, "c", None, None]
+    assert [message["role"] for message in messages] == ["assistant", "tool", "assistant", "tool", "user"]
+
+
+def test_reasoning_is_for_chat_completions_alone():
+    """Anthropic's API takes only reasoning that it signed, so the option is refused."""
+    with pytest.raises(ValueError, match="api='chat'"):
+        to_messages([], api="anthropic", reasoning=True)

@@ -23,7 +23,7 @@ from rolloutlog._face.document import prose
 
 pytestmark = pytest.mark.once
 
-FORMATS = ["html", "markdown", "json"]
+FORMATS = ["html", "markdown", "json", "messages", "atif"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,26 @@ def test_json_is_the_input_of_an_api(path):
     assert json.loads(out) == rolloutlog.load_session(path).to_input()
 
 
+def test_messages_are_those_of_chat_completions(home):
+    """Items that they have no place for are counted by their kind."""
+    with rolloutlog.session("chat") as session:
+        session.record({"role": "user", "content": "Hi"}, {"type": "reasoning", "id": "rs_1", "summary": []})
+
+    code, out, err = run("export", session.path, "--format", "messages")
+
+    assert code == 0
+    assert json.loads(out) == [{"role": "user", "content": "Hi"}]
+    assert "not carried: an item of the type 'reasoning' (1×)" in err
+
+
+def test_a_trajectory_is_one_object(path):
+    """It is what `to_atif()` gives."""
+    code, out, _ = run("export", path, "--format", "atif")
+
+    assert code == 0
+    assert json.loads(out) == rolloutlog.load_session(path).to_atif()
+
+
 def test_json_of_a_session_without_items(home):
     """An empty list is a list."""
     with rolloutlog.session("empty") as session:
@@ -123,7 +143,7 @@ def test_a_file_in_a_folder_gets_a_name(format, path, tmp_path):
 
     (file,) = (tmp_path / "new/pages").iterdir()
     assert code == 0
-    assert file.stem == "2026-11-30-c29e6aa0-the-timetable-skips-the-last-ferry-on-the-night"
+    assert file.name.partition(".")[0] == "2026-11-30-c29e6aa0-the-timetable-skips-the-last-ferry-on-the-night"
 
 
 def test_stdout_can_be_named(path):
@@ -177,7 +197,7 @@ def test_the_page_of_a_fork_leads_to_the_page_of_its_parent(path, tmp_path):
 
 
 @pytest.mark.parametrize("session_format", ["flat", "envelope"])
-@pytest.mark.parametrize("format", ["markdown", "json"])
+@pytest.mark.parametrize("format", ["markdown", "json", "messages", "atif"])
 def test_a_hostile_session(format, session_format, tmp_path):
     """No format lets a harmful character through."""
     file = tmp_path / hostile.FILE_NAME
@@ -188,7 +208,7 @@ def test_a_hostile_session(format, session_format, tmp_path):
     assert code == 0
     assert hostile.HARMFUL.search(out) is None
     assert hostile.harm_in(err) == []
-    assert format == "json" or hostile.harm_in(out) == []  # JSON keeps each mark of a text
+    assert format != "markdown" or hostile.harm_in(out) == []  # JSON keeps each mark of a text
 
 
 @pytest.mark.parametrize("name", hostile.TEXTS)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from .._format.coerce import ItemLike, to_item
+from .._item import joined
 from .._json import InvalidJson, loads
 from .._repr import shortened
 from .._responses.calls import arrange, find_orphans, marked_answer
@@ -24,7 +25,13 @@ _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 
 
-def to_messages(items: Iterable[ItemLike], *, api: MessageApi = "chat", orphans: OrphanPolicy = "close") -> list[Any]:
+def to_messages(
+    items: Iterable[ItemLike],
+    *,
+    api: MessageApi = "chat",
+    orphans: OrphanPolicy = "close",
+    reasoning: bool = False,
+) -> list[Any]:
     """Return *items* as messages of another API, such as `Session.context` as those of Chat Completions.
 
     Calls go into the message of the model before them, and their outputs right after it, as these APIs require. Items
@@ -36,11 +43,15 @@ def to_messages(items: Iterable[ItemLike], *, api: MessageApi = "chat", orphans:
         api: ``"chat"`` for Chat Completions, ``"anthropic"`` for Anthropic's Messages.
         orphans: what to do about calls without an output, and outputs without a call: ``"close"`` answers the calls
             with a marked output and leaves out the outputs, ``"keep"`` keeps both, ``"raise"`` raises.
+        reasoning: whether the text of reasoning, or else its summary, becomes the key ``reasoning_content`` of the
+            model's message after it. Some servers of Chat Completions and some trainers know this key; OpenAI's API
+            does not. Reasoning without a text is left out.
 
     Raises:
         OrphanCallError: there are such items, with ``orphans="raise"``.
         InvalidItemError: one of *items* is not an item.
-        ValueError: there is no such API or policy.
+        ValueError: there is no such API or policy, or *reasoning* for Anthropic's API, which takes only reasoning that
+            it signed itself.
 
     Example:
         >>> import rolloutlog
@@ -48,10 +59,22 @@ def to_messages(items: Iterable[ItemLike], *, api: MessageApi = "chat", orphans:
         >>> rolloutlog.to_messages([rolloutlog.Message.user("Will it rain?"), call, call.answer("no")])[0]
         {'role': 'user', 'content': 'Will it rain?'}
     """
+    messages, told = converted(items, api, orphans, reasoning)
+    for place, what in told:
+        warnings.warn(NotCarriedWarning(place, what), stacklevel=2)
+    return messages
+
+
+def converted(
+    items: Iterable[ItemLike], api: MessageApi, orphans: OrphanPolicy, reasoning: bool
+) -> tuple[list[Wire], list[tuple[str, str]]]:
+    """Return the messages of `to_messages`, and the places of values that were left out, and what they were."""
     if api not in ("chat", "anthropic"):
         raise ValueError(f"api must be 'chat' or 'anthropic'; got {api!r}")
     if orphans not in ("close", "keep", "raise"):
         raise ValueError(f"orphans must be 'close', 'keep' or 'raise'; got {orphans!r}")
+    if reasoning and api != "chat":
+        raise ValueError("reasoning can only be True with api='chat'")
     given = [item._read() for item in map(to_item, items) if item.json]
     values = [given[place] for place in arrange(given).order]
     found = find_orphans(values)
@@ -77,13 +100,20 @@ def to_messages(items: Iterable[ItemLike], *, api: MessageApi = "chat", orphans:
             outgoing.begin_turn(value, where)
         elif kind == "message":
             outgoing.end_turn()
+            outgoing.drop_reasoning()
             outgoing.add_message(value, where)
+        elif kind == "reasoning" and reasoning and (text := _text_of(value)):
+            outgoing.add_reasoning(text, where)
         else:
             outgoing.tell(where, f"an item of the type {shortened(kind)}")
     outgoing.end_turn()
-    for place, what in outgoing.told:
-        warnings.warn(NotCarriedWarning(place, what), stacklevel=2)
-    return outgoing.messages
+    outgoing.drop_reasoning()
+    return outgoing.messages, outgoing.told
+
+
+def _text_of(reasoning: Wire) -> str:
+    """Return the text of *reasoning*, or else its summary."""
+    return joined(reasoning.get("content") or (), "\n\n") or joined(reasoning.get("summary") or (), "\n\n")
 
 
 class _Outgoing(ABC):
@@ -101,6 +131,7 @@ class _Outgoing(ABC):
         self._calls: list[Wire] = []
         self._answers: list[Wire] = []
         self._where = ""
+        self._thought: list[tuple[str, str]] = []  # reasoning before the turn: its places and texts
 
     def tell(self, where: str, what: str) -> None:
         """Remember that something is not carried."""
@@ -111,6 +142,18 @@ class _Outgoing(ABC):
         self.end_turn()
         self._where = where
         self._said = self._parts(value["content"], f"{where}.content")
+
+    def add_reasoning(self, text: str, where: str) -> None:
+        """Add reasoning to the turn that begins after it."""
+        if self._said or self._calls:
+            self.end_turn()
+        self._thought.append((where, text))
+
+    def drop_reasoning(self) -> None:
+        """Leave out reasoning that led to nothing."""
+        for where, _ in self._thought:
+            self.tell(where, "reasoning without a message of the model after it")
+        self._thought.clear()
 
     def add_call(self, call: Wire, answer: Wire | None, where: str) -> None:
         """Add a call to the turn, and its output to what follows."""
@@ -125,6 +168,9 @@ class _Outgoing(ABC):
         self._said, self._calls, self._answers, self._where = [], [], [], ""
         if said or calls:
             self._add_turn(said, calls)
+            if self._thought:
+                self.messages[-1]["reasoning_content"] = "\n\n".join(text for _, text in self._thought)
+                self._thought = []
         if answers:
             self.add_outputs(answers, where)
 

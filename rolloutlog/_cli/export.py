@@ -1,4 +1,4 @@
-"""`rolloutlog export`: a session as a page, as Markdown, or as the JSON that an API takes."""
+"""`rolloutlog export`: a session as a page, as Markdown, or as JSON for APIs and other programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import webbrowser
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,13 @@ from .output import json_line, note, write
 if TYPE_CHECKING:
     from .._face.transcript import Transcript
 
-_SUFFIXES = {"html": ".html", "markdown": ".md", "json": ".json"}
+_SUFFIXES = {
+    "html": ".html",
+    "markdown": ".md",
+    "json": ".json",
+    "messages": ".messages.json",
+    "atif": ".atif.json",
+}
 
 
 @define(
@@ -58,8 +64,8 @@ def command(
     """Write a session as one file that others can read.
 
     html is one page without a script; calls, outputs and reasoning are folded. json is the list of items that an API
-    takes as input. DEPTH: user is what people said; talk has the answers; tools has calls; full cuts no output; all has
-    instructions and events.
+    takes as input, messages is that of Chat Completions, atif is a trajectory (ATIF 1.8). DEPTH: user is what people
+    said; talk has the answers; tools has calls; full cuts no output; all has instructions and events.
     """
     format = format or _format_of(target)
     if is_opened and format != "html":
@@ -94,7 +100,12 @@ def _exported(
     transcript: Transcript = RedactedTranscript(path) if redact else Transcript(path)
     counts: Counter[str] = transcript.found if isinstance(transcript, RedactedTranscript) else Counter()
     if format == "json":
-        return transcript.head, _as_json(path, redact, counts), counts
+        return transcript.head, _as_list(load_session(path).to_input(), redact, counts), counts
+    if format == "messages":
+        return transcript.head, _as_list(_messages(path), redact, counts), counts
+    if format == "atif":
+        told = load_session(path).to_atif()
+        return transcript.head, [json_line(redacted_value(told, counts) if redact else told) + "\n"], counts
     if format == "markdown":
         from .._face.document import document
 
@@ -105,13 +116,23 @@ def _exported(
     return transcript.head, [page(transcript, Options(depth, is_whole, parent))], counts
 
 
-def _as_json(path: Path, redact: bool, counts: Counter[str]) -> Iterable[str]:
-    """Yield the items as an API takes them, one on each line of a list."""
+def _as_list(values: Iterable[Any], redact: bool, counts: Counter[str]) -> Iterable[str]:
+    """Yield *values*, objects, one on each line of a list."""
     before = "["
-    for item in load_session(path).to_input():
-        yield before + "\n" + json_line(redacted_value(item, counts) if redact else item)
+    for value in values:
+        yield before + "\n" + json_line(redacted_value(value, counts) if redact else value)
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
+
+
+def _messages(path: Path) -> list[Any]:
+    """Return the messages of the session, and say what is not carried."""
+    from .._chat.outgoing import converted
+
+    messages, told = converted(load_session(path).context, "chat", "close", False)
+    for what, count in Counter(what for _, what in told).most_common():
+        note(f"not carried: {what} ({count:,}×)")
+    return messages
 
 
 def _tell_redaction(found: Counter[str], redact: bool) -> None:

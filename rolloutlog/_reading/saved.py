@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -15,11 +16,15 @@ from .._json import MAX_LINE
 from .._responses.input import OrphanPolicy, ReasoningPolicy, orphan_calls, session_input
 from .._responses.recorded import RecordedResponse, responses_of
 from .._responses.view import Rewrite, context
+from ..exceptions import NotCarriedWarning
 from ..items import Call, ResponseItem
 from .blocks import Source
 from .forks import stream_history
 from .kinds import checked_kinds
 from .lines import RolloutLine, stream_lines
+
+if TYPE_CHECKING:
+    from .._chat.outgoing import MessageApi
 
 # How many of the last bytes that were read are compared before the bytes after them are read as appended ones.
 _COMPARED = 128
@@ -127,6 +132,55 @@ class SavedSession:
         Items that no reasoning leads have no ids here, because a `redact` hook or a damaged line may have taken it.
         """
         return session_input(self.context, orphans, ids, reasoning)
+
+    def to_messages(
+        self, *, api: MessageApi = "chat", orphans: OrphanPolicy = "close", reasoning: bool = False
+    ) -> list[Any]:
+        """Return `context` as messages of the Chat Completions API or of Anthropic's; see `rolloutlog.to_messages`.
+
+        Values that the API has no place for are left out, with a `NotCarriedWarning` for each. The instructions are not
+        among the messages; they are ``saved.session.instructions``.
+
+        Raises:
+            OrphanCallError, ValueError: as for `rolloutlog.to_messages`.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("weather") as session:
+            ...     session.record({"role": "user", "content": "Will it rain?"})
+            >>> rolloutlog.load_session("weather").to_messages()
+            [{'role': 'user', 'content': 'Will it rain?'}]
+        """
+        from .._chat.outgoing import converted
+
+        messages, told = converted(self.context, api, orphans, reasoning)
+        for place, what in told:
+            warnings.warn(NotCarriedWarning(place, what), stacklevel=2)
+        return messages
+
+    def to_atif(self) -> dict[str, Any]:
+        """Return the session as a trajectory of the Agent Trajectory Interchange Format (ATIF 1.8), as plain JSON.
+
+        A step is a message to the model, or all that the model said at once, with its calls and their outputs. All
+        items are in it, also those that were taken back or compacted. Steps that were copied from another session are
+        marked with ``is_copied_context``. The tokens are those of the session's own requests. The ``notes`` count the
+        values that are not carried: reasoning without a text, files, and items of other types.
+
+        The files are read again, because they have the time of each line.
+
+        Raises:
+            ValueError, SessionNotFoundError, InvalidRolloutError, OSError: as for `lines`.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("atif") as session:
+            ...     session.record({"role": "user", "content": "Will it rain?"})
+            >>> rolloutlog.load_session("atif").to_atif()["steps"]
+            [{'step_id': 1, 'source': 'user', 'message': 'Will it rain?'}]
+        """
+        from .._chat.trajectory import trajectory
+
+        return trajectory(self.session, self.lines())
 
     def lines(self, *, kinds: Collection[str] | None = None) -> Iterator[RolloutLine]:
         """Yield the session's lines, each with its place and its time, from all files that hold its history.
