@@ -6,7 +6,7 @@
     duckdb.sql("SELECT name, count(*), count_if(is_error) FROM entries GROUP BY name")
     polars.DataFrame(entries)
 
-`entries`, `sessions` and `copy` need the extra "arrow", `sql` needs "duckdb". See ``docs/fleets.md``.
+`entries`, `sessions`, `training` and `copy` need the extra "arrow", `sql` needs "duckdb". See ``docs/fleets.md``.
 """
 
 from ._arrow import Table
@@ -15,5 +15,6 @@ from ._entries import batches, entries
 from ._files import plan
 from ._sessions import sessions
 from ._sql import sql
+from ._training import training
 
-__all__ = ["Copied", "Table", "batches", "copy", "entries", "plan", "sessions", "sql"]
+__all__ = ["Copied", "Table", "batches", "copy", "entries", "plan", "sessions", "sql", "training"]
