@@ -54,6 +54,8 @@ def entry_of(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
         stack = stack or _popped_text(extra, "stack")
     if not exception and (info := _exc_info(exc_info)) is not None:
         exception = formatter.formatException(info)
+    if (tracing := sys.modules.get("opentelemetry.trace")) is not None:
+        extra = {**_span_ids(tracing), **extra}
     return LogEntry(
         timestamp=utc_timestamp(record.created),
         level=str(record.levelname),
@@ -88,7 +90,21 @@ def entry_for(
     record = logging.LogRecord(
         name, number, code.co_filename, frame.f_lineno, message, args, _exc_info(exc_info), code.co_name
     )
-    return attrs.evolve(entry_of(record, None), extra=extra)
+    entry = entry_of(record, None)
+    return attrs.evolve(entry, extra={**entry.extra, **extra})
+
+
+def _span_ids(tracing: Any) -> dict[str, str]:
+    """Return the ids of the trace and the span that are current; none outside of a span.
+
+    Args:
+        tracing: the module ``opentelemetry.trace``, which is never imported here: without it, there is no span.
+    """
+    try:
+        span = tracing.get_current_span().get_span_context()
+        return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+    except Exception:  # another thread is still importing it; a log record must never raise
+        return {}
 
 
 def _named(value: object) -> str | None:
