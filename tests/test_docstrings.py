@@ -30,6 +30,8 @@ def test_the_example_of_a_docstring_runs_and_prints_what_it_shows(example):
     """Its output is as shown, where ``…`` matches anything to the end of the line."""
     if example.name.startswith("rolloutlog.tables"):
         pytest.importorskip("pyarrow")
+    if example.name.startswith("rolloutlog.otel"):
+        pytest.importorskip("opentelemetry.sdk")
     report: list[str] = []
     runner = doctest.DocTestRunner(checker=pages.Checker())
 

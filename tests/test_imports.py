@@ -318,6 +318,16 @@ def test_a_hook_sees_what_is_imported(claude):
     assert done.items == 1
 
 
+@pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00Z", "yesterday", 5, "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_file_can_be_named_by_is_not_used(claude, timestamp):
+    claude.user("Hello", timestamp=timestamp)
+
+    (done,) = import_claude(claude.path)
+
+    assert texts(load_session(done.path).items) == ["Hello"]
+    assert rolloutlog.load_session(SESSION).session.started.year > 2000
+
+
 def test_the_rollout_is_private(claude):
     claude.user("Hello")
 

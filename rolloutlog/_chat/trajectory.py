@@ -22,6 +22,8 @@ _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 # Where calls of all types keep what they ask for.
 _ARGUMENTS = ("arguments", "input", "action", "actions", "operation", "queries", "code")
 _OUTPUTS = ("output", "result", "tools")
+# Where calls that the API carries out itself have their outputs.
+_OWN_OUTPUTS = ("output", "outputs", "result", "results")
 
 
 class Line(Protocol):
@@ -116,6 +118,12 @@ class _Steps:
         }
         step.setdefault("tool_calls", []).append(call)
         self._by_call[call_id] = step
+        for key in _OWN_OUTPUTS:
+            if (own := item.get(key)) is not None and item["type"] == "image_generation_call":
+                self._left_out["the picture of an image_generation_call"] += 1
+            elif own is not None and own != []:
+                result = {"source_call_id": call_id, "content": own if isinstance(own, str) else _text_of(own)}
+                step.setdefault("observation", {"results": []})["results"].append(result)
 
     def _add_output(self, item: Wire, line: Line) -> None:
         call_id = _id_of(item)

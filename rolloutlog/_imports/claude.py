@@ -136,8 +136,9 @@ def import_file(
 
 
 def _meta(found: Survey) -> Wire:
-    meta: Wire = {"cwd": found.cwd or "/", "originator": "claude-code", "model_provider": "anthropic"}
-    meta["cli_version"] = found.version or "unknown"
+    meta: Wire = {"originator": "claude-code", "model_provider": "anthropic", "cli_version": found.version or "unknown"}
+    if found.cwd is not None:
+        meta["cwd"] = found.cwd
     if found.branch is not None:
         meta["git"] = {"branch": found.branch}
     return meta

@@ -146,6 +146,9 @@ def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | N
     where = resolve_home(home).absolute()
     clock = Clock(origin.started or "")
     started = dt.datetime.fromtimestamp(clock(), dt.UTC)
+    if started.year < 1000:  # names of files and folders have four digits for it
+        clock = Clock("")
+        started = dt.datetime.fromtimestamp(clock(), dt.UTC)
     encoder = LineEncoder(format="envelope", clock=clock, redact=redact)
     with id_lock(where, origin.session_id, rollout_path(where, started, origin.session_id)):
         session_id = origin.session_id
@@ -179,7 +182,8 @@ def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | N
 
 def _meta(origin: Origin) -> Wire:
     told = {"kind": origin.kind, "source": origin.source, "id": origin.id, "sha256": origin.digest}
-    return {**origin.meta, FROM: told}
+    # A rollout must name a folder, and that of this process would be wrong.
+    return {"cwd": "/", **origin.meta, FROM: told}
 
 
 def _has(path: Path, origin: Origin) -> bool:
