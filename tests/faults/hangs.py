@@ -12,7 +12,7 @@ import sys
 import textwrap
 
 from . import checker
-from .harness import Report, python_path, row, scratch
+from .harness import Report, python_path, row, scratch, uncaught_in
 from .kill import rollout
 
 # The beginning of each storm. A storm that works says how many events it saw.
@@ -389,6 +389,7 @@ def _storm(report: Report, name: str, program: str, size: int, seed: int, *, sec
                 out, err = storm.communicate()
             report.expect(False, f"{name} hangs (seed {seed}):\n{_last(err)}")
             return {}
+        report.expect_none(uncaught_in(err, interrupted=name == "ctrl_c"), f"{name} (seed {seed})")
         said = {word.decode(): int(count) for word, count in map(bytes.split, out.splitlines())}
         if storm.returncode != 0 and "an error" not in name and "Ctrl-C" not in name:
             report.expect(False, f"{name} (seed {seed}) ended with {storm.returncode}:\n{_last(err)}")

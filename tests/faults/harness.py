@@ -9,12 +9,14 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import attrs
 
@@ -135,17 +137,19 @@ def chosen(names: Iterable[str]) -> list[Row]:
 
 
 def run(each: Row, size: int, seed: int) -> Report:
-    """Run *each* and return its report; an error of the row itself is a violation, too."""
+    """Run *each* and return its report; an error of the row itself, or of one of its threads, is a violation, too."""
     report = Report(seed)
     begin = time.monotonic()
-    try:
-        each.run(report, size, random.Random(f"{each.name} {seed}"))
-    except Skip as reason:
-        report.skipped = str(reason)
-    except _Enough:
-        pass  # the violations are in the report
-    except Exception:
-        report.violations.append(f"the row itself failed:\n{traceback.format_exc()}")
+    with uncaught_noted() as uncaught:
+        try:
+            each.run(report, size, random.Random(f"{each.name} {seed}"))
+        except Skip as reason:
+            report.skipped = str(reason)
+        except _Enough:
+            pass  # the violations are in the report
+        except Exception:
+            report.violations.append(f"the row itself failed:\n{traceback.format_exc()}")
+    report.violations += uncaught[:_MOST_VIOLATIONS]
     report.seconds = time.monotonic() - begin
     return report
 
@@ -175,6 +179,45 @@ def table(reports: list[tuple[Row, Report]]) -> str:
 
 # -- helpers for rows ---------------------------------------------------------------------------------
 
+# Exceptions that no code of this process caught; a forked child begins with a copy.
+_uncaught: list[str] = []
+
+
+@contextmanager
+def uncaught_noted() -> Iterator[list[str]]:
+    """Note each exception that ends a thread, or that comes where none can be raised, such as in a finalizer."""
+
+    def note(where: str, kind: type[BaseException], value: BaseException | None, trace: TracebackType | None) -> None:
+        said = traceback.format_exception(kind, value, trace)  # only text, which holds no frames
+        _uncaught.append(f"not caught, {where}:\n{''.join(said)}")
+
+    def in_thread(what: threading.ExceptHookArgs) -> None:
+        note(f"in {what.thread.name if what.thread else 'a thread'}", what.exc_type, what.exc_value, what.exc_traceback)
+
+    def unraisable(what: sys.UnraisableHookArgs) -> None:
+        where = f"{what.err_msg or 'in'} {what.object!r}"
+        note(where, what.exc_type, what.exc_value, what.exc_traceback)
+
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = in_thread, unraisable
+    _uncaught.clear()
+    try:
+        yield _uncaught
+    finally:
+        threading.excepthook, sys.unraisablehook = hooks
+
+
+def uncaught_in(stderr: bytes | str, *, interrupted: bool = False) -> list[str]:
+    """Return the exceptions that a program's *stderr* shows and no code of it caught.
+
+    Args:
+        stderr: what the program wrote there.
+        interrupted: signal handlers of the program raise, also in finalizers, where an exception is ignored.
+    """
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    signs = ["Exception in thread"] if interrupted else ["Exception in thread", "Exception ignored"]
+    return [f"not caught:\n{text[text.index(sign) :][:3_000]}" for sign in signs if sign in text]
+
 
 @contextmanager
 def scratch(where: str | None = None) -> Iterator[Path]:
@@ -187,16 +230,20 @@ def scratch(where: str | None = None) -> Iterator[Path]:
 
 
 def fork(child: Callable[[], object]) -> int:
-    """Run *child* in a forked process, which ends without any clean-up, and return its pid."""
+    """Run *child* in a forked process, which ends without any clean-up, and return its pid.
+
+    Its status is 1 if *child* raises, or if one of its threads does.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
         return pid
-    status = 1
+    status, before = 1, len(_uncaught)
     try:
         child()
-        status = 0
+        sys.stderr.writelines(_uncaught[before:])
+        status = 0 if len(_uncaught) == before else 1
     except BaseException:
         traceback.print_exc()
     finally:

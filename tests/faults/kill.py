@@ -14,7 +14,7 @@ from pathlib import Path
 import rolloutlog
 
 from . import checker
-from .harness import Report, fork, python_path, reap, row, scratch
+from .harness import Report, fork, python_path, reap, row, scratch, uncaught_in
 
 GENERATIONS = 4
 THREADS = 3
@@ -175,6 +175,7 @@ def _endings(report: Report, size: int, dice: random.Random, ending: str, status
             said = {name: int(count) for name, count in map(bytes.split, out.splitlines())}
             ended = err.decode(errors="replace")[-3_000:]
             report.expect(process.returncode == status, f"trial {trial}: ended with {process.returncode}: {ended}")
+            report.expect_none(uncaught_in(err, interrupted=ending == "ctrl_c"), f"trial {trial}")
             for what in {b"swallowed", b"forgotten"} & said.keys():
                 report.expect(False, f"trial {trial}: Ctrl-C was {what.decode()}: {ended}")
             acked = max(said.get(b"acked", 0), said.get(b"accepted", 0))

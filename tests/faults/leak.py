@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 
-from .harness import Report, python_path, row, scratch
+from .harness import Report, python_path, row, scratch, uncaught_in
 
 # The beginning of both programs: `now` is what must not grow.
 _HEAD = """
@@ -63,6 +63,7 @@ def _compare(report: Report, program: str, size: int) -> None:
         command = [sys.executable, "-c", _HEAD + program, str(home), str(size)]
         done = subprocess.run(command, env=python_path(), capture_output=True, text=True, check=False)
         report.expect(done.returncode == 0, done.stderr[-2_000:])
+        report.expect_none(uncaught_in(done.stderr), "the program")
         if done.returncode:
             return
         before, after = json.loads(done.stdout)

@@ -20,7 +20,7 @@ from rolloutlog import RolloutRecorder
 from rolloutlog.exceptions import QueueFullError, SessionLockedError, WriteError
 
 from . import checker
-from .harness import Report, Skip, python_path, row, scratch
+from .harness import Report, Skip, python_path, row, scratch, uncaught_in
 
 # How many seconds more than its timeout a call may take: other programs use the processors, too.
 _PATIENCE = 5.0
@@ -89,7 +89,8 @@ def _is_refused_at_once(path: Path) -> bool:
 
 
 _LOADED = """
-import os, resource, sys, time, rolloutlog
+import os, resource, sys, rolloutlog
+from faults.harness import until
 home, how = sys.argv[1:]
 message = {"role": "user", "content": "x" * 200}
 recorders = [rolloutlog.RolloutRecorder.create(home, **OPTIONS) for _ in range(3)]
@@ -123,7 +124,7 @@ for recorder in recorders: recorder.flush()
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
 if how == "deleted": os.unlink(recorders[1].path)
 record(5)
-while not all(recorder.stats.failures for recorder in recorders): time.sleep(0.01)
+until(lambda: all(recorder.stats.failures for recorder in recorders), 60)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 """
 )
@@ -164,6 +165,7 @@ def ends(report: Report, size: int, dice: random.Random) -> None:
             else:
                 counts, errors = _ended(_FULL_DISK, folder, how)
                 wanted = [5, 6, 6] if how == "deleted" else [6, 6, 6]
+            report.expect_none(uncaught_in(errors, interrupted=how == "ctrl_c"), how)
             report.expect(counts == wanted, f"{how}: {counts} records, and not {wanted}:\n{errors[-2_000:]}")
         report.trial()
 
@@ -222,6 +224,7 @@ def interrupts(report: Report, size: int, dice: random.Random) -> None:
         done = subprocess.run(
             command, env=_path_for_newer(), capture_output=True, text=True, timeout=120 + size / 20, check=False
         )
+        report.expect_none(uncaught_in(done.stderr, interrupted=True), "interrupted")
         said = textwrap.indent(done.stderr[-2_000:], "      ")
         report.expect(done.returncode == 0, f"another thread hangs, or the program failed:\n{said}")
     report.trial(size)
