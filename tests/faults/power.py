@@ -23,7 +23,7 @@ from rolloutlog import RolloutRecorder, load_session
 
 from . import checker
 from .fakes import FakeSystem
-from .harness import Report, Skip, fork, reap, row, scratch
+from .harness import Report, Skip, fork, reap, row, scratch, until
 from .kill import acknowledged, agent, rollout
 from .seam import open_recorder, path_in
 
@@ -79,10 +79,8 @@ def _cut(mounted: Path) -> None:
 
 def _again(mounted: Path) -> None:
     """Mount it again, as the next boot does."""
-    for _ in range(50):
-        if subprocess.run(["umount", str(mounted)], capture_output=True, check=False).returncode == 0:
-            break
-        time.sleep(0.02)  # the last process that had it open is on its way out
+    command = ["umount", str(mounted)]  # refused while the last process that had it open is on its way out
+    until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0)
     _mount(mounted.parent)
 
 

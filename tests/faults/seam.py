@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from rolloutlog._paths import rollout_path
 from rolloutlog._writing.file import Journal
 
 from .fakes import FakeSystem
+from .harness import until
 
 SESSION = uuid.UUID(int=7)
 STARTED = 1_750_000_000.0
@@ -54,8 +54,7 @@ def open_recorder(home: Path, system: FakeSystem, *, inline: bool = False, **opt
     recorder = RolloutRecorder(start_writer(journal, writing, encoder), encoder, session)
     if inline:
         recorder._writer.go_inline()
-        while not recorder._writer._commit_lock.attempt(lambda: None):
-            time.sleep(0.001)  # a thread is about to leave it
+        until(lambda: recorder._writer._commit_lock.attempt(lambda: None))  # a thread is about to leave it
     return recorder
 
 
