@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import sys
 import threading
 import time
+import weakref
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -152,6 +156,46 @@ def test_an_error_that_is_raised_again_holds_no_more_than_before():
         depths.append(len(caught.traceback))
 
     assert depths == depths[:1] * 3
+
+
+class Kept:
+    """An object of a caller."""
+
+
+def test_an_error_that_was_caught_keeps_nothing_of_its_caller_alive():
+    """The ack may live long, and hold the error; the frames that the error was raised through are not part of it."""
+    ack = Ack()
+    ack.error = WriteError("x", 1, "disk full")
+    ack.set()
+
+    def call() -> weakref.ref[Kept]:
+        kept = Kept()
+        with suppress(WriteError):
+            ack.result()
+        return weakref.ref(kept)
+
+    gc.disable()
+    try:
+        kept = call()
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+def test_the_error_that_is_raised_has_the_same_attributes_and_cause():
+    """A program can act on it, and each caller has its own."""
+    ack = Ack()
+    ack.error = WriteError("x", 1, "disk full", errno.ENOSPC)
+    ack.error.__cause__ = OSError(errno.ENOSPC, "disk full")
+    ack.set()
+    with pytest.raises(WriteError) as first:
+        ack.result()
+    with pytest.raises(WriteError) as second:
+        ack.result()
+
+    assert vars(first.value) == vars(ack.error)
+    assert first.value.__cause__ is ack.error.__cause__
+    assert first.value is not second.value
 
 
 def test_result_raises_what_keeps_a_shutdown_from_its_end():

@@ -385,6 +385,16 @@ def test_no_memory_is_an_error_like_any_other(bench):
     assert bench.lines() == ["a"]
 
 
+def test_the_error_of_a_write_holds_no_frames(bench):
+    """It is kept until lines are written again; its frames would keep the acks of the commit, and all who wait."""
+    bench.system.fail("write", errno.ENOSPC)
+    bench.put("a")
+    bench.committer.commit()
+
+    assert bench.committer.error.errno == errno.ENOSPC
+    assert bench.committer.error.__traceback__ is None
+
+
 def test_an_unexpected_exception_comes_through(bench):
     """An error that comes neither from the system nor from a lack of memory is raised."""
     bench.system.fail("write", ZeroDivisionError())
@@ -404,11 +414,12 @@ def test_giving_up_answers_everybody(bench):
     bench.put(Gap(1), Filtered(1))
     flushes.append(bench.flush())
     bench.shut_down()
-    failure = ZeroDivisionError()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         bench.committer.commit()
+    failure = caught.value
     bench.committer.fail_all(failure)
 
+    assert failure.__traceback__ is None
     assert [ack.error for ack in (*flushes, bench.end)] == [failure] * 4
     assert all(ack.is_set() for ack in (*flushes, bench.end))
     assert answered.error is None

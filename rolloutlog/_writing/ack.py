@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections.abc import Callable, Generator
@@ -96,7 +97,13 @@ class Ack(threading.Event):
     def _raise_error(self, is_over: bool, timeout: float | None) -> None:
         """Raise the error, if there is one, or `TimeoutError` if it is not over."""
         if self.error is not None:
-            raise self.error.with_traceback(None)  # raised again and again, it would collect frames and all they hold
+            # Not itself: its traceback would hold the frames of the caller, which hold this ack.
+            raised = copy.copy(self.error)
+            raised.__cause__ = self.error.__cause__
+            try:
+                raise raised
+            finally:
+                del raised  # the error and this frame would refer to each other
         if not is_over:
             raise TimeoutError(f"no acknowledgement within {timeout:.3g} s; the writer is still at work")
 

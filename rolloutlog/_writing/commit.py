@@ -135,6 +135,7 @@ class Committer:
 
     def fail_all(self, failure: Exception) -> None:
         """Answer all acks with *failure*; records that are not written stay pending."""
+        failure.__traceback__ = None  # it would hold the frames of the writer that failed, which hold the acks
         self._queue.take_all(self._taken)
         acks = [*self._answering, self._end]
         while self._taken:
@@ -290,7 +291,9 @@ class Committer:
             self._log(f"cannot write, keeps the records, and tries again: {describe(error)}")
         else:
             self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY)
-        self.error = error if isinstance(error, OSError) else OSError(errno.ENOMEM, "not enough memory")
+        # It is kept until lines are written again; its traceback would hold the frames of the commit, which hold acks.
+        self.error = OSError(errno.ENOMEM, "not enough memory") if isinstance(error, MemoryError) else error
+        self.error.__traceback__ = None
         self.retry_at = monotonic() + self._retry_pause
         if self.closing:
             self._end.error = self.unwritten()
