@@ -187,6 +187,35 @@ def test_a_lease_can_be_released_again(lease, path):
     assert lease.writer.state is State.CLOSED
 
 
+def test_a_release_that_waits_for_a_disk_delays_no_other_file(path, monkeypatch):
+    """Callers write for themselves, and a disk does not answer: other files are opened and closed all the same."""
+    disk = Disk()
+    lease = begun(path, disk)
+    lease.writer.go_inline().wait(DEADLINE)
+    disk.hold()
+    writes = threading.Thread(target=put, args=(lease, "a"))
+    writes.start()
+    assert disk.reached.wait(DEADLINE)
+    waits = threading.Event()
+
+    def pause(seconds: float) -> None:
+        waits.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr("rolloutlog._writing.writer.sleep", pause)
+    releases = threading.Thread(target=lease.release, args=(DEADLINE,))
+    releases.start()
+    assert waits.wait(DEADLINE)
+    begun(path.with_name("other")).release().result(DEADLINE)
+    was_first = releases.is_alive()
+    disk.go_on()
+    writes.join(DEADLINE)
+    releases.join(DEADLINE)
+
+    assert was_first
+    assert written(path) == ["a"]
+
+
 def test_a_lease_that_is_garbage_collected_is_released(path):
     """The writer of a forgotten lease writes its records and ends."""
     lease = begun(path)
@@ -198,6 +227,16 @@ def test_a_lease_that_is_garbage_collected_is_released(path):
 
     assert writer.leases == set()
     assert written(path) == ["a"]
+
+
+def test_a_lease_that_was_never_finished_is_collected_without_an_error(monkeypatch):
+    """An interrupt can end the making of a lease before it has a writer."""
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    unfinished = Lease.__new__(Lease)
+    del unfinished
+
+    assert unraisable == []
 
 
 def test_a_closed_file_can_be_opened_again(lease, path):

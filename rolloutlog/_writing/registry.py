@@ -73,9 +73,10 @@ class Lease:
         """
         with _lock:
             self.writer.leases.discard(id(self))
-            if not self.writer.leases:
-                return self.writer.shutdown(timeout)
-        return self.writer.request_flush(timeout)
+            is_last = not self.writer.leases
+            if is_last:
+                self.writer.refuse_more()  # from here on, other threads do not share it
+        return self.writer.shutdown(timeout) if is_last else self.writer.request_flush(timeout)
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # While the interpreter takes modules apart everything is on disk already.

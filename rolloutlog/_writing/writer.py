@@ -242,17 +242,21 @@ class Writer:
         self._submit(Barrier(ack), timeout)
         return ack
 
+    def refuse_more(self) -> None:
+        """Accept no more records; `shutdown` must follow. Takes no lock, and waits for nothing."""
+        if self._reached is State.NEW:  # shared, inherited by a fork, and never used there
+            self._asked = self._reached = State.CLOSED
+            self._end.set()
+        if self._asked is State.OPEN:
+            self._asked = State.CLOSING
+
     def shutdown(self, timeout: float | None = None) -> Ack:
         """Ask the writer to write everything and end; return at once, each time with the same ack.
 
         Args:
             timeout: as for `request_flush`.
         """
-        if self._reached is State.NEW:  # shared, inherited by a fork, and never used there
-            self._asked = self._reached = State.CLOSED
-            self._end.set()
-        if self._asked is State.OPEN:
-            self._asked = State.CLOSING
+        self.refuse_more()
         if not self._end.is_set():
             self._submit(Barrier(self._end, last=True), timeout)
         return self._end
