@@ -209,12 +209,11 @@ class RolloutHandler(logging.Handler):
                 is_closed_here = recorder is not self._recorder  # by `close`, in another thread
                 if chosen or not self._owns or not (is_closed_here or isinstance(error, ForkedRecorderError)):
                     raise
+        is_first = not self._silent
         try:
             begun = self._begin(instead_of=recorder)
         except Exception:  # such as a home that cannot be written: every record would report it
-            self.unstarted += 1
-            self._silent += 1
-            if self._silent == 1:
+            if is_first:
                 self.handleError(record)
             return
         self._hand_over(record, begun)
@@ -273,6 +272,11 @@ class RolloutHandler(logging.Handler):
             try:
                 begun = self._new_recorder(self._recorder or self._last)
                 self._recorder, self._owner = begun, os.getpid()
+            except BaseException:
+                lost = len(self._early) + 1
+                self.unstarted += lost
+                self._silent += lost
+                raise
             finally:
                 self._begun_by, early, self._early = None, self._early, []
         self._report_unstarted()
@@ -313,10 +317,11 @@ class RolloutHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait up to 10 seconds until all records so far are on disk; errors go to the logger ``rolloutlog``."""
-        if self._recorder is None or self._ended:
+        recorder = self._recorder  # another thread may close it
+        if recorder is None or self._ended:
             return
         try:
-            self._recorder.flush(timeout=_TIMEOUT)
+            recorder.flush(timeout=_TIMEOUT)
         except Exception as error:
             report(error)
 
@@ -345,7 +350,8 @@ class RolloutHandler(logging.Handler):
             if recorder is not None:
                 recorder.flush(timeout=_TIMEOUT)
                 if self._owns:
-                    self._last, self._recorder = recorder, None
+                    if self._recorder is recorder:  # else another thread closed it, and a record has resumed it since
+                        self._last, self._recorder = recorder, None
                     recorder.close(timeout=_TIMEOUT)
         except Exception as error:
             report(error)

@@ -417,6 +417,22 @@ def test_a_home_that_cannot_be_written_is_reported_once(home, heard, capsys):
     assert heard == [f"3 records were not recorded, because no session could be started in {home}"]
 
 
+@pytest.mark.usefixtures("tidy_logging")
+def test_what_is_logged_while_a_start_fails_is_counted_too(home):
+    """The `redact` hook logs while it sees the meta, so there is no session yet, and then there never is one."""
+
+    def redact(record):
+        logger.info("from the hook")
+        return record
+
+    home.write_bytes(b"where a folder should be")
+    with RolloutHandler(redact=redact) as handler:
+        logger = logger_with(handler)
+        logger.info("hello")
+
+        assert handler.unstarted == 2
+
+
 def test_a_session_begins_as_soon_as_it_can(home, capsys):
     """A home that could not be made is tried again at the next record."""
     home.write_bytes(b"")

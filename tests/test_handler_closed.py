@@ -337,6 +337,27 @@ def test_threads_that_log_while_it_is_closed_lose_nothing(logger, handler):
     assert (handler.late, handler.unstarted, len(sessions())) == (0, 0, 1)
 
 
+def test_a_second_close_leaves_the_session_that_was_resumed_since_the_first(logger, handler, monkeypatch):
+    """Two threads close the handler, and a record comes between: the second thread closes its own recorder only."""
+    logger.info("before")
+    first = handler.recorder
+    flush = first.flush
+
+    def flush_late(**options: float) -> None:
+        monkeypatch.setattr(first, "flush", flush)
+        handler.close()
+        logger.info("between")
+
+    monkeypatch.setattr(first, "flush", flush_late)
+    handler.close()
+    between = handler.recorder
+
+    assert between is not first
+    assert between.lifecycle.name == "OPEN"
+    handler.close()
+    assert texts_in(first.path) == ["before", "between"]
+
+
 def test_what_a_close_could_not_write_is_written_later(logger, handler, monkeypatch, capsys):
     """The session stays open then, and takes records."""
     logger.info("before")
