@@ -12,7 +12,7 @@ from typing import Self
 
 from .._writing.descriptors import close_file, identity_of, open_file
 from .._writing.file_locks import lock
-from .._writing.os_calls import System
+from .._writing.os_calls import System, sync_folder
 from ..exceptions import InvalidRolloutError, RepairError, SessionLockedError, SessionNotFoundError
 from .findings import Edit
 from .held import writers_of
@@ -218,8 +218,4 @@ class Rewriting:
     def _sync_folder(self) -> None:
         """Make the new name durable. If that fails, a power cut can bring back the original, which holds as much."""
         with suppress(OSError):
-            fd = self._system.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._system.fsync(fd)
-            finally:
-                self._system.close(fd)
+            sync_folder(self.path.parent, self._system)

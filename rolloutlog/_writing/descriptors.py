@@ -20,6 +20,9 @@ from .os_calls import System
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a file."""
 
+APPENDING = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How the file of a session is opened."""
+
 # By descriptor, the file that it was opened for, and by file, the last descriptor. Threads change these one atomic
 # operation at a time.
 _open: dict[int, Identity] = {}

@@ -17,11 +17,10 @@ from time import monotonic
 
 from ..exceptions import SessionLockedError
 from .append import AppendFile, Fsync, Numbering
-from .descriptors import Identity, close_file, identity_of, is_lost, open_file
+from .descriptors import APPENDING, Identity, close_file, identity_of, is_lost, open_file
 from .file_locks import lock
-from .os_calls import REAL_SYSTEM, System, make_folders
-
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+from .os_calls import REAL_SYSTEM, System, give_name, make_folders, sync_folder
+from .owners import refuse_foreign
 
 
 class Journal:
@@ -168,13 +167,13 @@ class Journal:
     def _open(self, flags: int) -> AppendFile:
         """Open the file at the path, check what it is, and lock it unless it is shared."""
         while True:
-            fd, status = open_file(self._place, _FLAGS | flags, self._system)
+            fd, status = open_file(self._place, APPENDING | flags, self._system)
             identity = identity_of(status)
             try:
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not a regular file", str(self.path))
                 if not flags & os.O_CREAT:
-                    self._refuse_foreign(status.st_uid)
+                    refuse_foreign(self.path, status.st_uid, self._owner, self._system)
                 if flags & os.O_CREAT and stat.S_IMODE(status.st_mode) != 0o600:
                     self._system.chmod(fd, 0o600)  # an umask that takes rights even from the owner
                 if not self.shared:
@@ -193,32 +192,6 @@ class Journal:
         self._owner = status.st_uid
         self._fd, self._identity, self._file, self._lost = fd, identity, file, None
         return file
-
-    def _refuse_foreign(self, owner: int) -> None:
-        """Raise if *owner*, another user, could have put the file in the place of ours, to read what is recorded.
-
-        The superuser opens the sessions of any user, as the owner of a container does. But a file that replaces the one
-        that was open must belong to the same user.
-        """
-        me = os.geteuid()
-        if owner in (0, me, self._owner) or (me == 0 and self._owner is None) or owner == self._owner_of_new():
-            return
-        problem = f"belongs to another user ({owner}) than this process ({me}), who could read what is recorded"
-        raise OSError(errno.EPERM, problem, str(self.path))
-
-    def _owner_of_new(self) -> int | None:
-        """Return the user that a file gets which is made beside the session: some file systems replace each owner."""
-        place = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
-        try:
-            fd, status = open_file(place, _FLAGS | os.O_CREAT | os.O_EXCL, self._system)
-        except OSError:
-            return None
-        try:
-            return status.st_uid
-        finally:
-            close_file(fd, identity_of(status), self._system)
-            with suppress(OSError):  # an empty hidden file at worst
-                self._system.unlink(place)
 
     # -- appending and syncing ----------------------------------------------------------------------------------------
 
@@ -294,14 +267,8 @@ class Journal:
     def _sync_folders(self) -> None:
         """Sync the folders above the file, so that its name is as durable as its content."""
         for folder in list(self.path.parents)[:6]:  # day, month, year, sessions, home, and the home's parent
-            try:
-                fd = self._system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except PermissionError:  # not ours, such as the home's parent: its owner sees to our entry there
-                continue
-            try:
-                self._system.fsync(fd)
-            finally:
-                self._system.close(fd)
+            with suppress(PermissionError):  # not ours, such as the home's parent: its owner sees to our entry there
+                sync_folder(folder, self._system)
 
     # -- whether the file is still the same, and its lock -------------------------------------------------------------
 
@@ -385,21 +352,3 @@ class Journal:
         except OSError:  # the next append opens the file again
             self._sync_before_leaving()
             self.close()
-
-
-def give_name(place: Path, path: Path, system: System) -> None:
-    """Give the new file at *place* its name, *path*; the file may keep its other name, too.
-
-    Raises:
-        FileExistsError: there is such a file.
-        OSError: the system refuses.
-    """
-    try:
-        system.link(place, path)
-    except FileExistsError:
-        raise
-    except OSError:  # there are no hard links here: systems have many errors for that
-        with suppress(FileNotFoundError):
-            system.lstat(path)
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        system.rename(place, path)

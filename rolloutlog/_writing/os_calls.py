@@ -1,4 +1,4 @@
-"""The operating system as the journal sees it: each call that can fail, and private folders.
+"""The operating system as the journal sees it: each call that can fail; private folders, and names of new files.
 
 The only user of filelock. A journal is given a `System`; tests give it one in which each call fails in turn.
 """
@@ -12,6 +12,7 @@ import stat
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
@@ -150,6 +151,15 @@ def _filelock() -> ModuleType:
 REAL_SYSTEM: System = _OperatingSystem()
 
 
+def sync_folder(folder: Path, system: System = REAL_SYSTEM) -> None:
+    """Bring the names in *folder* to the medium."""
+    fd = system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        system.fsync(fd)
+    finally:
+        system.close(fd)
+
+
 def make_folders(folder: Path, system: System = REAL_SYSTEM) -> None:
     """Make *folder* and what is missing above it, each with mode 0700; `os.makedirs` leaves that to the umask."""
     missing: list[Path] = []
@@ -172,3 +182,21 @@ def make_folders(folder: Path, system: System = REAL_SYSTEM) -> None:
             continue
         if stat.S_IMODE(system.lstat(new).st_mode) != 0o700:
             system.chmod(new, 0o700)
+
+
+def give_name(place: Path, path: Path, system: System) -> None:
+    """Give the new file at *place* its name, *path*; the file may keep its other name, too.
+
+    Raises:
+        FileExistsError: there is such a file.
+        OSError: the system refuses.
+    """
+    try:
+        system.link(place, path)
+    except FileExistsError:
+        raise
+    except OSError:  # there are no hard links here: systems have many errors for that
+        with suppress(FileNotFoundError):
+            system.lstat(path)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        system.rename(place, path)
