@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ._reading.blocks import COMPRESSED, Source
 from ._reading.lines import read_head
-from ._writing.file import give_name
-from ._writing.os_calls import System
+from ._writing.os_calls import System, give_name, sync_folder
 from .exceptions import InvalidRolloutError, SessionNotFoundError
 
 # How many bytes are unpacked at once.
@@ -24,9 +23,9 @@ _log = logging.getLogger("rolloutlog")
 def unpacked(path: Path, system: System) -> Path:
     """Unpack the session at *path* beside it, remove the compressed file, and return the new one.
 
-    The new file has the same mode, and its content is on the medium before the compressed one is removed. A process
-    that is killed in between leaves both, of which every reader prefers the new one. If another thread or process
-    unpacks the session at the same time, its file is returned.
+    The new file has the same mode, and its content and its name are on the medium before the compressed one is removed.
+    A process that is killed in between leaves both, of which every reader prefers the new one. If another thread or
+    process unpacks the session at the same time, its file is returned.
 
     Raises:
         InvalidRolloutError: it is not a session, or is damaged; it is left as it is.
@@ -50,6 +49,11 @@ def unpacked(path: Path, system: System) -> Path:
     except (SessionNotFoundError, FileExistsError):
         if not plain.exists():
             raise
+        return plain
+    try:
+        sync_folder(plain.parent, system)  # first, or a power cut could leave neither file
+    except OSError as error:
+        _log.warning("%s was compressed; it is unpacked, and the compressed file stays beside it: %s", plain, error)
         return plain
     with suppress(FileNotFoundError):
         system.unlink(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,48 @@ def test_a_fault_leaves_the_compressed_session(compressed, call):
 
     assert names(compressed.parent) == [compressed.name]
     session("trip").close()
+
+
+class Watching(Failing):
+    """The real system, which keeps a list of its calls."""
+
+    def __init__(self, call: str = "") -> None:
+        super().__init__(call)
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str):
+        self.calls.append(name)
+        return super().__getattr__(name)
+
+
+def test_the_new_name_is_on_the_medium_before_the_compressed_file_is_removed(compressed):
+    """A power cut in between leaves one of the two."""
+    system = Watching()
+    recorder_on(system).resume(compressed)[0].close()
+
+    named = system.calls.index("link")
+    assert "fsync" in system.calls[named : system.calls.index("unlink", system.calls.index("unlink") + 1)]
+
+
+class NoFolderSync(Failing):
+    """The real system, in which a folder cannot be synced."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def fsync(self, fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def test_where_folders_cannot_be_synced_both_files_stay(compressed, caplog):
+    """The session is resumed, and a warning says so."""
+    recorder, saved = recorder_on(NoFolderSync()).resume(compressed)
+    recorder.close()
+
+    assert [item.text for item in saved.items] == ["a"]
+    assert names(compressed.parent) == [compressed.with_suffix("").name, compressed.name]
+    assert "the compressed file stays" in caplog.text
 
 
 def test_where_there_are_no_hard_links_it_is_unpacked_too(compressed):
