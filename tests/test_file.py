@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -416,6 +416,82 @@ def test_a_foreign_line_in_a_torn_one_of_ours_changes_no_order(journal, path, sy
 
     assert content == HEADER + A[:4] + b"foreign\n" + A[4:]
     assert path.read_bytes() == HEADER + A[:4] + b"foreign\n" + A + B + C
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+class Numbers:
+    """Numbers lines from the count of lines in the file on, and keeps what it was shown of the file."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[bytes]] = []
+        self.following = 0
+
+    def continue_after(self, lines: Iterable[bytes]) -> None:
+        self.shown.append(list(filter(None, lines)))
+        self.following = len(self.shown[-1])
+
+    def __call__(self, lines: bytes) -> bytes:
+        self.following += 1
+        return b"%d %b" % (self.following - 1, lines)
+
+
+# In a block, in two, and in many; lines that are longer than a block, and one that begins with it.
+FILES = [[A], [A, LARGE, B, C], [LARGE, LARGE, A], [*[A] * 5_000, LARGE, B], [b"x" * (64 * 1024 - 1) + b"\n", A]]
+
+
+@pytest.mark.parametrize("lines", FILES, ids=range(len(FILES)))
+@pytest.mark.parametrize("shared", [False, True])
+def test_numbers_continue_after_all_lines_of_the_file(path, lines, shared):
+    """The numbering is shown the whole lines, from the last to the first, however long the file and its lines are."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER + b"".join(lines))
+    before = path.read_bytes().splitlines()
+    journal, numbers = reopened(path, shared=shared), Numbers()
+    journal.append([B, C], numbering=numbers)
+    journal.close()
+
+    assert numbers.shown == [before[::-1]]
+    assert lines_in(path)[len(before) :] == [
+        b"%d %b" % (len(before) + n, line.strip()) for n, line in enumerate((B, C))
+    ]
+
+
+def test_the_first_number_of_a_file_follows_its_header(path):
+    """The header of an empty file is written with the lines, and was not in the file before."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER[:5])
+    journal, numbers = reopened(path, header=HEADER), Numbers()
+    journal.append([A], numbering=numbers)
+    journal.close()
+
+    assert lines_in(path) == [HEADER.strip(), b"1 " + A.strip()]
+
+
+def test_the_file_is_read_for_numbers_again_if_another_program_wrote(journal, path):
+    """While only we write, the numbers continue without a look at the file."""
+    numbers = Numbers()
+    journal.append([A], numbering=numbers)
+    journal.append([B], numbering=numbers)
+    looks = len(numbers.shown)
+    append_foreign(path, b"foreign\n")
+    journal.append([C], numbering=numbers)
+
+    assert looks == 1
+    assert lines_in(path)[1:] == [b"1 " + A.strip(), b"2 " + B.strip(), b"foreign", b"4 " + C.strip()]
+
+
+def test_lines_that_could_not_be_written_are_numbered_again(journal, path, system):
+    """Their numbers are not lost: no number is missing in the file."""
+    numbers = Numbers()
+    journal.append([A], numbering=numbers)
+    system.fail("write", errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([B, C], numbering=numbers)
+    journal.append([B, C], numbering=numbers)
+
+    assert lines_in(path)[1:] == [b"1 " + A.strip(), b"2 " + B.strip(), b"3 " + C.strip()]
 
 
 # -- moved files ------------------------------------------------------------------------------------------------------
