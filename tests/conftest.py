@@ -12,8 +12,8 @@ import pytest
 # No deadline, because no test asserts on time. The same examples each time, so that a failure is about the change at
 # hand; `make test ARGS=--hypothesis-profile=search` tries more.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
-# For all environments of `make test` except one. The examples run the same code on each Python, so the first few show
-# whether the Python makes a difference.
+# For `make test`, and all environments of `make test-all` except one. The examples run the same code on each Python, so
+# the first few show whether the Python makes a difference.
 hypothesis.settings.register_profile("brief", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile(
     "search", deadline=None, max_examples=2_000, suppress_health_check=[hypothesis.HealthCheck.too_slow]

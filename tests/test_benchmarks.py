@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # A table starts some dozens of processes, one after the other, while four other runs of the suite are busy.
 _DEADLINE = 500
-pytestmark = [pytest.mark.once, pytest.mark.benchmarks, pytest.mark.timeout(_DEADLINE + 20)]
+pytestmark = [pytest.mark.once, pytest.mark.slow, pytest.mark.timeout(_DEADLINE + 20)]
 
 # The names of each table. The benchmarks are not part of the package, so another process imports them.
 NAMES = {

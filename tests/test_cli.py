@@ -22,7 +22,7 @@ from rolloutlog._cli.common import Command
 from rolloutlog._cli.output import json_line
 from rolloutlog._cli.table import COMMANDS
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 NAME = "trip-to-rome"
 

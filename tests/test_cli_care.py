@@ -26,7 +26,7 @@ from hostile import HARMFUL
 
 from rolloutlog import RolloutRecorder, diagnose
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 ID = SESSION[-8:]
 DAMAGED = b"\n".join(

@@ -19,7 +19,7 @@ import rolloutlog
 from rolloutlog._cli import listing
 from rolloutlog._cli.times import parse_moment
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 NOW = dt.datetime.now(dt.UTC)
 

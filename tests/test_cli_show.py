@@ -23,7 +23,7 @@ import rolloutlog
 from rolloutlog._cli import pager
 from rolloutlog._face.terminal import cells
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 FILES = [*REAL, *GOLDEN]
 

@@ -9,7 +9,7 @@ from commands import run
 
 import rolloutlog
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 pytest.importorskip("duckdb")
 
 COUNT = "SELECT kind, count(*) AS n FROM entries GROUP BY kind ORDER BY kind"

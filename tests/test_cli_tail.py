@@ -20,7 +20,7 @@ from test_view import PARENT, meta, model, needs_zstd, user, zstd
 import rolloutlog
 from rolloutlog._face.tail import PATIENCE, Happening, Tail
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 
 @pytest.fixture(autouse=True)

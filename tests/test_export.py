@@ -21,7 +21,7 @@ from test_page import ELEMENTS, Elements
 import rolloutlog
 from rolloutlog._face.document import prose
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 FORMATS = ["html", "markdown", "json", "messages", "atif"]
 

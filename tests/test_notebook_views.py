@@ -17,7 +17,7 @@ from rolloutlog import RolloutHandler, RolloutRecorder, load_session
 from rolloutlog._face import notebook
 from rolloutlog._writing.commands import RecorderStats, State
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 ELEMENTS = frozenset("div style b span details summary pre p".split())  # noqa: SIM905
 

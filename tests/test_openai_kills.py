@@ -14,7 +14,8 @@ from helpers import DEADLINE, start
 import rolloutlog
 
 # A kill leaves the same lines with each release of the SDK. Other tests cover the SDK's types in several releases.
-pytestmark = pytest.mark.once
+# tests/test_openai_sdk.py kills one agent.
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

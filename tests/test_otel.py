@@ -15,7 +15,7 @@ import rolloutlog
 from rolloutlog import FunctionCall, Message, RolloutRecorder, load_session, session
 from rolloutlog.exceptions import MissingExtraError, RolloutError
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 pytest.importorskip("opentelemetry.sdk")
 from opentelemetry.sdk.trace import TracerProvider  # noqa: E402
 from opentelemetry.sdk.trace.export import (  # noqa: E402

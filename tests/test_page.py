@@ -22,7 +22,7 @@ from rolloutlog._face.markup import diff, is_diff, markdown
 from rolloutlog._face.page import Options, page
 from rolloutlog._face.transcript import Transcript
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 # Each element and attribute that a page may have; all others would be from a session.
 _NAMES = """html head meta title style body a div header p h1 dl dt dd nav details summary ol ul li span small b main

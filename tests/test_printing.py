@@ -12,7 +12,7 @@ from helpers import DEADLINE
 
 import rolloutlog
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError
 from rolloutlog.tables import _arrow
 from rolloutlog.tables._rules import KINDS, _plain_code, kind_of_item, outcome_of
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 arrow = pytest.importorskip("pyarrow")
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from rolloutlog._paths import rollout_path
 from rolloutlog.exceptions import MissingExtraError
 from rolloutlog.tables import _sql
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 

@@ -8,7 +8,7 @@ from test_tables import home as fleet  # noqa: F401 (a fixture)
 from rolloutlog import FunctionCall, Message, import_messages, session, tables
 from rolloutlog.exceptions import MissingExtraError
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 arrow = pytest.importorskip("pyarrow")
 
 TOOLS = [{"type": "function", "function": {"name": "sky", "parameters": {"type": "object", "properties": {}}}}]
