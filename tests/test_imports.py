@@ -188,6 +188,19 @@ def test_lines_that_are_not_messages_are_kept_as_log_entries(claude):
     assert done.items == 1
 
 
+def test_the_tokens_of_a_sub_agent_in_the_same_file_are_counted(claude):
+    """Older releases write its lines among the others; each response counts once."""
+    claude.user("Hello")
+    claude.user("Count", isSidechain=True)
+    claude.model(said("One"), isSidechain=True, response="msg_7", output=1)
+    claude.model(said("two"), isSidechain=True, response="msg_7", output=2)
+
+    (done,) = import_claude(claude.path)
+
+    assert [one.output_tokens for one in load_session(done.path).responses] == [2]
+    assert (done.items, done.responses) == (1, 1)
+
+
 def test_keys_that_are_not_carried_are_counted(claude):
     claude.user("Hello", effort="high")
     claude.user([{"type": "document", "source": {}}, said("Read it.")], effort="high")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import claude
@@ -131,6 +132,25 @@ def test_a_compaction_and_a_fork_are_ours(real):
     assert "In short: looked around." in forked.context[0].text
     assert [item.text for item in forked.items[forked.inherited :]] == ["In the fork", "Forked."]
     assert tokens(forked) == counted(real.usages)[-1:]
+
+
+def test_turns_that_were_taken_back_are_not_seen(real):
+    """The context is what the real one sends after it went back to an earlier answer."""
+    session_id = real.run("Hello", [[text("Hi.")]])
+    lines = [json.loads(line) for line in real.file(session_id).read_text().splitlines()]
+    answer = next(line["uuid"] for line in lines if line["type"] == "assistant")
+    wrong = [[tool_use("toolu_1", "Bash", command="cat a.txt")], [text("Wrong answer.")]]
+    real.run("Wrong question", wrong, "--resume", session_id)
+    real.run("Right question", [[text("Right.")]], "--resume", session_id, "--resume-session-at", answer)
+
+    _, saved = imported(real, session_id)
+
+    sent = [block["text"] for block in blocks(real.requests[-1], "text")]
+    assert "Wrong question" not in sent
+    assert [item.text for item in saved.context] == ["Hello", "Hi.", "Right question", "Right."]
+    assert {"Hello", "Hi.", "Right question"} <= set(sent)
+    assert len(saved.items) == 8
+    assert tokens(saved) == counted(real.usages)
 
 
 def test_a_sub_agent_is_a_session_of_its_own(real):
