@@ -191,6 +191,18 @@ def test_a_leftover_hidden_file_is_not_in_the_way(path):
 # -- an existing file --------------------------------------------------------------------------------------------------
 
 
+def test_a_file_that_exists_keeps_its_mode(path, mode):
+    """Its owner may have let a group read it."""
+    path.parent.mkdir()
+    path.write_bytes(HEADER)
+    path.chmod(0o640)
+    journal = reopened(path, **mode)
+    journal.append([A])
+    journal.close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def test_a_file_must_be_there(path):
     """Open creates no file."""
     with pytest.raises(FileNotFoundError):

@@ -216,6 +216,32 @@ def test_a_release_that_waits_for_a_disk_delays_no_other_file(path, monkeypatch)
     assert written(path) == ["a"]
 
 
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_release_waits_for_a_stuck_disk_no_longer_than_it_may(path, monkeypatch, is_last):
+    """Callers write for themselves; the release of one of several leases is bounded like that of the last."""
+    disk = Disk()
+    lease = begun(path, disk)
+    other = None if is_last else shared(path)
+    lease.writer.go_inline().wait(DEADLINE)
+    disk.hold()
+    writes = threading.Thread(target=put, args=(lease, "a"))
+    writes.start()
+    assert disk.reached.wait(DEADLINE)
+    waits: list[float] = []
+    monkeypatch.setattr("rolloutlog._writing.writer.sleep", waits.append)
+    ack = lease.release(0.0)
+    was_set = ack.is_set()
+    disk.go_on()
+    writes.join(DEADLINE)
+
+    assert waits == []
+    assert not was_set
+    ack.result(DEADLINE)
+    if other is not None:
+        other.release().result(DEADLINE)
+    assert written(path) == ["a"]
+
+
 def test_a_lease_that_is_garbage_collected_is_released(path):
     """The writer of a forgotten lease writes its records and ends."""
     lease = begun(path)
