@@ -27,6 +27,9 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 # The pages in which no code runs.
 PROSE = frozenset({"docs/architecture.md", "docs/benchmarks.md", "docs/performance.md", "docs/promises.md"})
 
+# Packages of extras that the code of a page imports; not every environment of the matrix has them.
+NEEDED = {"docs/fleets.md": ["duckdb"], "docs/ways.md": ["duckdb", "opentelemetry.sdk"]}
+
 # Commands that prepare an environment of their own, and the command that each runs in it.
 STAND_INS = {
     "make demo": "python tools/demo.py",
@@ -52,6 +55,8 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(name, reader):
     """They run from top to bottom in one process, with warnings as errors, for example for an open recorder."""
+    for package in NEEDED.get(name, ()):
+        pytest.importorskip(package)
     done = run(sys.executable, "-W", "error", str(Path(pages.__file__)), name)
 
     assert done.returncode == 0, done.stdout + done.stderr

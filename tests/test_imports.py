@@ -559,19 +559,18 @@ def test_a_real_session_of_the_sdk_is_imported(tmp_path):
 # --- kills and full disks ---------------------------------------------------------------------------------------------
 
 
-def sources(tmp_path):
-    """Return a source for each importer, by its name, each of about 3 MB."""
-    claude = Claude(tmp_path / "claude")
-    for number in range(300):
-        claude.user("x" * 10_000)
-        claude.model(said("y" * 100), response=f"msg_{number}")
+def source_for(name, tmp_path):
+    """Return a source for the importer *name*, of about 3 MB, with 600 items."""
+    if name == "import_claude":
+        claude = Claude(tmp_path / "claude")
+        for number in range(300):
+            claude.user("x" * 10_000)
+            claude.model(said("y" * 100), response=f"msg_{number}")
+        return claude.path
     chat = [{"role": "user", "content": "x" * 10_000}, {"role": "assistant", "content": "y"}] * 300
-    rows = [("a", message) for message in chat]
-    return {
-        "import_claude": claude.path,
-        "import_messages": written(tmp_path, "chat.json", chat),
-        "import_agents": database(tmp_path, *rows),
-    }
+    if name == "import_messages":
+        return written(tmp_path, "chat.json", chat)
+    return database(tmp_path, *(("a", message) for message in chat))
 
 
 FULL = """
@@ -605,7 +604,7 @@ IMPORTERS = ["import_claude", "import_messages", "import_agents"]
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_a_full_disk_leaves_nothing(tmp_path, name, limit, home):
     """At any point the system's error is raised, and no file is left; with space, the import is whole."""
-    source = sources(tmp_path)[name]
+    source = source_for(name, tmp_path)
 
     done = subprocess.run([sys.executable, "-c", FULL, name, source, str(limit)], timeout=DEADLINE)
 
@@ -620,7 +619,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, name, limit, home):
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_a_kill_leaves_no_partial_session(tmp_path, name, call, count, home):
     """Before any of these system calls: there is no session, or a whole one; and the next import makes it so."""
-    source = sources(tmp_path)[name]
+    source = source_for(name, tmp_path)
 
     done = subprocess.run([sys.executable, "-c", KILLED, name, source, call, str(count)], timeout=DEADLINE)
     left = list(rolloutlog.find_sessions(home))

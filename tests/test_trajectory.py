@@ -13,6 +13,7 @@ from test_convert import recorded
 from rolloutlog import FunctionCall, Message, RolloutRecorder, load_session, session
 from rolloutlog._reading.lines import INHERITED
 
+pytestmark = pytest.mark.extras
 atif = pytest.importorskip("atif")
 
 REAL = sorted((Path(__file__).parent / "data").rglob("*.jsonl"))
