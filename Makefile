@@ -93,6 +93,7 @@ lint: .venv/sdk.stamp .venv/lint.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 rolloutlog/_systems.py rolloutlog/_windows.py
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python tools/prose.py
 

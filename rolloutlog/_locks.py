@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import _thread
-import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
+
+from ._systems import at_fork, open_file
 
 # How long another program may keep a lease on a file, in seconds: Linux takes it away after 45, by default.
 _LEASE_TIMEOUT = 60.0
@@ -57,7 +58,7 @@ def fork_safe_lock() -> SafeLock:
     """
     global _has_hook
     if not _has_hook:
-        os.register_at_fork(after_in_child=_free_all)
+        at_fork(in_child=_free_all)
         _has_hook = True  # last: two threads, or an interrupt, may add the hook twice, which does no harm
     lock = SafeLock()
     _locks.add(lock)
@@ -85,7 +86,7 @@ def open_leased(path: str | Path, flags: int, mode: int = 0o777) -> int:
     deadline = monotonic() + _LEASE_TIMEOUT
     while True:
         try:
-            return os.open(path, flags, mode)
+            return open_file(path, flags, mode)
         except BlockingIOError:
             if monotonic() >= deadline:
                 raise

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ._reading.blocks import COMPRESSED, Source
 from ._reading.lines import read_head
+from ._systems import CLOEXEC, NOFOLLOW
 from ._writing.os_calls import System, give_name, sync_folder
 from .exceptions import InvalidRolloutError, SessionNotFoundError
 
@@ -64,7 +65,7 @@ def unpacked(path: Path, system: System) -> Path:
 def _write(path: Path, place: Path, system: System) -> None:
     """Write the content of the compressed file at *path* to a new file at *place*, and bring it to the medium."""
     with Source(path) as source:
-        fd = system.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = system.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW, 0o600)
         try:
             while chunk := source.read(_CHUNK):
                 while chunk:

@@ -333,7 +333,7 @@ def test_a_lease_is_waited_for(kind: str, act: Callable[[Path], object]):
 def test_a_lease_that_is_not_given_back_is_an_error_in_the_end(tmp_path, monkeypatch):
     """The system's error is raised after the time that the system gives."""
     monkeypatch.setattr("rolloutlog._locks._LEASE_TIMEOUT", 0.0)
-    monkeypatch.setattr(os, "open", _refused)
+    monkeypatch.setattr("rolloutlog._locks.open_file", _refused)
 
     with pytest.raises(BlockingIOError):
         REAL_SYSTEM.open(tmp_path, os.O_RDONLY)

@@ -124,7 +124,7 @@ def test_where_all_files_have_the_same_owner_it_says_nothing(path, monkeypatch):
     created = Journal(path, header=HEADER)
     created.create()
     created.close()
-    monkeypatch.setattr(os, "geteuid", lambda: ANOTHER)
+    monkeypatch.setattr("rolloutlog._writing.owners.user", lambda: ANOTHER)
     journal = Journal(path, system=Squashing())
     journal.open()
     journal.append([A])

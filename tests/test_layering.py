@@ -20,7 +20,7 @@ PACKAGE = Path(rolloutlog.__file__).parent
 # use it.
 HOMES: dict[str, frozenset[str]] = {
     "cattrs": frozenset({"_checks"}),
-    "filelock": frozenset({"_writing.os_calls"}),
+    "filelock": frozenset({"_systems"}),
     "orjson": frozenset({"_json"}),
     # The standard library's, only where `_json` is not enough: a call's arguments are JSON in JSON (items), and a
     # comparison shows JSON to people. Damaged lines are read piece by piece, and where `_json` refuses a value.

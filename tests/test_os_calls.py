@@ -18,7 +18,7 @@ import pytest
 from faults.fakes import FakeSystem
 from helpers import DEADLINE, finish, hear, start, tell
 
-from rolloutlog._writing import os_calls
+from rolloutlog import _systems
 from rolloutlog._writing.file_locks import lock, locked_byte
 from rolloutlog._writing.os_calls import REAL_SYSTEM, make_folders
 from rolloutlog.exceptions import SessionLockedError
@@ -178,7 +178,7 @@ def test_a_lock_is_tried_at_least_once(tmp_path):
 def path(request, tmp_path, monkeypatch):
     """A file of locks, on a system that can lock single bytes, and on one that cannot."""
     if request.param == "whole file":
-        monkeypatch.setattr(os_calls, "_set_byte_lock", lambda fd, offset, *, locked: False)
+        monkeypatch.setattr(_systems, "set_byte_lock", lambda fd, offset, *, locked: False)
     elif sys.platform != "linux":
         pytest.skip("only Linux has these locks")
     return tmp_path / "home" / ".lock"

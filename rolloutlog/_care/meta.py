@@ -8,6 +8,7 @@ import stat
 from .._entries import OWN, utc_timestamp
 from .._json import dumps
 from .._paths import parse_file_name
+from .._systems import HAS_MODES
 from .._version import __version__
 from .findings import Edit, Finding, counted
 from .scan import Scan
@@ -29,7 +30,7 @@ def meta_findings(found: Scan, status: os.stat_result) -> list[Finding]:
     if found.meta is not None and name is not None and name.id != found.meta.id:
         what = f"the file is named after session {name.id}, and its meta says {found.meta.id[:48]}"
         findings.append(Finding("name-mismatch", "odd", None, None, what))
-    if (mode := stat.S_IMODE(status.st_mode)) & 0o077:
+    if HAS_MODES and (mode := stat.S_IMODE(status.st_mode)) & 0o077:
         findings.append(Finding("mode", "note", None, None, f"its mode is {mode:04o}: others may read it"))
     return findings
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Self
 
+from .._systems import CLOEXEC, NOFOLLOW, NONBLOCK, chown
 from .._writing.descriptors import close_file, identity_of, open_file
 from .._writing.file_locks import lock
 from .._writing.os_calls import System, sync_folder
@@ -20,7 +21,7 @@ from .held import writers_of
 _AT_ONCE = 1024 * 1024
 KEPT = ".before-repair-"
 _COPY = ".repair-"
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDWR | CLOEXEC | NOFOLLOW | NONBLOCK
 
 
 class Rewriting:
@@ -97,10 +98,10 @@ class Rewriting:
         source, old = self._fd, self.copy
         is_second = self.copy.exists()
         if is_second:
-            source = self._system.open(old, os.O_RDONLY | os.O_CLOEXEC)
+            source = self._system.open(old, os.O_RDONLY | CLOEXEC)
             self.copy = old.with_name(f"{old.name}-2")
         try:
-            fd = self._system.open(self.copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = self._system.open(self.copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW, 0o600)
             try:
                 place = 0
                 for edit in sorted(edits, key=lambda edit: (edit.offset, edit.length)):
@@ -112,7 +113,7 @@ class Rewriting:
                 self._copy_bytes(source, fd, place, None)
                 self._system.chmod(fd, stat.S_IMODE(self._status.st_mode))
                 with suppress(OSError):  # the superuser repairs another user's file
-                    os.fchown(fd, self._status.st_uid, self._status.st_gid)
+                    chown(fd, self._status.st_uid, self._status.st_gid)
                 with suppress(OSError):  # a repair is not an activity of the session: lists sort by this time
                     os.utime(fd, ns=(self._status.st_atime_ns, self._status.st_mtime_ns))
                 self._system.fsync(fd)
@@ -192,7 +193,7 @@ class Rewriting:
 
     def _copy_to(self, kept: Path) -> None:
         """Copy the original to *kept*, for file systems in which a file has one name only."""
-        fd = self._system.open(kept, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = self._system.open(kept, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOEXEC | NOFOLLOW, 0o600)
         try:
             self._copy_bytes(self._fd, fd, 0, None)
             self._system.fsync(fd)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from .._systems import file_locks
 from .heads import Head
 
 State: TypeAlias = Literal["open", "unreadable", "torn", "bad", "empty", "fork", "sub", "zst", ""]
@@ -15,22 +16,17 @@ STATES: tuple[State, ...] = ("open", "unreadable", "torn", "bad", "empty", "fork
 
 @attrs.frozen
 class Locks:
-    """The files that processes hold a lock on, where the system tells: Linux does, in ``/proc/locks``.
+    """The files that processes hold a lock on, where the system tells.
 
     To try the lock instead could let the program fail that opens the session at the same instant.
     """
 
-    held: frozenset[str]
+    held: frozenset[tuple[int, int]]  # device and inode
 
     @classmethod
     def now(cls) -> Locks:
         """Return the locks that are held now."""
-        try:
-            with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-                fields = [line.split() for line in locks]
-        except OSError:
-            return cls(frozenset())
-        return cls(frozenset(field[5] for field in fields if field[1:2] == ["FLOCK"] and len(field) > 5))
+        return cls(frozenset(file_locks()))
 
     def hold(self, path: str | os.PathLike[str]) -> bool:
         """Whether a process holds the lock on the file at *path*."""
@@ -40,7 +36,7 @@ class Locks:
             status = os.stat(path)
         except OSError:
             return False
-        return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}" in self.held
+        return (status.st_dev, status.st_ino) in self.held
 
 
 def state_of(head: Head, locks: Locks, *, is_readable: bool = True) -> State:

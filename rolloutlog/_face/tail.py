@@ -13,6 +13,7 @@ import attrs
 from .._json import MAX_LINE
 from .._reading.blocks import BLANK
 from .._reading.lines import RolloutLine, single_line
+from .._systems import CLOEXEC, NONBLOCK, open_file, pread
 from ..exceptions import SessionNotFoundError
 
 # A last line that is not ended for so many seconds is reported as torn: its writer has died, or sleeps.
@@ -87,7 +88,7 @@ class Tail:
 
     def _open(self) -> None:
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = open_file(self.path, os.O_RDONLY | CLOEXEC | NONBLOCK)
         except FileNotFoundError as error:
             raise SessionNotFoundError(str(self.path), self.path.parent) from error
         self._position = 0  # up to which the file was read
@@ -99,11 +100,11 @@ class Tail:
     def _skip_to(self, offset: int) -> None:
         """Continue at the first line that begins after *offset*."""
         while self._position < offset and (
-            data := os.pread(self._fd, min(_CHUNK, offset - self._position), self._position)
+            data := pread(self._fd, min(_CHUNK, offset - self._position), self._position)
         ):
             self._number += data.count(b"\n")
             self._position += len(data)
-        while data := os.pread(self._fd, _CHUNK, self._position):
+        while data := pread(self._fd, _CHUNK, self._position):
             end = data.find(b"\n") + 1
             self._position += end or len(data)
             if end:
@@ -111,7 +112,7 @@ class Tail:
                 return
 
     def _read(self) -> Iterator[RolloutLine]:
-        while data := os.pread(self._fd, _CHUNK, self._position):
+        while data := pread(self._fd, _CHUNK, self._position):
             offset = self._position - len(self._rest)
             self._position += len(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
@@ -130,9 +131,7 @@ class Tail:
 
     def _truncated(self, size: int) -> Happening:
         self._position, self._rest, self._number = 0, b"", 1
-        while self._position < size and (
-            data := os.pread(self._fd, min(_CHUNK, size - self._position), self._position)
-        ):
+        while self._position < size and (data := pread(self._fd, min(_CHUNK, size - self._position), self._position)):
             self._number += data.count(b"\n")
             self._position += len(data)
         return Happening("truncated", f"the file was cut to {size:,} bytes")

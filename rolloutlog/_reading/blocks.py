@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self, TypeAlias
 import attrs
 
 from .._locks import open_leased
+from .._systems import CLOEXEC, NONBLOCK, pread
 from ..exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -100,7 +101,7 @@ class Source:
     def reread(self, offset: int, size: int) -> bytes:
         """Return the *size* bytes at *offset* again; fewer if the file was cut in the meantime."""
         got = b""
-        while len(got) < size and (more := os.pread(self._file.fileno(), size - len(got), offset + len(got))):
+        while len(got) < size and (more := pread(self._file.fileno(), size - len(got), offset + len(got))):
             got = got + more if got else more  # the system returns up to 2 GiB at once: one piece, nearly always
         return got
 
@@ -146,7 +147,7 @@ def _opened(path: StrPath) -> BinaryIO:
 def _descriptor(path: str, flags: int) -> int:
     """Open *path* for `open`, which owns the descriptor from the start: an interrupt could close ours twice."""
     # Without O_NONBLOCK a FIFO would make us wait for a writer.
-    return open_leased(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    return open_leased(path, flags | CLOEXEC | NONBLOCK)
 
 
 @attrs.frozen

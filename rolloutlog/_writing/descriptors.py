@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from .._systems import CLOEXEC, NOFOLLOW, NONBLOCK, at_fork
 from .os_calls import System
 
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a file."""
 
-APPENDING = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+APPENDING = os.O_RDWR | os.O_APPEND | CLOEXEC | NOFOLLOW | NONBLOCK
 """How the file of a session is opened."""
 
 # By descriptor, the file that it was opened for, and by file, the last descriptor. Threads change these one atomic
@@ -94,7 +95,7 @@ def close_file(fd: int, identity: Identity | None, system: System, *, unlock: bo
 def _add_hooks() -> None:
     global _has_hooks
     if not _has_hooks:
-        os.register_at_fork(before=_count_fork, after_in_child=_close_all)
+        at_fork(before=_count_fork, in_child=_close_all)
         _has_hooks = True  # last: two threads, or an interrupt, may add them twice, which does no harm
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
+from .._systems import CLOEXEC, NOFOLLOW, file_locks, is_alive
 from ..exceptions import SessionLockedError
 from .descriptors import close_file, identity_of, open_file
 from .os_calls import REAL_SYSTEM, System, make_folders
@@ -32,7 +33,7 @@ def locked_byte(
         OSError: the file cannot be opened or locked.
     """
     make_folders(path.parent, system)
-    fd, status = open_file(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, system)
+    fd, status = open_file(path, os.O_RDWR | os.O_CREAT | CLOEXEC | NOFOLLOW, system)
     try:
         if stat.S_IMODE(status.st_mode) != 0o600:
             system.chmod(fd, 0o600)  # the umask took rights even from the owner
@@ -74,14 +75,6 @@ def _locked(attempt: Callable[[], bool], path: Path) -> bool:
 
 
 def holder(status: os.stat_result) -> int | None:
-    """Return the living process that holds the lock on a file, where ``/proc/locks`` tells."""
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    try:
-        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-            fields = [line.split() for line in locks]
-        pid = next(int(field[4]) for field in fields if field[1:2] == ["FLOCK"] and field[5:6] == [device])
-        with suppress(PermissionError):  # the process belongs to another user, and it lives
-            os.kill(pid, 0)
-    except (OSError, StopIteration, ValueError, IndexError):
-        return None
-    return pid
+    """Return the living process that holds the lock on the file with this *status*, where the system tells."""
+    process = file_locks().get(identity_of(status))
+    return process if process is not None and is_alive(process) else None

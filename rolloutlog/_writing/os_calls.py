@@ -1,27 +1,26 @@
 """The operating system as the journal sees it: each call that can fail; private folders, and names of new files.
 
-The only user of filelock. A journal is given a `System`; tests give it one in which each call fails in turn.
+A journal is given a `System`; tests give it one in which each call fails in turn.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import stat
-import struct
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
+from .. import _systems
 from .._locks import open_leased
 
 
 class System(Protocol):
     """The calls that a journal makes, with the meaning that they have in `os`; `write` is `os.writev`.
+
+    `rename` is `os.replace`.
 
     Attributes:
         most_pieces: how many lines one write takes.
@@ -52,108 +51,63 @@ class System(Protocol):
 class _OperatingSystem:
     """The real one."""
 
-    most_pieces = max(16, os.sysconf("SC_IOV_MAX"))  # what POSIX asks of each system, where it does not tell
+    most_pieces = _systems.MOST_PIECES
 
     close = staticmethod(os.close)
-    write = staticmethod(os.writev)
-    pread = staticmethod(os.pread)
+    write = staticmethod(_systems.write)
+    pread = staticmethod(_systems.pread)
     lseek = staticmethod(os.lseek)
     ftruncate = staticmethod(os.ftruncate)
     fstat = staticmethod(os.fstat)
     lstat = staticmethod(os.lstat)
+    fsync = staticmethod(_systems.sync)
     mkdir = staticmethod(os.mkdir)
-    chmod = staticmethod(os.chmod)
+    chmod = staticmethod(_systems.chmod)
     unlink = staticmethod(os.unlink)
     link = staticmethod(os.link)
-    rename = staticmethod(os.rename)
+    rename = staticmethod(
+        os.replace
+    )  # which is `os.rename` where that replaces a file, and replaces it on Windows, too
+    lock = staticmethod(_systems.lock)
+    unlock = staticmethod(_systems.unlock)
 
     @staticmethod
     def open(path: str | Path, flags: int, mode: int = 0o777) -> int:
         """Open a file; never as a standard stream, if those are closed: what the program prints would go into it."""
         fd = open_leased(path, flags, mode)
-        if fd > 2:
-            return fd
-        import fcntl
-
+        low: list[int] = []
         try:
-            return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+            while fd <= 2:
+                low.append(fd)
+                fd = os.dup(fd)
         finally:
-            os.close(fd)
-
-    @staticmethod
-    def fsync(fd: int) -> None:
-        """Bring the file to the medium; on macOS `os.fsync` stops at the drive's cache."""
-        import fcntl
-
-        full = getattr(fcntl, "F_FULLFSYNC", None)
-        if full is None:
-            os.fsync(fd)
-        else:
-            fcntl.fcntl(fd, full)
-
-    @staticmethod
-    def lock(fd: int) -> bool:
-        """Try to lock the file; return whether that worked."""
-        return bool(_filelock().lock_descriptor(fd, blocking=False))
-
-    @staticmethod
-    def unlock(fd: int) -> None:
-        """Release the lock."""
-        _filelock().unlock_descriptor(fd)
+            for stream in low:
+                os.close(stream)
+        return fd
 
     @staticmethod
     def lock_byte(fd: int, offset: int) -> bool:
         """Try to lock one byte, or the whole file where the system cannot; return whether that worked."""
         try:
-            return _set_byte_lock(fd, offset, locked=True) or _OperatingSystem.lock(fd)
+            return _systems.set_byte_lock(fd, offset, locked=True) or _systems.lock(fd)
         except (BlockingIOError, PermissionError):  # POSIX allows either error for a lock that is taken
             return False
 
     @staticmethod
     def unlock_byte(fd: int, offset: int) -> None:
         """Release the lock of `lock_byte`."""
-        if not _set_byte_lock(fd, offset, locked=False):
-            _OperatingSystem.unlock(fd)
-
-
-def _set_byte_lock(fd: int, offset: int, *, locked: bool) -> bool:
-    """Lock or unlock one byte of a file; return false if the system has no such locks.
-
-    The lock belongs to the open file, not to the process as the older POSIX locks do. So threads exclude each other,
-    and closing another descriptor of the same file releases nothing.
-    """
-    if sys.platform != "linux":
-        return False
-    import fcntl
-
-    # struct flock: type, origin, start, length, and a process id that has to be zero
-    wanted = struct.pack("hhqqi", fcntl.F_WRLCK if locked else fcntl.F_UNLCK, os.SEEK_SET, offset, 1, 0)
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # from kernels that do not know the command, such as that of some sandboxes
-            raise
-        return False
-    return True
-
-
-@functools.cache
-def _filelock() -> ModuleType:
-    """Return filelock, imported at the first lock: it costs 50 ms and a fork audit hook, which readers need not pay.
-
-    Kept, because at the very end of the interpreter, when the last files are closed, nothing can be imported any more.
-    """
-    import filelock
-
-    return filelock
+        if not _systems.set_byte_lock(fd, offset, locked=False):
+            _systems.unlock(fd)
 
 
 REAL_SYSTEM: System = _OperatingSystem()
 
 
 def sync_folder(folder: Path, system: System = REAL_SYSTEM) -> None:
-    """Bring the names in *folder* to the medium."""
-    fd = system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Bring the names in *folder* to the medium, where that is not done by the system."""
+    if not _systems.SYNCS_FOLDERS:
+        return
+    fd = system.open(folder, os.O_RDONLY | _systems.DIRECTORY | _systems.CLOEXEC)
     try:
         system.fsync(fd)
     finally:

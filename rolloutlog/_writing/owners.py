@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from .._systems import user
 from .descriptors import APPENDING, close_file, identity_of, open_file
 from .os_calls import System
 
@@ -26,7 +27,7 @@ def refuse_foreign(path: Path, owner: int, last: int | None, system: System) -> 
     Raises:
         PermissionError: it belongs to another user.
     """
-    me = os.geteuid()
+    me = user()
     if owner in (0, me, last) or (me == 0 and last is None) or owner == _owner_of_new(path, system):
         return
     problem = f"belongs to another user ({owner}) than this process ({me}), who could read what is recorded"

@@ -19,6 +19,7 @@ from time import monotonic
 import attrs
 
 from .._locks import SafeLock
+from .._systems import at_fork
 from ..exceptions import RecorderClosedError, SessionOptionsError
 from .ack import Ack
 from .commands import LineRules, State, WriterOptions
@@ -162,7 +163,7 @@ def _add_hooks() -> None:
     global _has_hooks
     with _lock:
         if not _has_hooks:
-            os.register_at_fork(after_in_child=_in_child)
+            at_fork(in_child=_in_child)
             # Twice: a Ctrl-C that comes as the first one begins ends it before it could notice.
             atexit.register(_at_exit)
             atexit.register(_at_exit)

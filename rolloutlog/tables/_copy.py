@@ -15,6 +15,7 @@ import attrs
 from .._json import MAX_LINE
 from .._paths import FoundFile, resolve_home
 from .._reading.blocks import StrPath
+from .._systems import CLOEXEC, is_alive, open_file
 from ._arrow import ENTRIES, SESSIONS, Batch, pyarrow, schema_of
 from ._entries import row_batches
 from ._files import groups_in
@@ -210,7 +211,7 @@ def _write(path: Path, batches: Iterable[Batch], schema: Any, home: Path, mark: 
     marked = schema.with_metadata({_HOME: _braced(_named(home)), _MARK: _braced(mark)})
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = open_file(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | CLOEXEC, 0o600)
         with open(descriptor, "wb") as file, parquet.ParquetWriter(file, marked, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch.replace_schema_metadata(marked.metadata))
@@ -224,15 +225,5 @@ def _remove_unfinished(folder: Path) -> None:
     """Remove files that a process left that was killed."""
     for name in os.listdir(folder):
         match = _UNFINISHED.fullmatch(name)
-        if match is not None and not _is_alive(int(match[1])):
+        if match is not None and (int(match[1]) == os.getpid() or not is_alive(int(match[1]))):
             (folder / name).unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return process != os.getpid()
