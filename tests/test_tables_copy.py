@@ -176,8 +176,8 @@ def counted(call):
         return call(*arguments, **options)
     return run
 sites = Sites()
-sites.open, sites.replace, sites.makedirs = counted(os.open), counted(os.replace), counted(os.makedirs)
-_copy.os = sites
+sites.replace, sites.makedirs = counted(os.replace), counted(os.makedirs)
+_copy.os, _copy.open_file = sites, counted(_copy.open_file)
 tables.copy(sys.argv[1])
 """
 
