@@ -198,6 +198,24 @@ def test_the_error_that_is_raised_has_the_same_attributes_and_cause():
     assert first.value is not second.value
 
 
+class Uncopied(Exception):
+    """An error of another library, whose class takes other arguments than it keeps."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+
+
+def test_an_error_that_cannot_be_copied_is_raised_itself():
+    """The writer failed because of it, so the caller must see it."""
+    ack = Ack()
+    ack.error = Uncopied("writer", "broken")
+    ack.set()
+
+    for _ in range(2):
+        with pytest.raises(Uncopied, match="writer: broken"):
+            ack.result()
+
+
 def test_result_raises_what_keeps_a_shutdown_from_its_end():
     """While a shutdown is still tried, a time-out tells what is in its way and not only that there is no answer."""
     ack = Ack()

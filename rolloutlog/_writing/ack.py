@@ -97,9 +97,7 @@ class Ack(threading.Event):
     def _raise_error(self, is_over: bool, timeout: float | None) -> None:
         """Raise the error, if there is one, or `TimeoutError` if it is not over."""
         if self.error is not None:
-            # Not itself: its traceback would hold the frames of the caller, which hold this ack.
-            raised = copy.copy(self.error)
-            raised.__cause__ = self.error.__cause__
+            raised = _copied(self.error)  # its traceback would hold the frames of the caller, which hold this ack
             try:
                 raise raised
             finally:
@@ -114,3 +112,13 @@ class Ack(threading.Event):
     def __repr__(self) -> str:
         status = "failed" if self.error is not None else "set" if self._is_set else "unset"
         return f"<Ack {status}>"
+
+
+def _copied(error: Exception) -> Exception:
+    """Return a copy of *error* without a traceback; itself if its class cannot be copied, as some cannot."""
+    try:
+        copied = copy.copy(error)
+    except Exception:
+        return error.with_traceback(None)
+    copied.__cause__ = error.__cause__
+    return copied

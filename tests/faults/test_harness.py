@@ -11,6 +11,8 @@ from helpers import DEADLINE
 
 from . import harness
 
+pytestmark = pytest.mark.system
+
 
 def fails() -> None:
     raise LookupError("not caught")
