@@ -147,7 +147,9 @@ def _spans(saved: SavedSession, content: bool) -> Iterator[_Span]:
     session = saved.session
     shared: Wire = {
         "gen_ai.conversation.id": saved.session_id,
-        "gen_ai.provider.name": _text(session.extra, "model_provider") or "unknown",
+        "gen_ai.provider.name": _text(session.extra, "model_provider")
+        or _text(session.extra.get("imported_from"), "provider")
+        or "unknown",
     }
     walk = _Walk(shared, content)
     began = walk.hear(session.timestamp)

@@ -108,6 +108,7 @@ def test_a_session_of_claude_code_keeps_times_models_usage_and_folder(claude):
     assert saved.session.extra["cwd"] == "/trip"
     assert saved.session.extra["git"] == {"branch": "main"}
     assert saved.session.extra["cli_version"] == "2.1.0"
+    assert saved.session.extra["imported_from"]["provider"] == "anthropic"
     (response,) = saved.responses
     assert (response.id, response.model) == ("msg_1", "claude-x")
     assert (response.input_tokens, response.cached_tokens, response.output_tokens) == (123, 100, 9)

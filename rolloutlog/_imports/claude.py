@@ -124,7 +124,15 @@ def import_file(
     else:
         session_id = own.lower() if re.fullmatch(UUID, own.lower()) else made_id("claude", own)
     origin = Origin(
-        "claude", text_of(path), own, session_id, found.digest, found.started, found.instructions, _meta(found)
+        "claude",
+        text_of(path),
+        own,
+        session_id,
+        found.digest,
+        found.started,
+        found.instructions,
+        _meta(found),
+        "anthropic",
     )
     if is_agent:
         origin = attrs.evolve(origin, meta={**origin.meta, "source": _spawned(path, parent)})
@@ -136,7 +144,7 @@ def import_file(
 
 
 def _meta(found: Survey) -> Wire:
-    meta: Wire = {"originator": "claude-code", "model_provider": "anthropic", "cli_version": found.version or "unknown"}
+    meta: Wire = {"originator": "claude-code", "cli_version": found.version or "unknown"}
     if found.cwd is not None:
         meta["cwd"] = found.cwd
     if found.branch is not None:

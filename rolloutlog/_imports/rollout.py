@@ -46,6 +46,8 @@ class Origin:
         started: when it began, ISO 8601; `None` if that is not known.
         instructions: the system prompt, or `None`.
         meta: more keys for the meta line.
+        provider: who runs the model. It is not the meta's ``model_provider``, which names a setting of Codex: the real
+            one refuses to resume a session whose provider is not among its settings.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Origin:
     started: str | None = None
     instructions: str | None = None
     meta: Mapping[str, Any] = attrs.field(factory=dict)
+    provider: str | None = None
 
 
 def made_id(kind: str, text: str) -> str:
@@ -182,6 +185,8 @@ def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | N
 
 def _meta(origin: Origin) -> Wire:
     told = {"kind": origin.kind, "source": origin.source, "id": origin.id, "sha256": origin.digest}
+    if origin.provider is not None:
+        told["provider"] = origin.provider
     # A rollout must name a folder, and that of this process would be wrong.
     return {"cwd": "/", **origin.meta, FROM: told}
 

@@ -179,7 +179,7 @@ def _facts(session: SessionMeta) -> Values:
         "git_branch": _text(git, "branch"),
         "originator": _text(extra, "originator"),
         "cli_version": _text(extra, "cli_version"),
-        "provider": _text(extra, "model_provider"),
+        "provider": _text(extra, "model_provider") or _text(extra.get("imported_from"), "provider"),
         "instructions_hash": _hashed(session.instructions or _text(extra.get("base_instructions"), "text")),
     }
 

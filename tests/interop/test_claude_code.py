@@ -9,6 +9,7 @@ from typing import Any
 import claude
 import pytest
 from claude_server import MODEL, text, thinking, tool_use
+from expected import history, text_of
 from releases import REQUIRED
 
 from rolloutlog import Imported, SavedSession, import_claude, load_session
@@ -175,3 +176,22 @@ def test_all_that_real_files_hold_is_carried_or_told(real):
     values = {what for what in done.left_out if not what.startswith("the key ") or not what.endswith(" of a line")}
     assert values == {"the key 'signature'"}
     assert "toolUseResult" in " ".join(done.left_out)
+
+
+def test_the_newest_codex_resumes_what_was_imported(real, newest):
+    """It sends the calls and their outputs, and what was said, in order; after a compaction the summary."""
+    session_id = looked_around(real)
+    real.run("And again", [[text("Again.")]], "--resume", session_id)
+    real.run("/compact", [[text("In short: looked around.")]], "--resume", session_id)
+    real.run("After", [[text("After it.")]], "--resume", session_id)
+    real.run("Look", [[tool_use("toolu_9", "Bash", command="cat a.txt")], [text("Seen.")]], "--resume", session_id)
+    done = import_claude(real.file(session_id), home=newest.home)[0]
+    saved = load_session(done.path)
+
+    outcome = newest.resume(done.path, "And in Codex?")
+
+    sent = history(newest.release, outcome.requests[0], "And in Codex?")
+    assert "In short: looked around." in text_of(sent[0])
+    assert [item.get("call_id") for item in sent] == [item.to_dict().get("call_id") for item in saved.context]
+    said = [text_of(item) for item in sent if item["type"] == "message"]
+    assert said == [item.text for item in saved.context if item.type == "message"]
