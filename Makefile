@@ -32,7 +32,8 @@ help:
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
 	@echo "make mutants   puts faults into the code that writes; its tests must notice most; in about a quarter of an hour"
-	@echo "make coverage  what the suite does not reach"
+	@echo "make coverage  what the suite does not reach; fails below the floor in pyproject.toml"
+	@echo "make dist      the files of a release, checked, and installed into clean environments"
 	@echo "make bench     rolloutlog side by side with its peers, in about a quarter of an hour; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
 
@@ -83,6 +84,14 @@ browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_mod
 pictures: .venv/face.stamp .venv/test.stamp .venv/browser.stamp
 	$(BIN)/python tools/pictures.py
 
+# The files of a release: built, checked as the index checks them, and the wheel installed into clean environments.
+.PHONY: dist
+dist: .venv/dist.stamp
+	rm -rf build dist
+	$(BIN)/python -m build --installer uv
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python tools/clean_install.py dist/*.whl
+
 coverage: .venv/suite.stamp .venv/coverage.stamp
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) --hypothesis-profile=brief -m "not slow" $(ARGS)
@@ -94,8 +103,14 @@ lint: .venv/sdk.stamp .venv/lint.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 rolloutlog/_systems.py rolloutlog/_windows.py
+	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python tools/prose.py
+	$(BIN)/zizmor --offline --pedantic --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 # The words that tools/prose.toml does not accept in comments, docstrings, messages and pages: make prose ARGS=README.md
 .PHONY: prose

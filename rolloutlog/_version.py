@@ -1,3 +1,3 @@
-"""Which version this is; ``setup.cfg`` says the same, and a test compares them."""
+"""Which version this is; setup.cfg takes it from here."""
 
 __version__ = "0.1.0"

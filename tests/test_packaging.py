@@ -91,12 +91,22 @@ def test_every_supported_python_is_in_the_matrix(setup, pyproject):
     assert set(supported(setup)) <= set(pyproject["tool"]["tox"]["env_list"])
 
 
+def test_the_workflow_runs_every_environment_of_the_matrix(pyproject):
+    """The workflow gives each environment a machine, and names it as tox does."""
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+
+    run = re.findall(r"environment: \"?([\w.]+)", workflow)
+
+    assert sorted(run) == sorted(pyproject["tool"]["tox"]["env_list"])
+
+
 def test_the_checks_aim_at_the_oldest_supported_python(setup, pyproject):
     """Linter and type checker cannot read setup.cfg, so their settings must match it."""
     oldest = supported(setup)[0]
 
     assert setup["options"]["python_requires"] == f">={oldest}"
     assert pyproject["tool"]["mypy"]["python_version"] == oldest
+    assert pyproject["tool"]["pyright"]["pythonVersion"] == oldest
     assert pyproject["tool"]["ruff"]["target-version"] == "py" + oldest.replace(".", "")
 
 
@@ -106,11 +116,11 @@ def test_the_package_tells_type_checkers_that_it_is_typed():
 
 
 def test_the_installed_package_tells_what_setup_cfg_says(setup, distribution):
-    """The build takes name, version, licence and the oldest Python from setup.cfg."""
+    """The build takes name, licence and the oldest Python from setup.cfg, and the version from the package."""
     metadata = distribution.metadata
 
     assert metadata["Name"] == setup["metadata"]["name"]
-    assert metadata["Version"] == setup["metadata"]["version"]
+    assert metadata["Version"] == rolloutlog.__version__
     assert metadata["License-Expression"] == setup["metadata"]["license_expression"]
     assert metadata["Requires-Python"] == setup["options"]["python_requires"]
 

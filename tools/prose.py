@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PROJECT = ["README.md", "CHANGELOG.md", "docs", "rolloutlog", "rolloutlog_pytest.py"]
+PROJECT = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
+PROJECT += ["docs", "rolloutlog", "rolloutlog_pytest.py"]
 PROJECT += ["examples", "tests", "benchmarks", "tools"]
 SUFFIXES = {".py", ".md", ".ipynb"}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
