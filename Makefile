@@ -43,13 +43,14 @@ demo: .venv/package.stamp
 # make test ARGS="-k queue" hands ARGS to pytest; a second -m in them replaces this one. One process more than there are
 # cores, because much of the suite waits, for other processes and for disks.
 test: test-plan .venv/suite.stamp
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --hypothesis-profile=brief -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -rfE --hypothesis-profile=brief -m "not slow" $(ARGS)
 
 PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SIDE_BY_SIDE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 test-plan:
 	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about two minutes on two cores."
+	@echo "Tests whose programs are not here are skipped: the Codex CLI (make interop), Chromium (make browser)."
 	@test -e .venv/suite.stamp || echo "Before that, once, it installs what the suite needs into .venv: half a minute."
 
 # The other Pythons and dependencies. All environments at once, because much of the suite waits; and an environment that

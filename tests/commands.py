@@ -10,9 +10,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import rolloutlog
+from helpers import DEADLINE
 
-TIMEOUT = 60.0
+import rolloutlog
 
 
 class Outcome(NamedTuple):
@@ -54,5 +54,5 @@ def run_apart(*arguments: Any, data: bytes | None = None, **options: Any) -> Out
     if data is not None:
         options["stdin"] = subprocess.PIPE
     process = start(*arguments, **options)
-    out, err = process.communicate(data, timeout=TIMEOUT)
+    out, err = process.communicate(data, timeout=DEADLINE)
     return Outcome(process.returncode, (out or b"").decode(), (err or b"").decode())

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import DEADLINE
 
 import rolloutlog
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
-TIMEOUT = 60
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def package_path(monkeypatch):
 def run(script: str, *arguments: str, logs: str = "") -> str:
     """Return the output of *script*; fail if it fails or warns, or if its stderr does not begin with *logs*."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith(logs) if logs else not done.stderr
     return done.stdout
@@ -143,7 +143,7 @@ def test_resume_shows_and_continues_the_session(home):
 def test_resume_takes_a_session_that_does_not_exist_as_an_error():
     """The error says that the id is unknown, and names the folder that was searched."""
     command = [sys.executable, str(EXAMPLES / "resume.py"), "0123abcd"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
 
     assert done.returncode == 1
     assert "no session '0123abcd' in " in done.stderr

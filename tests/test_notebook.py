@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import values_in
+from helpers import DEADLINE, values_in
 
 import rolloutlog
 
@@ -18,7 +18,6 @@ nbformat = pytest.importorskip("nbformat")
 pytestmark = pytest.mark.once
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "notebook.ipynb"
-TIMEOUT = 60
 # Parts of the output that differ from run to run: ids, times to the millisecond, and the files that cells are.
 CHANGING = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|/[^\"]*ipykernel_\d+/\d+\.py"
@@ -35,7 +34,7 @@ def notebook(monkeypatch, tmp_path):
 
 def execute(notebook: Any) -> list[Any]:
     """Run *notebook* in a fresh kernel, kill the kernel, and return the outputs of each cell."""
-    client = nbclient.NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", shutdown_kernel="immediate")
+    client = nbclient.NotebookClient(notebook, timeout=DEADLINE, kernel_name="python3", shutdown_kernel="immediate")
     client.execute()
     return shown(notebook)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import DEADLINE
 
 REQUIRED = os.environ.get("ROLLOUTLOG_REQUIRE_BROWSER") == "1"
 AXE = Path(__file__).parents[2] / ".browser" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-TIMEOUT = 60
 PHONE, DESKTOP = (390, 844), (1280, 1400)
 
 
@@ -49,7 +49,7 @@ class Browser:
         """Wait until *script* is true."""
         from selenium.webdriver.support.wait import WebDriverWait
 
-        WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.05).until(lambda _: self.run(script), script)
+        WebDriverWait(self.driver, DEADLINE, poll_frequency=0.05).until(lambda _: self.run(script), script)
 
     def click(self, selector: str) -> None:
         """Click with the mouse on the first element that *selector* finds."""
@@ -112,7 +112,7 @@ def started() -> Iterator[Any]:
     for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"):
         options.add_argument(f"--{argument}")
     driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
-    driver.set_script_timeout(TIMEOUT)
+    driver.set_script_timeout(DEADLINE)
     try:
         yield driver
     finally:

@@ -12,9 +12,9 @@ import pytest
 
 from . import harness
 
-pytestmark = pytest.mark.system
-
 SIZE = os.environ.get("ROLLOUTLOG_FAULTS", "quick")
+
+pytestmark = [pytest.mark.system] + [pytest.mark.timeout(0)] * (SIZE != "quick")
 
 
 # In `make test-all` these run on no other Python: what a file holds when calls fail, when it is moved or its power is
@@ -34,7 +34,6 @@ def reports(module: str) -> list[dict[str, Any]]:
 
 
 # The rows of a module are one test, because they share a process, and tests of a module may run in several.
-@pytest.mark.timeout(0 if SIZE != "quick" else 900)
 @pytest.mark.parametrize("module", MODULES)
 def test_the_promises_hold_under_their_faults(module, subtests):
     """No trial of a row shows a violation, and there were trials."""

@@ -14,7 +14,7 @@ from rolloutlog import diagnose, iter_lines, load_session, repair
 from rolloutlog._face.stats import Stats
 from rolloutlog.items import Item as OurItem
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 

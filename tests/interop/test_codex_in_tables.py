@@ -17,7 +17,7 @@ from test_sub_agents import ALONE, HEIR, ROOT, calls, revert, three_turns, waits
 
 from rolloutlog import RolloutRecorder, tables
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 arrow = pytest.importorskip("pyarrow")
 
 

@@ -14,7 +14,7 @@ from samples import AWKWARD, EVERY_KIND, MEGABYTE, assistant, call, line, output
 import rolloutlog
 from rolloutlog import Message, RolloutRecorder, load_session
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 

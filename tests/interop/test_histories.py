@@ -16,7 +16,7 @@ from samples import EVERY_KIND, assistant, place, user
 from rolloutlog import Message, RolloutRecorder, convert, find_sessions, load_session
 from rolloutlog._reading.blocks import _zstd
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 

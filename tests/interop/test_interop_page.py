@@ -48,7 +48,6 @@ def test_the_page_names_every_other_release() -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(300)
 def test_codex_resumes_what_the_program_of_the_page_recorded(flat: Codex) -> None:
     """The program on the page, run with a Codex home, prints the path of a session that Codex resumes."""
     program = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[0]

@@ -16,7 +16,7 @@ from samples import assistant, call, output, picture, place, reasoning, user
 
 from rolloutlog import RolloutRecorder, load_session
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 WHEN = "2025-07-23T15:03:26.000Z"

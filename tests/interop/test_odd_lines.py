@@ -36,7 +36,6 @@ def marked(text: str) -> list[str]:
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(300)
 def test_the_real_reader_keeps_what_the_table_says(codex: Codex) -> None:
     """The marks in the real reader's request are those of the lines that it keeps according to the table.
 
@@ -66,7 +65,6 @@ def test_our_reader_keeps_what_the_table_says(release: Release, tmp_path: Path) 
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(300)
 def test_a_state_is_a_state_in_spite_of_its_type(flat: Codex) -> None:
     """A message with the key of a state is a state, for the real reader of the flat format and for ours."""
     rollout = place(flat, [user("first"), user("disguised", record_type="state"), user("last")])

@@ -13,7 +13,7 @@ from samples import WHEN, assistant, place, user
 
 from rolloutlog import load_session
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 # The beginning of each summary that Codex has made since 0.60. It recognizes summaries by the whole text.

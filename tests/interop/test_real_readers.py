@@ -20,7 +20,7 @@ from samples import (
     user,
 )
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 

@@ -15,7 +15,7 @@ from samples import assistant, user
 
 from rolloutlog import RolloutRecorder, find_sessions, load_session
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 ROOT, ALONE, HEIR = "/root", "/root/alone", "/root/heir"

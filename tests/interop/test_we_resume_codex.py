@@ -15,7 +15,7 @@ from samples import AWKWARD, MEGABYTE, assistant, call, output, reasoning, user
 
 from rolloutlog import RolloutRecorder, find_sessions, iter_entries, load_session
 
-pytestmark = [pytest.mark.interop, pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.once]
 
 PROMPT = "And then?"
 # The tool's output: text of several alphabets, an error, and more than fits in one buffer.
