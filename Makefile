@@ -147,12 +147,12 @@ $(BIN)/uv: .venv/venv.stamp
 
 # All that the suite imports.
 .venv/suite.stamp: $(BIN)/uv setup.cfg pyproject.toml
-	@$(INSTALL) --editable '.[fast,zstd,cli,duckdb,openai,agents,otel]' --group suite
+	@$(INSTALL) --editable '.[fast,zstd,cli,view,duckdb,openai,agents,otel]' --group suite
 	@touch $@
 
 # What type-checked code imports besides: a demo does not wait for it.
 .venv/sdk.stamp: .venv/package.stamp
-	$(INSTALL) --editable '.[fast,cli,openai,agents]'
+	$(INSTALL) --editable '.[fast,cli,view,openai,agents]'
 	@touch $@
 
 # What Codex compresses is judged, too.
@@ -162,7 +162,7 @@ $(BIN)/uv: .venv/venv.stamp
 
 # Pages, notebooks and the command.
 .venv/face.stamp: .venv/package.stamp
-	$(INSTALL) --editable '.[fast,cli]'
+	$(INSTALL) --editable '.[fast,cli,view]'
 	@touch $@
 
 # One dependency group, so that a demo waits for no linter: .venv/lint.stamp stands for the group lint, and so on.

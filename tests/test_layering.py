@@ -28,10 +28,12 @@ HOMES: dict[str, frozenset[str]] = {
     "agents": frozenset({"adapters.agents"}),
     "click": frozenset({"__main__", "_cli"}),
     "rich": frozenset({"_cli", "_face.widths"}),
-    "jinja2": frozenset({"_face.page"}),
+    "jinja2": frozenset({"_face.html"}),
     "markdown_it": frozenset({"_face.markup"}),
-    "markupsafe": frozenset({"_face.page"}),
+    "markupsafe": frozenset({"_face.html", "_face.page", "_face.blocks", "_face.facts", "_face.overview"}),
     "nh3": frozenset({"_face.markup"}),
+    "starlette": frozenset({"_cli.server"}),
+    "uvicorn": frozenset({"_cli.view"}),
     "pygments": frozenset({"_face.markup"}),
 }
 

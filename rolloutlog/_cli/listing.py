@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,16 @@ from typing import Any
 import attrs
 import click
 
-from .._face.heads import Head, read_head
-from .._face.safe import for_terminal, one_line
-from .._face.sessions import count_sessions, newest_first, short_path
-from .._face.states import STATES, Locks, State, state_of, word_for
+from .._face.rows import Row, arranged, rows_of, words_of
+from .._face.safe import for_terminal
+from .._face.sessions import count_sessions, short_path
+from .._face.states import STATES, word_for
 from .._face.words import Clock, size_of
-from .._lookup import find_named
-from .._paths import FoundFile
-from ..exceptions import MissingExtraError, RolloutError
 from .common import Settings, archived_option, define, json_option, utc_option
 from .output import Screen, note, write, write_json
 from .tables import Cell, Column, write_table
-from .times import NAME_IS_WITHIN, since_option, until_option
+from .times import since_option, until_option
 
-# A longer name cannot be a handle: the id is shown in its place, and the name before the first words.
-_LONGEST_NAME = 24
 # Forks are put under their parents in lists that are not longer.
 _MOST_ARRANGED = 1_000
 
@@ -38,20 +33,6 @@ _COLUMNS = (
     Column("FIRST WORDS", is_last=True),
 )
 _COLOURS = {"open": "green", "torn": "yellow", "bad": "red", "unreadable": "red"}
-
-
-@attrs.frozen
-class Row:
-    """One session of a list: its head, its state, and the name by which a person can mean it, if it has one."""
-
-    head: Head
-    state: State
-    name: str | None
-
-    @property
-    def handle(self) -> str:
-        """The name, else the end of the id: each command takes it."""
-        return self.name or self.head.short_id
 
 
 @define(
@@ -92,7 +73,8 @@ def command(
     of another session), zst (compressed).
     """
     homes = settings.homes
-    rows = _rows(homes, since, until, None if cwd is None else Path(cwd).expanduser().absolute(), state, archived)
+    folder = None if cwd is None else Path(cwd).expanduser().absolute()
+    rows = rows_of(homes, since=since, until=until, folder=folder, state=state, archived=archived)
     shown = islice(rows, count or None)
     if as_json:
         for row in shown:
@@ -108,92 +90,10 @@ def command(
     if not listed:
         note(f"no sessions like that in {' and '.join(map(short_path, homes))}")
         return
-    _write_list(listed if count == 0 or count > _MOST_ARRANGED else _arranged(listed), screen, Clock(utc))
+    _write_list(listed if count == 0 or count > _MOST_ARRANGED else arranged(listed), screen, Clock(utc))
     total = count_sessions(homes, archived=archived)
     more = "; -n 0 shows all" if len(listed) == count else ""
     write(screen.dim(f"{len(listed):,} of {total:,} in {' and '.join(map(short_path, homes))}{more}") + "\n")
-
-
-# --- which sessions ---------------------------------------------------------------------------------------------------
-
-
-def _rows(
-    homes: Sequence[Path],
-    since: dt.datetime | None,
-    until: dt.datetime | None,
-    folder: Path | None,
-    state: str | None,
-    archived: bool,
-) -> Iterator[Row]:
-    locks = Locks.now()
-    names: set[str] = set()
-    for found in newest_first(homes, archived=archived):
-        if since is not None and found.started < since - NAME_IS_WITHIN:
-            return
-        if until is not None and found.started > until + NAME_IS_WITHIN:
-            continue
-        head, is_readable = _head(found)
-        if head is None:
-            continue
-        began = head.began or found.started
-        if (since is not None and began < since) or (until is not None and began > until):
-            continue
-        name = head.name if head.name is not None and _is_handle(head.name) else None
-        if name is not None:
-            # Later beginnings of a name come first. Only the newest of them is meant by the name.
-            is_newest = name not in names if until is None and not archived else _means(name, homes, head)
-            names.add(name)
-            name = name if is_newest else None
-        row = Row(head, state_of(head, locks, is_readable=is_readable), name)
-        if state is not None and row.state != state:
-            continue
-        if folder is not None and not (head.cwd and Path(head.cwd).is_relative_to(folder)):
-            continue
-        yield row
-
-
-def _head(found: FoundFile) -> tuple[Head | None, bool]:
-    """Return the head of a session, and whether its file could be read; no head if it was removed in the meantime."""
-    unread = Head(found.path, found.id, began=found.started, is_compressed=found.path.suffix == ".zst")
-    try:
-        return read_head(found.path), True
-    except MissingExtraError:
-        return attrs.evolve(unread, size=os.stat(found.path).st_size), False
-    except LookupError:
-        return None, False
-    except (OSError, RolloutError):
-        return unread, False
-
-
-def _is_handle(name: str) -> bool:
-    """Whether *name* can be shown whole, and typed as it is shown."""
-    return len(name) <= _LONGEST_NAME and name.isprintable() and for_terminal(name) == name and not name.startswith("-")
-
-
-def _means(name: str, homes: Iterable[Path], head: Head) -> bool:
-    found = [each for home in homes if (each := find_named(home, name)) is not None]
-    return bool(found) and max(found, key=lambda each: each.started).id == head.id
-
-
-def _arranged(rows: list[Row]) -> list[Row]:
-    """Return *rows* with each fork after its parent, if that is among them."""
-    shown = {row.head.id for row in rows}
-    children: dict[str, list[Row]] = {}
-    top: list[Row] = []
-    for row in rows:
-        parent = row.head.parent_id
-        if parent is not None and parent in shown and parent != row.head.id:
-            children.setdefault(parent, []).append(row)
-        else:
-            top.append(row)
-    arranged: list[Row] = []
-    waiting = top[::-1]
-    while waiting:
-        row = waiting.pop()
-        arranged.append(row)
-        waiting += children.pop(row.head.id, [])[::-1]
-    # Sessions that are each other's parents are damaged, and belong into the list all the same.
-    return arranged + [row for left in children.values() for row in left if row not in arranged]
 
 
 # --- how they are shown -----------------------------------------------------------------------------------------------
@@ -211,29 +111,18 @@ def _write_list(rows: Sequence[Row], screen: Screen, clock: Clock) -> None:
             Cell(clock.moment(row.head.began)),
             Cell(size_of(row.head.size)),
             Cell(word_for(row.state, row.head), _COLOURS.get(row.state, "dim")),
-            Cell(_words(row, handles), "dim" if row.head.is_empty else ""),
+            Cell(words_of(row, handles), "dim" if row.head.is_empty else ""),
         ]
         for row in rows
     ]
     write_table(columns, cells, screen)
 
 
-def _words(row: Row, handles: dict[str, str]) -> str:
-    """Return the first words, after the session that it was forked from and a name that cannot be a handle."""
-    head = row.head
-    words = one_line(head.title, 300) or ("(nothing was said)" if head.is_empty else "")
-    if head.parent_id is not None:
-        words = f"↳ of {handles.get(head.parent_id, head.parent_id[-8:])}: {words}"
-    if head.name is not None and row.name is None:
-        words = f"{one_line(head.name, 60)}: {words}"
-    return words
-
-
 def _as_columns(row: Row, clock: Clock) -> list[str]:
     """Return the columns for a program: nothing is cut, times are ISO 8601, sizes are bytes."""
     head = row.head
     began = "" if head.began is None else clock.local(head.began).isoformat(timespec="seconds")
-    words = " ".join(_words(row, {}).split())
+    words = " ".join(words_of(row, {}).split())
     return [row.name or head.id, began, str(head.size), row.state, words]
 
 

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from time import monotonic
 
-import attrs
 import click
 
+from .._face.found import SearchCount, searched, snippet, written_since
 from .._face.heads import Head, read_head
 from .._face.safe import for_terminal, one_line
 from .._face.search import PARTS, Hit, Part, Query, ranked
-from .._face.sessions import newest_first
 from .._face.widths import cells, fitted
 from .._face.words import Clock, counted, size_of
-from ..exceptions import MissingExtraError, RolloutError
-from .common import Settings, define, json_option, session_path, utc_option
+from .common import define, json_option, session_path, utc_option
 from .output import Screen, note, write, write_json
 from .progress import with_progress
 from .times import since_option
 
 _BEST = 3
-# Spaces, and what a terminal shows in place of a newline.
-_BEFORE = 24
-
-
-@attrs.define
-class _Count:
-    sessions: int = 0
-    found: int = 0
-    matches: int = 0
-    size: int = 0
-    unread: int = 0
 
 
 def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> frozenset[Part]:
@@ -91,12 +77,12 @@ def command(
         query = Query(text, is_regex=is_regex, case=True if exact else False if ignore else None, parts=parts)
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from None
-    begin, count = monotonic(), _Count()
+    begin, count = monotonic(), SearchCount()
     screen, clock = Screen.of_stdout(), Clock(utc)
-    paths = iter([session_path(ctx, each, False) for each in sessions]) if sessions else _all(ctx.obj, since)
-    for path, hits in _searched(query, with_progress(paths, "reading"), count):
-        count.found += 1
-        count.matches += len(hits)
+    paths = (
+        iter([session_path(ctx, each, False) for each in sessions]) if sessions else written_since(ctx.obj.homes, since)
+    )
+    for path, hits in searched(query, with_progress(paths, "reading"), count, note):
         best = ranked(hits)
         shown = best if show_all or as_json else best[:_BEST]
         _show(read_head(path), shown, screen, clock, as_json)
@@ -111,48 +97,19 @@ def command(
     return 0 if count.found else 1
 
 
-def _all(settings: Settings, since: dt.datetime | None) -> Iterator[Path]:
-    """Yield the files of all sessions, newest first, except those that were not written *since* then."""
-    for found in newest_first(settings.homes):
-        try:
-            if since is None or os.stat(found.path).st_mtime >= since.timestamp():
-                yield found.path
-        except FileNotFoundError:  # removed in the meantime
-            continue
-
-
-def _searched(query: Query, paths: Iterator[Path], count: _Count) -> Iterator[tuple[Path, list[Hit]]]:
-    """Yield each of *paths* in which there are hits, with these."""
-    for path in paths:
-        try:
-            hits, size = query.search(path)
-        except MissingExtraError as error:
-            count.unread += 1
-            if count.unread == 1:
-                note(str(error))
-            continue
-        except (OSError, RolloutError):
-            count.unread += 1
-            continue
-        count.sessions += 1
-        count.size += size
-        if hits:
-            yield path, hits
-
-
 # --- how they are shown -----------------------------------------------------------------------------------------------
 
 
 def _show(head: Head, hits: Sequence[Hit], screen: Screen, clock: Clock, as_json: bool) -> None:
     if as_json:
         for hit in hits:
-            before, match, after = _snippet(hit, 300)
+            before, match, after = snippet(hit, 300)
             where = {"id": head.id, "name": head.name, "path": os.fspath(head.path), "line": hit.line, "in": hit.part}
             write_json({**where, "text": before + match + after, "match": match})
         return
     if not screen.is_terminal:
         for hit in hits:
-            columns = (head.id, str(hit.line), hit.part, "".join(_snippet(hit, 300)))
+            columns = (head.id, str(hit.line), hit.part, "".join(snippet(hit, 300)))
             write("\t".join(map(for_terminal, columns)) + "\n")
         return
     handle, moment = for_terminal(head.name or head.short_id), clock.moment(head.began)
@@ -164,19 +121,8 @@ def _show(head: Head, hits: Sequence[Hit], screen: Screen, clock: Clock, as_json
         write(begin + _highlighted(hit, max(20, screen.width - len(begin)), screen) + "\n")
 
 
-def _snippet(hit: Hit, length: int) -> tuple[str, str, str]:
-    """Return the text before the match, the match, and the text after it, in one line of about *length* characters."""
-    begin = max(0, hit.start - _BEFORE)
-    before = " ".join(hit.text[begin : hit.start].replace("\t", " ").splitlines())
-    if begin:
-        before = f"…{before.partition(' ')[2] or before}"
-    match = " ".join(hit.text[hit.start : min(hit.end, hit.start + length)].splitlines())
-    after = " ".join(hit.text[hit.end : hit.end + length].replace("\t", " ").splitlines())
-    return before.lstrip(), match, after
-
-
 def _highlighted(hit: Hit, width: int, screen: Screen) -> str:
-    before, match, after = map(for_terminal, _snippet(hit, width))
+    before, match, after = map(for_terminal, snippet(hit, width))
     before = fitted(before, width)
     match = fitted(match, max(0, width - cells(before))) if match else ""
     left = width - cells(before) - cells(match)

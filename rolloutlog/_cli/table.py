@@ -8,6 +8,7 @@ COMMANDS = {
     "show": ("show", "Show a session as a conversation."),
     "tail": ("tail", "Show the end of a session, and follow it."),
     "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
+    "view": ("view", "Show all sessions in the browser, and follow those that are open."),
     "export": ("export", "Write a session as a page, as Markdown or as JSON for other programs."),
     "import": ("importing", "Make sessions of those of Claude Code, of messages, or of the Agents SDK."),
     "scan": ("scan", "Look for keys and tokens in a session."),

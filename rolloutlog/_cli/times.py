@@ -13,9 +13,6 @@ _AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _DAYS_AGO = {"today": 0, "yesterday": 1}
 
-# Codex names its files in local time, and we name ours in UTC: so far may a name be from the time that it tells.
-NAME_IS_WITHIN = dt.timedelta(hours=15)
-
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # older releases are not generic
     """A time: ``2h`` (ago), ``today``, ``yesterday``, ``2026-11-28``, or ISO 8601; local unless it says a zone."""

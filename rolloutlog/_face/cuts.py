@@ -8,7 +8,7 @@ import re
 
 import attrs
 
-from .words import counted, size_of
+from .words import count_lines, counted, size_of
 
 HEAD, TAIL = 45, 15
 """How many lines of a long text are kept at its beginning and at its end."""
@@ -21,11 +21,6 @@ LARGEST_PICTURE = 1_000_000
 """How many bytes a picture may have, as text, to be shown."""
 ALL_PICTURES = 20_000_000
 """How many bytes all pictures of one page may have."""
-
-
-def lines_in(text: str) -> int:
-    """Return how many lines *text* has; a newline at its end begins no line."""
-    return text.count("\n") + (not text.endswith("\n") and text != "")
 
 
 @attrs.frozen
@@ -42,7 +37,7 @@ def cut(text: str, *, is_whole: bool = False) -> Cut:
     text = text.rstrip("\n")
     if is_whole:
         return Cut(text)
-    count = lines_in(text)
+    count = count_lines(text)
     if count <= HEAD + TAIL:
         return Cut(_short_lines(text))
     begin = end = 0

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from .cuts import cut, lines_in
+from .cuts import cut
 from .entries import (
     Call,
     Counts,
@@ -31,7 +31,7 @@ from .outputs import Image
 from .safe import for_terminal, one_line
 from .titles import sentence
 from .transcript import Reader, Transcript
-from .words import counted, lasted, size_of
+from .words import QUICK, count_lines, counted, lasted, size_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
@@ -118,7 +118,7 @@ def _call(entry: Call, is_whole: bool) -> str:
     first, _, rest = command.partition("\n")
     sign = "$ " if entry.call.is_shell else ""
     head = f"<code>{_tag_text(sign + one_line(first, _LONGEST_HEAD))}</code>"
-    facts = [f"+{counted(lines_in(rest), 'line')}"] if rest else []
+    facts = [f"+{counted(count_lines(rest), 'line')}"] if rest else []
     bodies = [_fenced(entry.call.diff, is_whole, "diff")] if entry.call.diff is not None else []
     if entry.call.diff is None and (rest or len(first) > _LONGEST_HEAD):
         bodies.append(_fenced(command, is_whole, "sh" if entry.call.is_shell else ""))
@@ -126,9 +126,9 @@ def _call(entry: Call, is_whole: bool) -> str:
         facts.append("no output")
     else:
         facts += [f"<b>exit {result.exit_code}</b>"] if result.exit_code else ["<b>failed</b>"] * result.is_failed
-        facts += [lasted(result.seconds)] if result.seconds is not None and result.seconds >= 0.05 else []
+        facts += [lasted(result.seconds)] if result.seconds is not None and result.seconds >= QUICK else []
         if text := result.text.rstrip("\n"):
-            facts.append(counted(lines_in(text), "line"))
+            facts.append(counted(count_lines(text), "line"))
             bodies.append(_fenced(text, is_whole))
         bodies += [_pictures(result.images)] if result.images else []
     return _fold(" · ".join([head, *facts]), "\n\n".join(bodies))

@@ -32,11 +32,10 @@ from .line import BLANK, Line, Style, diff_style, first_lines, line, lines_in, s
 from .outputs import Image, Result
 from .safe import for_terminal, one_line
 from .titles import sentence
-from .words import Clock, counted, lasted, size_of
+from .words import QUICK, Clock, count_lines, counted, lasted, size_of
 
 # How many lines of an output are shown if it has more than `_WHOLE`; and of a patch.
 _FIRST, _WHOLE, _PATCH = 3, 5, 12
-_QUICK = 0.05  # seconds; a call that took less is not worth a word
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 
@@ -274,7 +273,7 @@ class Lines:
 
     def _folded(self, text: str, entry: Entry, style: Style, *, is_diff: bool = False) -> Iterator[Line]:
         """Yield the lines of an output: all, or the first ones and how many more there are."""
-        total = text.count("\n") + (not text.endswith("\n") and text != "")
+        total = count_lines(text)
         is_whole = self._is_whole or total <= _WHOLE
         # Neutralising is the slow part, and most of a long output is not shown.
         lines = lines_in(text if is_whole else first_lines(text, _FIRST))
@@ -346,9 +345,9 @@ def _meta(result: Result) -> list[str]:
         words.append("failed")
     if result.is_running:
         words.append("still running")
-    if result.seconds is not None and result.seconds >= _QUICK:
+    if result.seconds is not None and result.seconds >= QUICK:
         words.append(lasted(result.seconds))
-    count = result.text.count("\n") + (not result.text.endswith("\n") and result.text != "")
+    count = count_lines(result.text)
     if count > _WHOLE and not result.is_failed:
         words.append(counted(count, "line"))
     if result.is_cut:

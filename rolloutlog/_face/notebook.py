@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 from .._item import Item
 from .._reading.saved import SavedSession
 from .calls import read_call
-from .cuts import lines_in
 from .outputs import Result, read_output
 from .safe import for_html, one_line
 from .titles import typed_text
-from .words import counted, size_of
+from .words import count_lines, counted, size_of
 
 FIRST, LAST = 9, 2
 """How many items are rows of their own, at the beginning and at the end."""
@@ -91,7 +90,7 @@ def item(value: Item) -> str:
     names = ("role", "name", "call_id", "status")
     known = value._read() if value.json else {}
     facts = [one_line(held, 60) for name in names if isinstance(held := known.get(name), str)]
-    body, count = _limited(row.text, LARGEST - 6_000), lines_in(row.text)
+    body, count = _limited(row.text, LARGEST - 6_000), count_lines(row.text)
     if body:
         body = f'<pre dir="auto">{body}</pre>'
     if count > _SHORT_TEXT:
@@ -203,7 +202,7 @@ def _read(value: Item) -> Row:
 
 def _facts_of(result: Result) -> tuple[str, ...]:
     facts = [f"!exit {result.exit_code}"] if result.exit_code else ["!failed"] * result.is_failed
-    count = lines_in(result.text.rstrip("\n"))
+    count = count_lines(result.text.rstrip("\n"))
     facts += [counted(count, "line")] if count > 1 else []
     return tuple(facts)
 

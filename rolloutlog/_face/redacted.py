@@ -31,9 +31,9 @@ class RedactedTranscript(Transcript):
         self.head = attrs.evolve(self.head, **texts)
         self.found: Counter[str] = Counter()
 
-    def _lines(self) -> Iterator[RolloutLine]:
+    def lines(self) -> Iterator[RolloutLine]:
         self.found.clear()
-        for line in super()._lines():
+        for line in super().lines():
             yield line._replace(entry=redacted_entry(line.entry, self.found))
 
 

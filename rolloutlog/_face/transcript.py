@@ -15,7 +15,7 @@ import attrs
 from .._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._item import Item
 from .._json import MAX_LINE
-from .._reading.forks import NO_BASE, history_of, stream_history
+from .._reading.forks import NO_BASE, history_of
 from .._reading.lines import RolloutLine, stream_lines
 from .._responses.calls import answer_keys, call_keys
 from .._responses.view import is_rewrite
@@ -77,18 +77,26 @@ class Transcript:
 
     def read(self, reader: Reader) -> Iterator[Part]:
         """Yield the parts that *reader*, a new one, makes of the lines; it counts them."""
-        for line in self._lines():
+        for line in self.lines():
             yield from reader.read(line)
         yield from reader.end()
 
-    def _lines(self) -> Iterator[RolloutLine]:
+    def lines(self) -> Iterator[RolloutLine]:
+        """Yield the lines of the session, its inherited ones first."""
+        yield from self.lines_elsewhere()
+        yield from stream_lines(self.head.path, None, self._max_line)
+
+    def lines_elsewhere(self) -> Iterator[RolloutLine]:
+        """Yield those of `lines` that are in other files, before those of the session's own file."""
         path, meta = self.head.path, self.head.meta
         if meta is None or "history_base" not in meta.extra:
-            yield from stream_lines(path, None, self._max_line)
             return
-        if not history_of(path, meta)[1]:
+        parts, is_whole = history_of(path, meta)
+        if not is_whole:
             yield RolloutLine(1, 0, None, None, True, SkippedLine(1, 0, NO_BASE))
-        yield from stream_history(path, meta, None, self._max_line)
+        for part in parts[:-1]:
+            for line in stream_lines(part.path, None, self._max_line, part.end):
+                yield line._replace(inherited=True) if part.is_inherited else line
 
 
 class Reader:

@@ -6,6 +6,9 @@ import datetime as dt
 
 import attrs
 
+QUICK = 0.05
+"""A call that took fewer seconds is not worth a word."""
+
 
 def size_of(count: int) -> str:
     """Return *count* bytes with at most three digits.
@@ -30,6 +33,15 @@ def counted(count: int, noun: str) -> str:
     ('1 line', '1,200 lines')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def count_lines(text: str) -> int:
+    r"""Return how many lines *text* has; a newline at its end begins no line.
+
+    >>> count_lines("one\ntwo\n"), count_lines("")
+    (2, 0)
+    """
+    return text.count("\n") + (not text.endswith("\n") and text != "")
 
 
 def lasted(seconds: float) -> str:
