@@ -46,6 +46,7 @@ def home(tmp_path, monkeypatch):
     """A home with one damaged session."""
     monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("ROLLOUTLOG_PAGER", "")
     monkeypatch.setenv("NO_COLOR", "1")
     written(tmp_path, DAMAGED)
     return tmp_path
@@ -155,7 +156,32 @@ def test_without_a_session_the_damaged_ones_are_listed(home):
         f"1 of 2 sessions in {home} with findings\n"
     )
     assert "nothing" in run("doctor", "--all", terminal=True).out
-    assert run("doctor").out == f"{SESSION}\t3\t1 lost, 2 torn, 1 model\n"
+    assert run("doctor").out == (f"{SESSION}\t3\t1 lost, 2 torn, 1 model\n1 of 2 sessions in {home} with findings\n")
+
+
+def test_where_nothing_is_wrong_the_counts_say_so(home):
+    """Also in a pipe, where silence could mean that no session was found; JSON has no closing sentence."""
+    next(home.rglob("*.jsonl")).unlink()
+    with RolloutRecorder.create(home) as recorder:
+        recorder.record(ASKED)
+
+    assert run("doctor") == (0, f"0 of 1 session in {home} with findings\n", "")
+    assert run("doctor", "--json") == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["doctor", ID], ["doctor", "--all"], ["stats"], ["stats", "--by", "session"]])
+def test_long_results_go_through_the_pager(arguments, tmp_path, monkeypatch):
+    """On a terminal that is shorter than they are; the same text as without a pager, and the same exit code."""
+    monkeypatch.setenv("ROLLOUTLOG_PAGER", f"tee {tmp_path / 'paged'}")
+    monkeypatch.setenv("LINES", "1000")
+    whole = run(*arguments, terminal=True)
+    assert not (tmp_path / "paged").exists()
+
+    monkeypatch.setenv("LINES", "2")
+    code = run(*arguments, terminal=True).code
+
+    assert (tmp_path / "paged").read_text(encoding="utf-8") == whole.out
+    assert code == whole.code
 
 
 def test_several_sessions_are_reported_one_after_the_other(home):

@@ -89,7 +89,16 @@ def test_a_folder_is_no_door(folder):
     assert [type(node) for node in body] == [ast.Expr]
 
 
-ABSENT = ["filelock", "asyncio", "rolloutlog.adapters", "rolloutlog.testing", "rolloutlog.tables", "pyarrow"]
+ABSENT = [
+    "filelock",
+    "asyncio",
+    "rolloutlog.adapters",
+    "rolloutlog.testing",
+    "rolloutlog.tables",
+    "pyarrow",
+    "starlette",
+    "uvicorn",
+]
 
 
 @pytest.mark.parametrize("absent", ABSENT)

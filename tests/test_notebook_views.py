@@ -71,14 +71,27 @@ def test_lines_that_cannot_be_read_are_told(tmp_path):
 
 
 def test_an_item_shows_its_kind_its_facts_and_its_text(saved):
-    """A text of more than ten lines is in a fold."""
+    """The facts of an output are red where it failed."""
     short = next(item for item in saved.items if item.type == "message" and item.text.startswith("I'll read"))
     failed = next(item for item in saved.items if "FAILED (failures=1)" in item.text)
 
     assert texts(short._repr_html_()) == "Message assistant I'll read the code and run the tests first."
-    assert "exit 1 ▸ all 13 lines" in texts(failed._repr_html_())
-    assert "<details><summary" in failed._repr_html_()
-    assert "<details>" not in short._repr_html_()
+    assert "exit 1" in texts(failed._repr_html_())
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 13])
+def test_an_item_shows_the_first_ten_lines(count):
+    """The others are in a fold, which says how many they are."""
+    lines = [f"line {number:02}" for number in range(count)]
+
+    html = rolloutlog.Message.user("\n".join(lines) + "\n")._repr_html_()
+
+    seen, fold, folded = html.partition("<details>")
+    assert re.findall(r"line \d\d", seen) == lines[:10]
+    assert re.findall(r"line \d\d", folded) == lines[10:]
+    more = count - 10
+    assert bool(fold) == (more > 0)
+    assert (f"▸ {more} more line{'' if more == 1 else 's'}<" in folded) == (more > 0)
 
 
 def test_a_recorder_tells_its_state_in_words(tmp_path):

@@ -76,6 +76,7 @@ def home(tmp_path, monkeypatch):
     """A home with one session."""
     monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("ROLLOUTLOG_PAGER", "")
     monkeypatch.setenv("NO_COLOR", "1")
     written(tmp_path, b"".join(LINES))
     return tmp_path

@@ -24,6 +24,7 @@ from .._paths import parse_file_name
 from ..exceptions import RolloutError
 from .common import Settings, define, json_option, session_path
 from .output import Screen, note, write, write_json
+from .pager import paged
 from .progress import with_progress
 from .tables import Cell, Column, write_table
 
@@ -63,14 +64,15 @@ def command(ctx: click.Context, sessions: tuple[str, ...], last: bool, show_all:
 def _report_each(named: Sequence[tuple[str, Path]], as_json: bool) -> int:
     screen = Screen.of_stdout()
     is_healthy = True
-    for index, (handle, path) in enumerate(named):
-        diagnosis = described(scan(path, MAX_LINE), Writers(path.name).of(path))
-        is_healthy &= diagnosis.is_healthy
-        if as_json:
-            write_json(_as_json(diagnosis))
-            continue
-        write("\n" if index else "")
-        _write_report(diagnosis, handle, screen)
+    with paged(screen, is_wanted=not as_json):
+        for index, (handle, path) in enumerate(named):
+            diagnosis = described(scan(path, MAX_LINE), Writers(path.name).of(path))
+            is_healthy &= diagnosis.is_healthy
+            if as_json:
+                write_json(_as_json(diagnosis))
+                continue
+            write("\n" if index else "")
+            _write_report(diagnosis, handle, screen)
     return 0 if is_healthy else 1
 
 
@@ -193,17 +195,16 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
             name = parse_file_name(path)
             handle = os.fspath(path) if name is None else name.id
             write("\t".join(map(for_terminal, (handle, str(diagnosis.items), _counts(diagnosis)))) + "\n")
-    if screen.is_terminal and not as_json:
-        if rows:
-            write_table(_COLUMNS, rows, screen)
+    if unread and as_json:
+        note(f"{counted(unread, 'session')} could not be read")
+    if not as_json:
         where = " and ".join(map(short_path, settings.homes))
         more = f"; {unread:,} could not be read" if unread else ""
-        write(
-            screen.dim(for_terminal(f"{damaged:,} of {counted(total, 'session')} in {where} with findings{more}"))
-            + "\n"
-        )
-    elif unread:
-        note(f"{counted(unread, 'session')} could not be read")
+        summary = f"{damaged:,} of {counted(total, 'session')} in {where} with findings{more}"
+        with paged(screen):
+            if rows:
+                write_table(_COLUMNS, rows, screen)
+            write(screen.dim(summary) + "\n")
     return 1 if damaged or unread else 0
 
 

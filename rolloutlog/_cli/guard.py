@@ -15,7 +15,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _READING = ("GET", "HEAD")
-# What a browser says of a request that a person made: typed, or followed a link on a page of ours.
+# A browser says one of these of a request that a person made: of an address that was typed, and of a link on our pages.
 _OWN_SITES = ("none", "same-origin")
 
 

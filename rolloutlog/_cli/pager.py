@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import IO
 
 from .output import Screen
@@ -37,6 +39,25 @@ def page(lines: Iterable[str], screen: Screen, *, is_wanted: bool = True) -> Non
             return
     sys.stdout.write("".join(line + "\n" for line in held))
     sys.stdout.flush()
+
+
+@contextmanager
+def paged(screen: Screen, *, is_wanted: bool = True) -> Iterator[None]:
+    """Print what is written to stdout within the context as `page` does; where no pager is meant, at once.
+
+    For results that are known whole before a line of them is written.
+    """
+    if not (is_wanted and screen.is_terminal):
+        yield
+        return
+    written = io.StringIO()
+    try:
+        with redirect_stdout(written):
+            yield
+    finally:
+        text = written.getvalue().removesuffix("\n")
+        if text:
+            page(text.split("\n"), screen)
 
 
 def _command() -> list[str]:

@@ -67,7 +67,7 @@ class Viewer:
 
     Args:
         homes: where sessions are looked for.
-        is_ending: whether the server is being ended, so that no page may go on.
+        is_ending: whether the server is being ended, so that every page must end.
     """
 
     def __init__(self, homes: Sequence[Path], is_ending: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from ..exceptions import RolloutError
 from .common import Settings, define, json_option, session_path, utc_option
 from .listing import iso
 from .output import Screen, note, write, write_json
+from .pager import paged
 from .progress import with_progress
 from .tables import Cell, Column, write_table
 from .times import since_option
@@ -88,10 +89,12 @@ def command(
     if as_json:
         for name, totals in groups:
             write_json(_as_json(name, totals, by))
-    elif by is None:
-        _write_totals(stats.groups.get("", Totals()), total, screen, clock)
     else:
-        _write_groups(groups, by, screen)
+        with paged(screen):
+            if by is None:
+                _write_totals(stats.groups.get("", Totals()), total, screen, clock)
+            else:
+                _write_groups(groups, by, screen)
     if unread:
         note(f"{counted(unread, 'session')} could not be read")
     return 0

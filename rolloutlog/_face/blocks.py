@@ -62,13 +62,15 @@ class Blocks:
 
     Args:
         is_whole: whether nothing is cut.
+        is_live: whether the session is still recorded, so that an output may come later.
 
     Attributes:
         folds: how many of the pieces can be unfolded.
     """
 
-    def __init__(self, *, is_whole: bool = False) -> None:
+    def __init__(self, *, is_whole: bool = False, is_live: bool = False) -> None:
         self.folds = 0
+        self._is_live = is_live
         self._is_whole = is_whole
         self._colours = Colours()
         self._pictures = Pictures(is_whole=is_whole)
@@ -128,7 +130,7 @@ class Blocks:
             place,
             sign + one_line(first, _LONGEST_HEAD),
             more,
-            call_facts(entry, lines),
+            call_facts(entry, lines, is_live=self._is_live),
             bodies,
             is_open,
             entry.is_failed,

@@ -56,11 +56,17 @@ def warnings_of(head: Head, counts: Counts) -> list[str]:
     return found
 
 
-def call_facts(entry: Call, lines: int) -> list[Markup | str]:
-    """Return the facts about a call at the end of its line; its output has so many *lines*."""
+def call_facts(entry: Call, lines: int, *, is_live: bool = False) -> list[Markup | str]:
+    """Return the facts about a call at the end of its line.
+
+    Args:
+        entry: the call.
+        lines: how many lines its output has.
+        is_live: whether its output may still come.
+    """
     result = entry.result
     if result is None:
-        return [Markup("<b>no output</b>")]
+        return ["no output yet" if is_live else Markup("<b>no output</b>")]
     found: list[Markup | str] = []
     if result.exit_code:
         found.append(Markup(f"<b>exit {result.exit_code}</b>"))

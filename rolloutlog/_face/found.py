@@ -19,7 +19,7 @@ _BEFORE = 24
 
 @attrs.define
 class SearchCount:
-    """What a search came to.
+    """The counts of a search.
 
     Attributes:
         sessions: how many were read, and `size` their bytes.
@@ -47,7 +47,10 @@ def written_since(homes: Iterable[Path], since: dt.datetime | None) -> Iterator[
 def searched(
     query: Query, paths: Iterable[Path], count: SearchCount, missing: Callable[[str], None]
 ) -> Iterator[tuple[Path, list[Hit]]]:
-    """Yield each of *paths* in which there are hits, with these; count all. *missing* is told of an extra, once."""
+    """Yield each of *paths* in which there are hits, with these, and count all.
+
+    Of sessions that need an extra which is not installed, *missing* gets the first error's message.
+    """
     for path in paths:
         try:
             hits, size = query.search(path)

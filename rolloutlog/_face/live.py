@@ -37,9 +37,9 @@ def followed(
     """
     head = transcript.head
     made, reader = PageMaker(head, options, is_live=True), Reader(head)
-    yield made.begin()
     with closing(Tail(head.path)) as tail:
         copies = Copies(head.path)
+        yield made.begin()
 
         def news() -> Iterator[RolloutLine | Happening]:
             for each in tail.poll():

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from .._item import Item
 from .._reading.saved import SavedSession
 from .calls import read_call
+from .line import first_lines
 from .outputs import Result, read_output
 from .safe import for_html, one_line
 from .titles import typed_text
@@ -90,13 +91,25 @@ def item(value: Item) -> str:
     names = ("role", "name", "call_id", "status")
     known = value._read() if value.json else {}
     facts = [one_line(held, 60) for name in names if isinstance(held := known.get(name), str)]
-    body, count = _limited(row.text, LARGEST - 6_000), count_lines(row.text)
-    if body:
-        body = f'<pre dir="auto">{body}</pre>'
-    if count > _SHORT_TEXT:
-        body = f'<details><summary class="d">▸ all {counted(count, "line")}</summary>{body}</details>'
+    body = _folded_body(row.text)
     marked = [fact for fact in row.facts if fact.startswith("!")]
     return _view(type(value).__name__, [*facts, *marked], [], [body])
+
+
+def _folded_body(text: str) -> str:
+    """Return *text*: its first ten lines, and the others in a fold."""
+    text = text.rstrip("\n")
+    first = first_lines(text, _SHORT_TEXT)
+    rest = text[len(first) + 1 :]
+    if not first.strip() and not rest:
+        return ""
+    shown = _limited(first, LARGEST // 2 if rest else LARGEST - 6_000)
+    body = f'<pre dir="auto">{shown}</pre>'
+    if rest:
+        count = counted(count_lines(rest), "more line")
+        inside = _limited(rest, LARGEST - 6_000 - len(shown.encode()))
+        body += f'<details><summary class="d">▸ {count}</summary><pre dir="auto">{inside}</pre></details>'
+    return body
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------

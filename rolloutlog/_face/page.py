@@ -85,7 +85,7 @@ class PageMaker:
 
     def __init__(self, head: Head, options: Options, *, is_live: bool = False) -> None:
         self._head, self._options, self._is_live = head, options, is_live
-        self._blocks = Blocks(is_whole=options.is_whole)
+        self._blocks = Blocks(is_whole=options.is_whole, is_live=is_live)
         self._contents: list[_Content] = []
         self._turn: Turn | None = None
         self._begins = False  # the next message is the one that begins the turn

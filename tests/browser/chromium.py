@@ -28,6 +28,10 @@ class Browser:
 
     def open(self, page: Path, fragment: str = "", *, size: tuple[int, int] = DESKTOP, **features: str) -> None:
         """Open *page*, with media *features* such as ``prefers_color_scheme="dark"``."""
+        self.open_address(page.as_uri() + fragment, size=size, **features)
+
+    def open_address(self, address: str, *, size: tuple[int, int] = DESKTOP, **features: str) -> None:
+        """Open the page at *address*, as `open` does."""
         width, height = size
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
@@ -35,7 +39,7 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get_log("performance")
         self._events = []
-        self.driver.get(page.as_uri() + fragment)
+        self.driver.get(address)
 
     def call(self, command: str, **parameters: Any) -> Any:
         """Send *command* of the DevTools protocol."""
