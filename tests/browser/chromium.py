@@ -106,12 +106,13 @@ def missing(reason: str) -> None:
 
 
 @contextmanager
-def started() -> Iterator[Any]:
-    """Yield the driver of a new Chromium, which ends with the context."""
+def started(*, waits: bool = True) -> Iterator[Any]:
+    """Yield the driver of a new Chromium, which ends with the context; *waits*: for each page until it is whole."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
+    options.page_load_strategy = "normal" if waits else "none"
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"):
         options.add_argument(f"--{argument}")
