@@ -41,7 +41,7 @@ from rolloutlog._face.live import followed
 from rolloutlog._face.page import Options, page, pieces
 from rolloutlog._face.transcript import Transcript
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.extras
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not show descriptors")
 # Beyond the elements and attributes of a session's page.
