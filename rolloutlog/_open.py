@@ -12,13 +12,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from ._compression import is_compressed, plain_path
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
 from ._locks import fork_safe_lock, named_lock
 from ._lookup import find_by_id, find_named
 from ._paths import StrPath, beginning_of, named_id, parse_session_id, resolve_home, rollout_path
-from ._reading.blocks import is_compressed
 from ._reading.lines import ordinal_of
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
@@ -145,6 +145,7 @@ def resume(
 ) -> tuple[Lease, LineEncoder, SavedSession]:
     """Resume the session at *path*; the errors are those of `RolloutRecorder.resume`."""
     if is_compressed(path):
+        registry.look_at_file(plain_path(path), timeout=writing.lock_timeout + _SHARE_GRACE)
         path = unpacked(path, system)
     if path.is_dir():
         raise InvalidRolloutError(path, "is not a regular file")

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import Self
 
-from .._systems import CLOEXEC, NOFOLLOW, NONBLOCK, chown
-from .._writing.descriptors import close_file, identity_of, open_file
-from .._writing.file_locks import lock
-from .._writing.os_calls import System, sync_folder
-from ..exceptions import InvalidRolloutError, RepairError, SessionLockedError, SessionNotFoundError
+from .._systems import CLOEXEC, NOFOLLOW
+from .._writing.os_calls import System, keep_attributes, sync_folder
+from ..exceptions import RepairError
 from .findings import Edit
-from .held import writers_of
+from .hold import FLAGS, hold, refuse_if_open, release
 
 _AT_ONCE = 1024 * 1024
 KEPT = ".before-repair-"
 _COPY = ".repair-"
-_FLAGS = os.O_RDWR | CLOEXEC | NOFOLLOW | NONBLOCK
 
 
 class Rewriting:
@@ -49,17 +44,8 @@ class Rewriting:
         self._status: os.stat_result | None = None
 
     def __enter__(self) -> Self:
+        self._fd, self._status = hold(self.path, self._system)
         try:
-            self._fd, self._status = open_file(self.path, _FLAGS, self._system)
-        except FileNotFoundError as error:
-            raise SessionNotFoundError(str(self.path), self.path.parent) from error
-        except IsADirectoryError as error:
-            raise InvalidRolloutError(self.path, "is not a regular file") from error
-        try:
-            if not stat.S_ISREG(self._status.st_mode):
-                raise InvalidRolloutError(self.path, "is not a regular file")
-            lock(self._fd, self.path, monotonic(), self._system)
-            self._refuse_if_open()
             self._remove_copies()
         except BaseException:
             self.__exit__()
@@ -71,13 +57,7 @@ class Rewriting:
             self._system.unlink(self.copy)
         fd, self._fd = self._fd, -1
         if self._status is not None and fd >= 0:
-            close_file(fd, identity_of(self._status), self._system, unlock=True)
-
-    def _refuse_if_open(self) -> None:
-        """Raise `SessionLockedError` if another process writes to the file without a lock, as Codex does."""
-        others = [pid for pid in writers_of(self.path) if pid != os.getpid()]
-        if others:
-            raise SessionLockedError(self.path, others[0])
+            release(fd, self._status, self._system)
 
     def _remove_copies(self) -> None:
         """Remove the copies of repairs that were killed; none is in use, because we have the lock."""
@@ -111,11 +91,7 @@ class Rewriting:
                     self._put(fd, edit.data)
                     place = edit.offset + edit.length
                 self._copy_bytes(source, fd, place, None)
-                self._system.chmod(fd, stat.S_IMODE(self._status.st_mode))
-                with suppress(OSError):  # the superuser repairs another user's file
-                    chown(fd, self._status.st_uid, self._status.st_gid)
-                with suppress(OSError):  # a repair is not an activity of the session: lists sort by this time
-                    os.utime(fd, ns=(self._status.st_atime_ns, self._status.st_mtime_ns))
+                keep_attributes(fd, self._status, self._system)
                 self._system.fsync(fd)
             finally:
                 self._system.close(fd)
@@ -154,7 +130,7 @@ class Rewriting:
         named = self._system.lstat(self.path)
         if here.st_size != size or (named.st_dev, named.st_ino) != (here.st_dev, here.st_ino):
             raise RepairError(self.path, "another program changed it in the meantime")
-        self._refuse_if_open()
+        refuse_if_open(self.path)
         original = self._keep(here)
         self._system.rename(self.copy, self.path)
         try:
@@ -209,7 +185,7 @@ class Rewriting:
         late = self._system.pread(self._fd, _AT_ONCE, size)
         if not late:
             return
-        fd = self._system.open(self.path, _FLAGS | os.O_APPEND)
+        fd = self._system.open(self.path, FLAGS | os.O_APPEND)
         try:
             self._put(fd, late)
             self._system.fsync(fd)

@@ -5,31 +5,24 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeAlias
+from typing import BinaryIO, Self, TypeAlias
 
 import attrs
 
+from .._compression import COMPRESSED as COMPRESSED
+from .._compression import decompressed
+from .._compression import is_compressed as is_compressed
+from .._compression import zstd as _zstd  # noqa: F401 (tests ask here whether it is installed)
 from .._locks import open_leased
 from .._systems import CLOEXEC, NONBLOCK, pread
-from ..exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
+from ..exceptions import InvalidRolloutError, SessionNotFoundError
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
 BLANK = b" \t\r\n"
-COMPRESSED = ".zst"
 _MARKED = b"\xef\xbb\xbf{"  # a byte order mark, which some editors put there, before an object
-
-# How far back a compressed file may refer to its own decompressed bytes, as a power of two: 128 MiB, as much as the
-# zstd program itself allows. Memory is bounded by it.
-_WINDOW = 27
-_TOO_LARGE = (
-    "the compressed file needs a window of more than 128 MiB, which would take as much memory;"
-    " `zstd -d --long=31` decompresses it"
-)
-_DAMAGED = "the compressed file is damaged or incomplete from here on"
 
 # How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
 # long. So a line that will be skipped takes no memory, however long it is, and a line that is read is never in pieces.
@@ -64,28 +57,15 @@ class Source:
         self.read: Callable[[int], bytes] = self._file.read
         try:
             if not self.can_reread:
-                self._decompress(path)
+                self.read = decompressed(self._file, path, self._note)
         except BaseException:
             self._file.close()
             raise
         if end is not None:
             self._stop_at(end)
 
-    def _decompress(self, path: StrPath) -> None:
-        zstd = _zstd()
-        if zstd is None:
-            raise MissingExtraError(f"reading {os.fspath(path)}", "zstd")
-        unpacked = zstd.ZstdFile(self._file, options={zstd.DecompressionParameter.window_log_max: _WINDOW})
-
-        def read(size: int) -> bytes:
-            try:
-                return unpacked.read1(size)  # type: ignore[no-any-return]
-            except (EOFError, zstd.ZstdError) as error:
-                # The text is the one of the C library, for every version of it and of Python.
-                self.problem = _TOO_LARGE if "too much memory" in str(error) else _DAMAGED
-                return b""
-
-        self.read = read
+    def _note(self, problem: str) -> None:
+        self.problem = problem
 
     def _stop_at(self, end: int) -> None:
         read, left = self.read, end
@@ -114,21 +94,6 @@ class Source:
 
     def __exit__(self, *exc_info: object) -> None:
         self._file.close()
-
-
-def is_compressed(path: StrPath) -> bool:
-    """Whether *path* is named like a file that zstd compressed."""
-    return os.fspath(path).endswith(COMPRESSED)
-
-
-def _zstd() -> Any:
-    """Return the library that decompresses, which newer Pythons bring along, or `None`."""
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    return None
 
 
 def _opened(path: StrPath) -> BinaryIO:

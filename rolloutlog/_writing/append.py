@@ -112,6 +112,11 @@ class AppendFile:
         self.end, self._cut, self._unsynced = lost.end, lost._cut, lost._unsynced
         return True
 
+    @property
+    def end_of_lines(self) -> int | None:
+        """Where the part begins that the next append would cut off first; `None` if the whole file counts."""
+        return None if self._cut is None else self._cut.begin
+
     def _status(self) -> os.stat_result:
         """Return the status of the file; raise if another part of the program closed the descriptor."""
         status = self._system.fstat(self._fd)

@@ -15,12 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-from ..exceptions import SessionLockedError
+from .._compression import compressed_path
+from ..exceptions import InvalidRolloutError, MissingExtraError, SessionLockedError
 from .append import AppendFile, Fsync, Numbering
 from .descriptors import APPENDING, Identity, close_file, identity_of, is_lost, open_file
 from .file_locks import lock
 from .os_calls import REAL_SYSTEM, System, give_name, make_folders, sync_folder
 from .owners import refuse_foreign
+from .unpack import unpack
 
 
 class Journal:
@@ -289,9 +291,12 @@ class Journal:
                 return self._file, here.st_size
             if self._place != self.path:
                 raise OSError(errno.ESTALE, "the file was removed while it was created", str(self.path))
-            self._leave_moved_file()
+            is_unpacked = here is None and self._unpack()
+            self._leave_moved_file(is_unpacked)
+            if is_unpacked:
+                return self._ready()
         try:
-            if here is None:
+            if here is None and not self._unpack():
                 with suppress(FileExistsError):  # another process created it a moment ago
                     self._create()
             if self._fd < 0:
@@ -305,10 +310,36 @@ class Journal:
             self._take_lock()
         return self._ready()  # it was not locked until now, and may have been replaced again
 
-    def _leave_moved_file(self) -> None:
-        """Close a file that was deleted, renamed or replaced."""
+    def _unpack(self) -> bool:
+        """Unpack the session, if another program compressed it; return whether there is a file at the path.
+
+        The lock on the file that was compressed is still held, if one is open: no other process of ours appends to it.
+        """
+        compressed = compressed_path(self.path)
         try:
-            self._sync_before_leaving()
+            status = self._system.lstat(compressed)
+            if not stat.S_ISREG(status.st_mode):
+                return False
+            refuse_foreign(self.path, status.st_uid, self._owner, self._system)
+            end = None if self._file is None else self._file.end_of_lines
+            unpack(compressed, self.path, self._system, open_fd=self._fd, end=end)
+        except FileNotFoundError:
+            return False
+        except FileExistsError:  # another process unpacked it a moment ago
+            return True
+        except (InvalidRolloutError, MissingExtraError) as error:
+            raise OSError(errno.EBADMSG, f"another program compressed it: {error}", str(self.path)) from error
+        return True
+
+    def _leave_moved_file(self, is_unpacked: bool) -> None:
+        """Close a file that was deleted, renamed, replaced or compressed.
+
+        Args:
+            is_unpacked: the file at the path has all of its lines, and was synced.
+        """
+        try:
+            if not is_unpacked:
+                self._sync_before_leaving()
             if self._doubt is None:
                 self.moves += 1
         finally:

@@ -154,3 +154,16 @@ def give_name(place: Path, path: Path, system: System) -> None:
             system.lstat(path)
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         system.rename(place, path)
+
+
+def keep_attributes(fd: int, status: os.stat_result, system: System) -> None:
+    """Give the open file the mode, the owner and the time of the file that had *status*.
+
+    Raises:
+        OSError: it cannot have the mode. The others are kept where the system lets us.
+    """
+    system.chmod(fd, stat.S_IMODE(status.st_mode))
+    with suppress(OSError):  # the superuser acts on another user's file
+        _systems.chown(fd, status.st_uid, status.st_gid)
+    with suppress(OSError):  # a new form is not an activity of the session: lists sort by this time
+        os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))

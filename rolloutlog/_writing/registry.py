@@ -131,6 +131,20 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
     return None
 
 
+def look_at_file(path: Path, *, timeout: float) -> None:
+    """Have the writer of this process that had the file at *path* open notice that another program compressed it.
+
+    It unpacks the file and continues in it. Otherwise a second writer would open the unpacked file, and lock it.
+
+    Raises:
+        OSError: it cannot be unpacked or opened.
+    """
+    for writer in tuple(_workers.open):
+        own = writer.journal.path
+        if own.name == path.name and os.path.realpath(own) == os.path.realpath(path):
+            writer.look_at_file(monotonic() + timeout)
+
+
 def _wait_for_end(writer: Writer, deadline: float) -> None:
     """Wait until a writer that is closing has ended; raise at once if it cannot write what it still has."""
     try:

@@ -472,6 +472,24 @@ class Writer:
             finally:
                 del first  # the error and this frame would refer to each other
 
+    def look_at_file(self, deadline: float) -> None:
+        """Have the journal open the file at its path, if that is another one now, or was compressed.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        lock = self._commit_lock
+        look = functools.partial(self._look_at_file, deadline)
+        try:
+            while not lock.is_mine and not lock.attempt(look) and monotonic() < deadline:
+                sleep(0.001)
+        finally:
+            self._have_rest_served()
+
+    def _look_at_file(self, deadline: float) -> None:
+        if self.state is _OPEN:  # else the journal is closed, or will be
+            self.journal.append([], deadline=deadline)
+
     # -- fork ---------------------------------------------------------------------------------------------------------
 
     def after_fork(self, parent: int) -> None:
