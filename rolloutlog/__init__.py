@@ -46,18 +46,25 @@ if _TYPE_CHECKING:
     from ._imports.claude import import_claude
     from ._imports.messages import import_messages
     from ._imports.value import Imported
+    from ._keep.archive import archive
+    from ._keep.prune import prune
+    from ._keep.values import Keeping, KeptSession
 
 # Few programs need these. Imported at once, they would make every import a seventh slower.
 _LATER = {
     "Diagnosis": "_care.diagnose",
     "Finding": "_care.findings",
     "Imported": "_imports.value",
+    "Keeping": "_keep.values",
+    "KeptSession": "_keep.values",
     "Repair": "_care.repair",
+    "archive": "_keep.archive",
     "diagnose": "_care.diagnose",
     "from_messages": "_chat.incoming",
     "import_agents": "_imports.agents",
     "import_claude": "_imports.claude",
     "import_messages": "_imports.messages",
+    "prune": "_keep.prune",
     "repair": "_care.repair",
     "to_messages": "_chat.outgoing",
 }
@@ -73,6 +80,8 @@ __all__ = [
     "Imported",
     "Item",
     "ItemLike",
+    "Keeping",
+    "KeptSession",
     "LocalShellCall",
     "LogEntry",
     "Message",
@@ -94,6 +103,7 @@ __all__ = [
     "SessionStateSnapshot",
     "SkippedLine",
     "State",
+    "archive",
     "attach",
     "convert",
     "diagnose",
@@ -105,6 +115,7 @@ __all__ = [
     "iter_entries",
     "iter_lines",
     "load_session",
+    "prune",
     "repair",
     "session",
     "to_input",

@@ -16,6 +16,8 @@ COMMANDS = {
     "stats": ("stats", "Count items, calls, tokens and time."),
     "doctor": ("doctor", "Say what is wrong with a session's file, or with all."),
     "repair": ("repair", "Make all records of a damaged file readable."),
+    "archive": ("archive", "Compress sessions that are not used any more."),
+    "prune": ("prune", "Move sessions to the trash."),
     "path": ("path", "Print the path of a session's file."),
     "completion": ("completion", "Print the completion script of a shell."),
 }

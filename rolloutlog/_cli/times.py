@@ -29,6 +29,24 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older releases are n
             self.fail(f"expected 2h, 3d, today, yesterday, 2026-11-28 or ISO 8601; got {value!r}", param, ctx)
 
 
+class Age(click.ParamType):  # type: ignore[type-arg]  # older releases are not generic
+    """A length of time: ``12h``, ``30d``, ``8w``."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.timedelta:
+        """Return the length of time that *value* is."""
+        if isinstance(value, dt.timedelta):
+            return value
+        match = _AGO.fullmatch(value.strip().lower())
+        if match is None:
+            self.fail(f"expected 12h, 30d or 8w; got {value!r}", param, ctx)
+        try:
+            return dt.timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        except OverflowError:
+            self.fail(f"{value!r} is too long", param, ctx)
+
+
 def parse_moment(text: str, now: dt.datetime) -> dt.datetime:
     """Return the time that *text* means at *now*, aware.
 

@@ -35,6 +35,7 @@ MODULES = (
     "private",
     "accounting",
     "care",
+    "keep",
 )
 
 SIZES = ("quick", "full", "long")
