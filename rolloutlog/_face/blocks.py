@@ -201,9 +201,10 @@ class Blocks:
         name = self._name(entry, entry.line)
         clock, title = f"line {entry.line}", ""
         if entry.time is not None:
-            time = entry.time.astimezone(dt.UTC)
-            clock = f"{time:%H:%M:%S}"
-            title = f' title="line {entry.line}, {time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"'
+            # `strftime` takes twice as long.
+            time = entry.time.astimezone(dt.UTC).isoformat(timespec="milliseconds")[:23]
+            clock = time[11:19]
+            title = f' title="line {entry.line}, {time}Z"'
         link = f'<a class="at" href="#{name}"{title}>{clock}</a>' if name else f'<span class="at">{clock}</span>'
         return _Place(_id(name), Markup(link), tuple(map(self._shot, images)))
 
