@@ -361,6 +361,8 @@ def test_an_inherited_history_is_counted_once_after_it_is_converted(tmp_path, co
     parent = rollout_path(home, 1753283006, ids[0])
     parent.parent.mkdir(parents=True)
     written(parent, "envelope", SessionMeta(ids[0], TIME), [Message.user("a"), Message.assistant("b")], b"")
+    with parent.open("ab") as file:
+        file.write(line({"timestamp": TIME, "type": "event_msg", "payload": {"type": "token_count", "info": {}}}))
     history = parent.read_bytes()
     base = {} if copied else {"history_base": {"thread_id": ids[0], "end_byte_offset": len(history)}}
     fork = rollout_path(home, 1753283007, ids[1])
@@ -378,6 +380,8 @@ def test_an_inherited_history_is_counted_once_after_it_is_converted(tmp_path, co
         assert [item.text for item in saved.items[: saved.inherited]] == ["a", "b"]
         assert [item.text for item in saved.items[saved.inherited :]] == ["c"]
         assert saved.session.parent_id == ids[0]
+        tokens = [number for number, other in enumerate(saved.others) if "token_count" in str(other.raw)]
+        assert all(number < saved.inherited_others for number in tokens), "the tokens are not the fork's own"
 
 
 FULL = """

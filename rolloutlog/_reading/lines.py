@@ -264,10 +264,11 @@ class Copies:
         self._session: SessionMeta | None = None
         self._own: int | None = None  # the number of the first line that was not copied, once that is known
         self._counted = 0  # how many of the next items are inherited, in a session that was converted
+        self._ends = False  # the last of these was read; the events after it, such as its tokens, belong to it
 
     def hold_number(self, number: int) -> bool | None:
         """Whether the line of that number was copied, if its number alone says so."""
-        if self._own is None or self._counted:
+        if self._own is None or self._counted or self._ends:
             return None
         self.are_over = number >= self._own
         return not self.are_over
@@ -277,8 +278,11 @@ class Copies:
         if self._session is not None:
             if self._own is None:
                 self._own = own_begins(self._path, self._session, line, self._end)
-            is_inherited = self._counted > 0 or number < self._own
-            self._counted -= self._counted > 0 and isinstance(entry, Item)
+            self._ends = self._ends and isinstance(entry, OtherEntry) and entry.type == "event_msg"
+            is_inherited = self._counted > 0 or self._ends or number < self._own
+            if self._counted and isinstance(entry, Item):
+                self._counted -= 1
+                self._ends = self._counted == 0
             self.are_over = not is_inherited
             return is_inherited
         if isinstance(entry, SessionMeta):
