@@ -64,13 +64,15 @@ class Requests:
         is_record = kind == "token_usage_record"
         if not (is_record or kind == "event_msg") or not _is_object(payload):
             return None
+        if not is_record and payload.get("type") != "token_count":  # nearly all events
+            return None
         if is_record:
             if payload.get("thread_id") != self._session_id:
                 return None
             self._has_records = True
             return None if self._is_repeated(payload) else _tokens(payload.get("usage"))
-        info = payload.get("info") if payload.get("type") == "token_count" else None
-        if not _is_object(info):  # another event, or only limits
+        info = payload.get("info")
+        if not _is_object(info):  # only limits
             return None
         total = info.get("total_token_usage")
         is_new, self._total = total != self._total, total
@@ -112,5 +114,7 @@ def _tokens(usage: Any) -> Tokens | None:
 
 
 def _count(usage: Any, key: str) -> int:
-    value = usage.get(key) if _is_object(usage) else None
+    if usage is None or not _is_object(usage):
+        return 0
+    value = usage.get(key)
     return value if type(value) is int else 0

@@ -241,6 +241,36 @@ def test_inherited_rows_are_left_out_unless_they_are_asked_for(home, rows):
     assert len(with_copies) > len(rows)
 
 
+ODD_LINES = [
+    # The keys in another order, or with spaces.
+    '{"type":"response_item","payload":{"type":"message","role":"user","content":[]},"timestamp":"2025-10-01T08:00:00Z"}',
+    '{"payload":{"role":"user","type":"message","content":[]},"type":"response_item","timestamp":"2025-10-01T08:00:00Z"}',
+    '{"timestamp": "2025-10-01T08:00:00Z", "type": "event_msg", "payload": {"type": "token_count", "info": null}}',
+    # A type of an item as the type of a wrapped line, and types that no table has.
+    '{"timestamp":"2025-10-01T08:00:00Z","type":"message","payload":{},"role":"user","content":[]}',
+    '{"timestamp":"2025-10-01T08:00:00Z","type":"web_search_call","payload":{}}',
+    '{"type":"web_search_call","payload":{},"timestamp":"2025-10-01T08:00:00Z"}',
+    '{"timestamp":"2025-10-01T08:00:00Z","type":"unheard_of","payload":{"type":"token_count"}}',
+    '{"timestamp":"2025-10-01T08:00:00Z","type":"response_item","payload":{"type":"unheard_call","call_id":"c"}}',
+    '{"timestamp":"2025-10-01T08:00:00Z","type":"event_msg","payload":[]}',
+    '{"type":"unheard_of","x":1}',
+    '{"record_type":"state","step":1}',
+    '{"type":"log","timestamp":"2025-10-01T08:00:00Z","level":"INFO","logger":"tides","message":"high"}',
+]
+
+
+def test_odd_lines_are_rows_of_the_same_kinds_whatever_is_asked_for(tmp_path):
+    """A line is left unparsed only where its first bytes prove its kind, and they prove nothing of these."""
+    path = tmp_path / "some.jsonl"
+    path.write_text(META + "\n".join(ODD_LINES) + "\n")
+    everything = [row for batch in tables.batches([path]) for row in batch.to_pylist()]
+
+    for kind in KINDS:
+        found = [row for batch in tables.batches([path], kinds={kind}) for row in batch.to_pylist()]
+        assert found == [row for row in everything if row["kind"] == kind]
+    assert [row["kind"] for row in everything[1:4]] == ["message", "message", "event"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_one_kind_are_the_same_as_among_all(kind, home, rows):
     """Lines that are not parsed would not have been rows of that kind, and tell nothing that these rows need."""

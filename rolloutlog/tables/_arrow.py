@@ -112,15 +112,23 @@ class Columns:
         self._session_id: str | None = None
         self._model: str | None = None
         self._turn_id: str | None = None
+        self._columns_of = {kind: tuple(sorted(names.intersection(columns))) for kind, names in _COLUMNS_OF.items()}
         self._clear()
 
     def _clear(self) -> None:
+        # A list for each column, and no tuple or dict for each row: the garbage collector would look at them again and
+        # again, for a tenth of the whole time.
         self._size = 0
-        # Of each row: line, timestamp, kind, type and whether it is inherited.
-        self._rows: list[tuple[int | None, str | None, str, str, bool]] = []
+        self._lines: list[int | None] = []
+        self._stamps: list[str | None] = []
+        self._kinds: list[str] = []
+        self._types: list[str] = []
+        self._inherited: list[bool] = []
         self._raws: list[str] = []
         # The other values, by kind, because rows of one kind have the same columns: the rows, and the values of each.
-        self._values: dict[str, tuple[list[int], list[Values]]] = {kind: ([], []) for kind in KINDS}
+        self._values: dict[str, tuple[list[int], list[tuple[str, list[Any]]]]] = {
+            kind: ([], [(name, []) for name in names]) for kind, names in self._columns_of.items()
+        }
         # Values that are the same for many rows: the first row of each run, and the values.
         self._files: list[tuple[Any, ...]] = [(0, self._path, self._session_id)]
         self._turns: list[tuple[Any, ...]] = [(0, self._model, self._turn_id)]
@@ -129,21 +137,27 @@ class Columns:
 
     def begin(self, path: str, session_id: str | None, head: Head | None) -> None:
         self._path, self._session_id = path, session_id
-        self._files.append((len(self._rows), path, session_id))
+        self._files.append((len(self._kinds), path, session_id))
         self.context(None, None)
 
     def context(self, model: str | None, turn_id: str | None) -> None:
         self._model, self._turn_id = model, turn_id
-        self._turns.append((len(self._rows), model, turn_id))
+        self._turns.append((len(self._kinds), model, turn_id))
 
     def add(
         self, kind: str, type: str, line: int | None, stamp: str | None, values: Values, inherited: bool, data: bytes
     ) -> None:
         if values:
             rows, held = self._values[kind]
-            rows.append(len(self._rows))
-            held.append(values)
-        self._rows.append((line, stamp, kind, type, inherited))
+            rows.append(len(self._kinds))
+            get = values.get
+            for name, column in held:
+                column.append(get(name))
+        self._lines.append(line)
+        self._stamps.append(stamp)
+        self._kinds.append(kind)
+        self._types.append(type)
+        self._inherited.append(inherited)
         self._size += len(data)
         if self._is_raw:
             self._raws.append(data.rstrip(b"\n").decode("utf-8", "replace"))
@@ -151,47 +165,42 @@ class Columns:
     @property
     def is_full(self) -> bool:
         """Whether it is time to make a batch."""
-        return len(self._rows) >= _ROWS or self._size >= _BYTES
+        return len(self._kinds) >= _ROWS or self._size >= _BYTES
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no row."""
-        return not self._rows
+        return not self._kinds
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
     def batch(self) -> Batch:
         """Return the rows since the last batch."""
         arrow = pyarrow()
-        dense = dict(
-            zip(("line", "timestamp", "kind", "type", "inherited"), zip(*self._rows, strict=True), strict=False)
-        )
-        arrays = [self._array(arrow, field.name, field.type, dense) for field in self.schema]
+        arrays = [self._array(arrow, field.name, field.type) for field in self.schema]
         made = arrow.RecordBatch.from_arrays(arrays, schema=self.schema)
         self._clear()
         return made
 
-    def _array(self, arrow: Any, name: str, type: Any, dense: dict[str, tuple[Any, ...]]) -> Any:
-        count = len(self._rows)
+    def _array(self, arrow: Any, name: str, type: Any) -> Any:
+        count = len(self._kinds)
         if name == "timestamp":
-            return times(arrow, dense[name], type)
-        if name in dense:
-            return arrow.array(dense[name], type)
-        if name == "raw":
-            return arrow.array(self._raws, type)
+            return times(arrow, self._stamps, type)
+        dense = {"line": self._lines, "kind": self._kinds, "type": self._types, "inherited": self._inherited}
+        if name == "raw" or name in dense:
+            return arrow.array(dense.get(name, self._raws), type)
         if name in ("session_id", "path"):
             return arrow.array(_spread(self._files, count, 1 if name == "path" else 2), type)
-        if name in ("model", "turn_id"):
-            values = _spread(self._turns, count, 1 if name == "model" else 2)
-        else:
-            values = [None] * count
-        is_null = name not in ("model", "turn_id")
-        for kind, (rows, held) in self._values.items():
-            if name in _COLUMNS_OF[kind] and rows:
-                is_null = False
-                for row, found in zip(rows, held, strict=True):
-                    if (value := found.get(name)) is not None:
-                        values[row] = value
+        is_of_turn = name in ("model", "turn_id")
+        values = _spread(self._turns, count, 1 if name == "model" else 2) if is_of_turn else [None] * count
+        is_null = not is_of_turn
+        for rows, held in self._values.values():
+            for known, found in held:
+                if known == name and rows:
+                    is_null = False
+                    for row, value in zip(rows, found, strict=True):
+                        if value is not None:
+                            values[row] = value
         return arrow.nulls(count, type) if is_null else arrow.array(values, type)
 
 

@@ -50,7 +50,7 @@ def kind_of_item(name: str) -> str:
     >>> kind_of_item("mcp_call"), kind_of_item("shell_call_output"), kind_of_item("additional_tools")
     ('tool_call', 'tool_output', 'other_item')
     """
-    return _ITEMS.get(name) or _guessed(name)
+    return ITEMS.get(name) or _guessed(name)
 
 
 def _guessed(name: str) -> str:
@@ -88,7 +88,11 @@ _ARGUMENTS = ("arguments", "input", "action", "actions", "operation", "queries",
 
 def _tool_output(item: Wire) -> Values:
     exit_code, is_error = outcome_of(item)
-    text = next((_text(item[key]) for key in _OUTPUTS if item.get(key) is not None), None)
+    text = None
+    for key in _OUTPUTS:
+        if (given := item.get(key)) is not None:
+            text = given if type(given) is str else _text(given)
+            break
     return {"call_id": _call_id(item), "text": text, "exit_code": exit_code, "is_error": is_error}
 
 
@@ -117,7 +121,7 @@ VALUES: Mapping[str, Callable[[Wire], Values]] = {
     "compaction": _nothing,
     "other_item": _other_item,
 }
-_ITEMS: Mapping[str, str] = {
+ITEMS: Mapping[str, str] = {
     **{name: _guessed(name) for name in CLASSES},
     "message": "message",
     "reasoning": "reasoning",
@@ -125,6 +129,7 @@ _ITEMS: Mapping[str, str] = {
     "compaction_summary": "compaction",
     "context_compaction": "compaction",
 }
+"""The kind of the row for an item, by the item's type; `kind_of_item` knows other types, too."""
 
 
 def outcome_of(item: Wire) -> tuple[int | None, bool | None]:
