@@ -27,6 +27,7 @@ help:
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases and Claude Code with npm)"
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
+	@echo "make engines   the tables in Ray, Spark, Daft and DataFusion, in local mode; needs Java 17"
 	@echo "make browser   pages in a real Chromium, which must be there; fetches axe-core with npm"
 	@echo "make pictures  the pictures in docs/pictures, with a real Chromium"
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
@@ -80,6 +81,20 @@ browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_mod
 
 .browser/node_modules/axe-core/axe.min.js:
 	npm install --silent --no-save --prefix .browser axe-core@4.14.1
+
+# In `make test` these tests skip where an engine is not there; here, and in CI, that is a failure. The engines have an
+# environment of their own, because they are a gigabyte. Spark needs Java 17.
+.PHONY: engines
+ENGINES := .venv/engines/bin/python
+
+engines: .venv/engines/installed
+	ROLLOUTLOG_REQUIRE_ENGINES=1 $(ENGINES) -m pytest tests/engines $(ARGS)
+
+.venv/engines/installed: .venv/venv.stamp setup.cfg pyproject.toml
+	$(BIN)/python -m venv --clear .venv/engines
+	$(ENGINES) -m pip install -qq --disable-pip-version-check 'pip>=25.1'
+	$(ENGINES) -m pip install -qq --disable-pip-version-check --editable '.[fast,zstd,arrow]' --group engines
+	@touch $@
 
 # The pictures in docs/pictures.
 pictures: .venv/face.stamp .venv/test.stamp .venv/browser.stamp
