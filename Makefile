@@ -35,7 +35,7 @@ help:
 	@echo "make mutants   puts faults into the code that writes; its tests must notice most; in about a quarter of an hour"
 	@echo "make coverage  what the suite does not reach; fails below the floor in pyproject.toml"
 	@echo "make dist      the files of a release, checked, and installed into clean environments"
-	@echo "make bench     rolloutlog side by side with its peers, in about a quarter of an hour; writes docs/benchmarks.md"
+	@echo "make bench     rolloutlog side by side with its peers, in about half an hour; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"
 
 demo: .venv/package.stamp
@@ -90,10 +90,9 @@ ENGINES := .venv/engines/bin/python
 engines: .venv/engines/installed
 	ROLLOUTLOG_REQUIRE_ENGINES=1 $(ENGINES) -m pytest tests/engines $(ARGS)
 
-.venv/engines/installed: .venv/venv.stamp setup.cfg pyproject.toml
+.venv/engines/installed: $(BIN)/uv setup.cfg pyproject.toml
 	$(BIN)/python -m venv --clear .venv/engines
-	$(ENGINES) -m pip install -qq --disable-pip-version-check 'pip>=25.1'
-	$(ENGINES) -m pip install -qq --disable-pip-version-check --editable '.[fast,zstd,arrow]' --group engines
+	$(BIN)/uv pip install --quiet --python $(ENGINES) --editable '.[fast,zstd,arrow]' --group engines
 	@touch $@
 
 # The pictures in docs/pictures.
@@ -162,7 +161,7 @@ $(BIN)/uv: .venv/venv.stamp
 
 # All that the suite imports.
 .venv/suite.stamp: $(BIN)/uv setup.cfg pyproject.toml
-	@$(INSTALL) --editable '.[fast,zstd,cli,view,duckdb,openai,agents,otel]' --group suite
+	@$(INSTALL) --editable '.[fast,zstd,cli,view,duckdb,openai,agents,otel,remote]' --group suite
 	@touch $@
 
 # What type-checked code imports besides: a demo does not wait for it.
@@ -207,8 +206,9 @@ BENCH := .venv/bench/bin/python
 
 bench: .venv/bench/installed
 	$(BENCH) -m benchmarks $(or $(ARGS),--page docs/benchmarks.md)
+	$(if $(ARGS),,$(BENCH) -m benchmarks.fleet --plots docs/fleets)
 
 .venv/bench/installed: $(BIN)/uv setup.cfg pyproject.toml
 	$(BIN)/python -m venv --clear .venv/bench
-	$(BIN)/uv pip install --quiet --python $(BENCH) --editable '.[fast,openai]' --group bench
+	$(BIN)/uv pip install --quiet --python $(BENCH) --editable '.[fast,openai,duckdb,zstd]' --group bench
 	@touch $@

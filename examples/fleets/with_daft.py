@@ -15,7 +15,7 @@ from rolloutlog import tables
 
 
 class Share(DataSourceTask):
-    """What one task reads."""
+    """The files that one task reads."""
 
     def __init__(self, paths: list[str], schema: daft.Schema) -> None:
         self._paths, self._schema = paths, schema

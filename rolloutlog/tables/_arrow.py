@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from .._reading.lines import Head
 from ..exceptions import MissingExtraError
 from ._rules import KINDS, Values
+from ._wanted import Held
 
 Batch: TypeAlias = Any  # a `pyarrow.RecordBatch`
 
@@ -135,9 +136,9 @@ class Columns:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def begin(self, path: str, session_id: str | None, head: Head | None) -> None:
-        self._path, self._session_id = path, session_id
-        self._files.append((len(self._kinds), path, session_id))
+    def begin(self, held: Held, session_id: str | None, head: Head | None) -> None:
+        self._path, self._session_id = held.name, session_id
+        self._files.append((len(self._kinds), held.name, session_id))
         self.context(None, None)
 
     def context(self, model: str | None, turn_id: str | None) -> None:

@@ -19,9 +19,10 @@ from .._systems import CLOEXEC, is_alive, open_file
 from ._arrow import ENTRIES, SESSIONS, Batch, pyarrow, schema_of
 from ._entries import row_batches
 from ._files import groups_in
+from ._remote import is_remote
 from ._rules import KINDS
-from ._scan import Wanted
 from ._sessions import session_batches
+from ._wanted import Wanted
 
 TABLES = ("entries", "sessions")
 # A part of each mark: raised when a row would be made in another way, so that all days are written again.
@@ -88,7 +89,7 @@ def copy(
         progress: called with how many days of those that changed are written, and how many there are.
 
     Raises:
-        ValueError: *dest* holds the copy of another home.
+        ValueError: *dest* holds the copy of another home, or a place is on object storage and no folder.
         MissingExtraError: the extra "arrow" is not installed.
         OSError: a folder of the home cannot be read, or a file cannot be written, for example on a full disk; the days
             that were not reached are as they were before.
@@ -100,6 +101,9 @@ def copy(
     [1, 1]
     """
     pyarrow()
+    for folder in (home, dest):
+        if is_remote(folder):
+            raise ValueError(f"copy takes folders; got {folder!r}")
     home, target = resolve_home(home), copy_folder(home, dest)
     unreadable: list[OSError] = []
     days = days_of(home, unreadable)

@@ -10,12 +10,14 @@ from .._reading.blocks import StrPath
 from .._repr import shortened
 from ._arrow import ENTRIES, Batch, Columns, Table, pyarrow, schema_of
 from ._files import moment, paths_in
+from ._remote import Remote, Store, is_remote, remote_files
 from ._rules import KINDS
-from ._scan import Wanted, scan
+from ._scan import scan
+from ._wanted import Held, Wanted
 
 
 def entries(
-    home: StrPath | None = None,
+    home: StrPath | Store | None = None,
     *,
     kinds: Collection[str] | None = None,
     columns: Collection[str] | None = None,
@@ -27,7 +29,8 @@ def entries(
     Nothing is read before an engine asks for rows; each time one does, all files are read again.
 
     Args:
-        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
+        home: the folder that holds all sessions; else as for `RolloutRecorder.create`. On object storage, a URL such as
+            ``s3://bucket/prefix``, a store of obstore, or a file system of fsspec that begins at the home.
         kinds: rows of these kinds only, see ``docs/fleets.md``. Lines of other kinds are not parsed, which is faster;
             with ``"skipped"``, all are.
         columns: these columns only; all except ``raw``, the line itself, if not given.
@@ -37,7 +40,8 @@ def entries(
 
     Raises:
         ValueError: there is no such kind or column.
-        MissingExtraError: the extra "arrow" is not installed.
+        MissingExtraError: the extra "arrow" is not installed, or "remote" for a home on object storage.
+        OSError: the object storage cannot be opened; when rows are asked for: it cannot be listed.
 
     >>> from rolloutlog import Message, RolloutRecorder, tables
     >>> with RolloutRecorder.create() as recorder:
@@ -48,11 +52,17 @@ def entries(
     """
     wanted, names = _checked(kinds, columns, inherited)
     after = moment(since)
-    return Table(
-        schema_of(names, ENTRIES),
-        lambda: row_batches(paths_in(home, after), wanted, names, MAX_LINE),
-        "entries",
-    )
+    if is_remote(home):
+        remote = Remote(home)
+
+        def paths() -> Iterable[StrPath | Held]:
+            return remote.held(file.name for file in remote.files(after))
+    else:
+
+        def paths() -> Iterable[StrPath | Held]:
+            return paths_in(home, after)
+
+    return Table(schema_of(names, ENTRIES), lambda: row_batches(paths(), wanted, names, MAX_LINE), "entries")
 
 
 def batches(
@@ -62,6 +72,7 @@ def batches(
     columns: Collection[str] | None = None,
     inherited: bool = False,
     max_line: int = MAX_LINE,
+    store: Store | None = None,
 ) -> Iterator[Batch]:
     """Yield the rows of *paths* as `pyarrow.RecordBatch`: one worker's share of `entries`.
 
@@ -69,19 +80,22 @@ def batches(
     becomes a row of the kind ``skipped`` and the type ``file``, whose text says why.
 
     Args:
-        paths: the files.
+        paths: the files; URLs of objects are fetched, many at once.
         kinds, columns, inherited: as for `entries`.
         max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
+        store: the store in which *paths* are names, as `plan` gives them for a store.
 
     Raises:
         ValueError, MissingExtraError: as for `entries`; also where a file is compressed, and the extra "zstd" is not
             installed.
     """
     wanted, names = _checked(kinds, columns, inherited)
-    return row_batches(paths, wanted, names, max_line)
+    return row_batches(remote_files(paths, store), wanted, names, max_line)
 
 
-def row_batches(paths: Iterable[StrPath], wanted: Wanted, names: Sequence[str], max_line: int) -> Iterator[Batch]:
+def row_batches(
+    paths: Iterable[StrPath | Held], wanted: Wanted, names: Sequence[str], max_line: int
+) -> Iterator[Batch]:
     """Yield the *wanted* rows of *paths* with the columns *names*."""
     rows = Columns(names)
     for path in paths:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from .._lookup import newest_first
 from .._paths import FoundFile
 from .._reading.blocks import COMPRESSED, StrPath, is_compressed
+from ._remote import Remote, Store, is_remote
 
 # How many times larger a compressed file is than its name's size says, about.
 _UNPACKED = 4
@@ -54,14 +55,15 @@ def groups_in(
 
 
 def plan(
-    home: StrPath | None = None, *, bytes: int = 64 * 1024 * 1024, since: dt.date | None = None
+    home: StrPath | Store | None = None, *, bytes: int = 64 * 1024 * 1024, since: dt.date | None = None
 ) -> list[list[str]]:
     """Return the files in *home* as lists of paths, each for one call of `batches`.
 
     The lists are about equally large. Files of one session are in one list.
 
     Args:
-        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
+        home: the folder that holds all sessions, or its place on object storage, as for `entries`. The paths are URLs
+            if it is one, and names in the store if it is a store.
         bytes: about how many bytes of lines one list has, unless a single session has more.
         since: as for `entries`.
 
@@ -71,7 +73,15 @@ def plan(
     """
     if bytes < 1:
         raise ValueError(f"bytes must be at least 1; got {bytes}")
-    sized = [(sum(map(_size, group)), [str(file.path) for file in group]) for group in groups_in(home, moment(since))]
+    if is_remote(home):
+        remote = Remote(home)
+        sized = [
+            (sum(_unpacked(file.name, file.size) for file in group), [remote.full(file.name) for file in group])
+            for group in remote.groups(moment(since))
+        ]
+    else:
+        groups = groups_in(home, moment(since))
+        sized = [(sum(map(_size, group)), [str(file.path) for file in group]) for group in groups]
     total = sum(size for size, _ in sized)
     count = max(1, min(len(sized), -(-total // bytes)))
     shares: list[list[str]] = [[] for _ in range(count)]
@@ -97,4 +107,8 @@ def _size(file: FoundFile) -> int:
         size = os.stat(file.path).st_size
     except OSError:
         return 0  # `batches` says why
-    return size * _UNPACKED if is_compressed(file.path) else size
+    return _unpacked(file.path, size)
+
+
+def _unpacked(path: StrPath, size: int) -> int:
+    return size * _UNPACKED if is_compressed(path) else size

@@ -14,13 +14,12 @@ from typing import Any
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
 from .._item import Item
 from .._json import MAX_DEPTH, MAX_LINE, InvalidJson, check_nesting, loads, parse
-from .._reading.blocks import StrPath
 from .._reading.forks import history_of
 from .._reading.lines import Head, stream_lines
 from .._shapes import NOT_ITEMS, SHAPES, Wire, fits, is_simple
 from .._usage import Requests, Tokens, of_log
 from ._rules import ITEMS, LINES, VALUES, Values, item_row, kind_of_item, line_values
-from ._wanted import Sink, Wanted
+from ._wanted import Held, Sink, Wanted
 
 _STAMPED = re.compile(rb'\{"timestamp":"([^"\\]*)",(?:"ordinal":\d+,)?"type":"[^"\\]*","payload":')
 
@@ -31,8 +30,8 @@ _NOTHING: Values = {}
 class FileRows:
     """Turns the lines of one file into rows."""
 
-    def __init__(self, path: StrPath, head: Head, wanted: Wanted, sink: Sink) -> None:
-        self._path = path
+    def __init__(self, held: Held, head: Head, wanted: Wanted, sink: Sink) -> None:
+        self._held = held
         self._session = head.session
         self._kinds = wanted.kinds
         self._parsed = wanted.parsed
@@ -43,7 +42,7 @@ class FileRows:
         self._names: dict[str, str] = {}  # of calls, by their ids
         self._is_base_read = "history_base" not in head.session.extra
         self._is_begun = False
-        sink.begin(str(path), head.session.id, head)
+        sink.begin(held, head.session.id, head)
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
@@ -161,7 +160,9 @@ class FileRows:
         if call_id is None or self._is_base_read:
             return None
         self._is_base_read = True
-        for part in history_of(self._path, self._session)[0][:-1]:
+        if self._held.bases is not None:
+            self._held.bases(self._session)
+        for part in history_of(self._held.path, self._session)[0][:-1]:
             for line in stream_lines(part.path, None, MAX_LINE, part.end):
                 if isinstance(line.entry, Item) and kind_of_item(line.entry.type) == "tool_call":
                     values = item_row(line.entry.to_dict())[1]

@@ -1,7 +1,8 @@
-"""Reads one file and gives its rows: line by line while copies of another session go on, else only what is needed."""
+"""Reads one file and gives its rows: each line while copies of another session last, then the lines that are needed."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,22 +14,24 @@ from .._reading.blocks import COMPRESSED, Block, Source, StrPath, blocks
 from .._reading.lines import AT_ONCE, Copies, begin, skipped_line
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
 from ._rows import FileRows
-from ._wanted import Sink, Wanted
+from ._wanted import Held, Sink, Wanted
 
 
-def scan(path: StrPath, wanted: Wanted, sink: Sink, max_line: int = MAX_LINE) -> Iterator[None]:
-    """Give the rows of the file at *path* to *sink*, some at a time: yields whenever the sink may be emptied.
+def scan(file: StrPath | Held, wanted: Wanted, sink: Sink, max_line: int = MAX_LINE) -> Iterator[None]:
+    """Give the rows of *file* to *sink*, some at a time: yields whenever the sink may be emptied.
 
     A file that holds no session, or that cannot be read, becomes one row of the kind ``skipped``.
 
     Raises:
         MissingExtraError: it is compressed, and the extra "zstd" is not installed.
     """
-    problem = None
+    held = file if isinstance(file, Held) else Held(Path(file), os.fspath(file))
+    problem = held.problem
     try:
-        yield from _scan(path, wanted, sink, max_line)
+        if problem is None:
+            yield from _scan(held, wanted, sink, max_line)
     except SessionNotFoundError as error:
-        other = _renamed(path)
+        other = _renamed(held.path)
         if other is None:
             problem = str(error)
         else:
@@ -38,20 +41,21 @@ def scan(path: StrPath, wanted: Wanted, sink: Sink, max_line: int = MAX_LINE) ->
     except OSError as error:
         problem = error.strerror or str(error)
     if problem is not None and "skipped" in wanted.kinds:
-        named = parse_file_name(path)
-        sink.begin(str(path), None if named is None else named.id, None)
+        named = parse_file_name(held.name)
+        sink.begin(held, None if named is None else named.id, None)
         sink.add("skipped", "file", None, None, {"text": problem}, False, b"")
 
 
-def _renamed(path: StrPath) -> Path | None:
+def _renamed(path: Path) -> Path | None:
     """Return where a file is that Codex compressed or decompressed since it was listed, if it did."""
     name = str(path)
     other = Path(name.removesuffix(COMPRESSED) if name.endswith(COMPRESSED) else name + COMPRESSED)
     return other if other.exists() else None
 
 
-def _scan(path: StrPath, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[None]:
+def _scan(held: Held, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[None]:
     file: FileRows | None = None
+    path = held.path
     unneeded = wanted.unneeded
     copies = Copies(path)
     with Source(path) as source:
@@ -62,7 +66,7 @@ def _scan(path: StrPath, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[
                 if begun is None:
                     continue
                 head, start = begun
-                file = FileRows(path, head, wanted, sink)
+                file = FileRows(held, head, wanted, sink)
                 plain = file.plain
                 number, line = block.number + start - 1, lines[start - 1]
                 file.entry(head.session, number, line, copies.hold(number, line, head.session))

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from .._entries import SessionMeta
@@ -18,8 +19,10 @@ from .._reading.blocks import StrPath
 from .._reading.lines import Head
 from ._arrow import SESSIONS, Batch, Table, pyarrow, schema_of, times
 from ._files import groups_in, moment
+from ._remote import Remote, Store, is_remote
 from ._rules import KINDS, Values
-from ._scan import Wanted, scan
+from ._scan import scan
+from ._wanted import Held, Wanted
 
 _ROWS = 2_048
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
@@ -28,7 +31,7 @@ _WANTED = Wanted(frozenset(KINDS), frozenset({"name", "model"}))
 _MAY_BE_ADDED = ("<", "#", "A", "W")
 
 
-def sessions(home: StrPath | None = None, *, since: dt.date | None = None) -> Table:
+def sessions(home: StrPath | Store | None = None, *, since: dt.date | None = None) -> Table:
     """Return the table of all sessions in *home*, also of archived ones: one row for each.
 
     A session has several files if turns were taken back; its row counts what is in all of them. Lines that were copied
@@ -36,7 +39,7 @@ def sessions(home: StrPath | None = None, *, since: dt.date | None = None) -> Ta
     `entries`.
 
     Args:
-        home: the folder that holds all sessions; else as for `RolloutRecorder.create`.
+        home: the folder that holds all sessions, or its place on object storage, as for `entries`.
         since: only sessions that began at that time or later, by the names of their files, in UTC if it names no zone.
 
     Raises:
@@ -51,14 +54,30 @@ def sessions(home: StrPath | None = None, *, since: dt.date | None = None) -> Ta
     """
     pyarrow()
     after = moment(since)
-    return Table(schema_of(list(SESSIONS), SESSIONS), lambda: session_batches(groups_in(home, after)), "sessions")
+    schema = schema_of(list(SESSIONS), SESSIONS)
+    if is_remote(home):
+        remote = Remote(home)
+        return Table(schema, lambda: _batches(_fetched_groups(remote, after)), "sessions")
+    return Table(schema, lambda: session_batches(groups_in(home, after)), "sessions")
 
 
 def session_batches(groups: Iterable[Sequence[FoundFile]]) -> Iterator[Batch]:
     """Yield the rows of the sessions whose files are *groups*, each oldest first."""
+    yield from _batches([file.path for file in group] for group in groups)
+
+
+def _fetched_groups(remote: Remote, since: dt.datetime | None) -> Iterator[Iterable[Held]]:
+    """Yield the files of each session in *remote*, which are fetched ahead of the session that is read."""
+    groups = remote.groups(since)
+    held = remote.held(file.name for group in groups for file in group)
+    for group in groups:
+        yield islice(held, len(group))
+
+
+def _batches(groups: Iterable[Iterable[StrPath | Held]]) -> Iterator[Batch]:
     rows: list[Values] = []
     for group in groups:
-        row = session_row([file.path for file in group])
+        row = session_row(group)
         if row is not None:
             rows.append(row)
         if len(rows) >= _ROWS:
@@ -68,7 +87,7 @@ def session_batches(groups: Iterable[Sequence[FoundFile]]) -> Iterator[Batch]:
         yield _batch(rows)
 
 
-def session_row(paths: Sequence[StrPath]) -> Values | None:
+def session_row(paths: Iterable[StrPath | Held]) -> Values | None:
     """Return the row of the session in *paths*, its files from old to new; `None` where none holds a session."""
     summary = _Summary()
     for path in paths:
@@ -98,13 +117,13 @@ class _Summary:
         self._has_title = False
         self._mtime = 0.0
 
-    def begin(self, path: str, session_id: str | None, head: Head | None) -> None:
+    def begin(self, held: Held, session_id: str | None, head: Head | None) -> None:
         if head is None:
             return
         self._head = self._head or head
-        self._row["path"], self._row["format"] = path, head.format
+        self._row["path"], self._row["format"] = held.name, head.format
         try:
-            status = os.stat(path)
+            status = os.stat(held.path)
         except OSError:
             return
         self._row["bytes"] += status.st_size

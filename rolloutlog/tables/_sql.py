@@ -13,6 +13,7 @@ from ..exceptions import MissingExtraError
 from ._arrow import Table, pyarrow
 from ._copy import TABLES, copy_folder, days_of, marks
 from ._entries import batches, entries
+from ._remote import is_remote
 from ._sessions import session_batches, sessions
 
 # The n-th call with an id belongs to the n-th output with that id: a session may use an id again.
@@ -51,7 +52,8 @@ def sql(query: str, home: StrPath | Sequence[StrPath] | None = None, *, dest: St
 
     Args:
         query: SQL as DuckDB understands it.
-        home: the folder that holds all sessions, or a list of such folders; else as for `RolloutRecorder.create`.
+        home: the folder that holds all sessions, or a list of such folders; else as for `RolloutRecorder.create`. Also
+            a URL, as for `entries`; nothing is read from a copy then.
         dest: the folder of the copy; else ``tables`` in each home.
 
     Raises:
@@ -91,7 +93,7 @@ def _define(connection: Any, homes: Sequence[StrPath | None], dest: StrPath | No
     """Define the views of *homes*, of which some days may have been copied."""
     parts: dict[str, list[str]] = {"entries": [], "sessions": [], "called": []}
     for home in homes:
-        for table, part in _parts(home, copy_folder(home, dest)):
+        for table, part in _parts(home, None if is_remote(home) else copy_folder(home, dest)):
             name = f"_{table}_{len(parts[table])}"
             connection.register(name, part)
             parts[table].append(f"SELECT * FROM {name}")
@@ -100,12 +102,12 @@ def _define(connection: Any, homes: Sequence[StrPath | None], dest: StrPath | No
     connection.execute(_CALLS.format(source=f"({' UNION ALL '.join(parts['called'])})"))
 
 
-def _parts(home: StrPath | None, folder: Path) -> Iterator[tuple[str, Any]]:
+def _parts(home: StrPath | None, folder: Path | None) -> Iterator[tuple[str, Any]]:
     """Yield the parts of each table of *home*, of which some days may be in the copy in *folder*.
 
     Also those of ``called``, in which only the rows of calls and outputs matter.
     """
-    if not (folder / "sessions").is_dir():
+    if folder is None or not (folder / "sessions").is_dir():
         yield "entries", entries(home)
         yield "sessions", sessions(home)
         yield "called", entries(home, kinds=_OF_CALLS)

@@ -1,17 +1,35 @@
-"""What a caller wants of the lines of a home, where its rows go, and which lines need not be parsed for them."""
+"""The rows that a caller wants, where they go, and which lines need not be parsed for them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import attrs
 
-from .._entries import OWN
+from .._entries import OWN, SessionMeta
 from .._reading.lines import Head
 from .._shapes import SHAPES
 from ._rules import ITEMS, KINDS, LINES, Values
+
+
+@attrs.frozen
+class Held:
+    """A file to read.
+
+    Attributes:
+        path: where it is on this disk.
+        name: the name that rows have of it.
+        problem: why it is not there, if it could not be fetched.
+        bases: makes sure that the files in which the history of a session begins are beside it, if they exist.
+    """
+
+    path: Path
+    name: str
+    problem: str | None = None
+    bases: Callable[[SessionMeta], None] | None = None
 
 
 @attrs.frozen
@@ -46,7 +64,7 @@ class Wanted:
 class Sink(Protocol):
     """Takes the rows of files."""
 
-    def begin(self, path: str, session_id: str | None, head: Head | None) -> None:
+    def begin(self, held: Held, session_id: str | None, head: Head | None) -> None:
         """A file begins; without a session where it holds none that can be read."""
 
     def context(self, model: str | None, turn_id: str | None) -> None:
