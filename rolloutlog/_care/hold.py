@@ -17,8 +17,14 @@ from .held import writers_of
 FLAGS = os.O_RDWR | CLOEXEC | NOFOLLOW | NONBLOCK
 
 
-def hold(path: Path, system: System) -> tuple[int, os.stat_result]:
+def hold(path: Path, system: System, *, is_looked_for: bool = True) -> tuple[int, os.stat_result]:
     """Open and lock the file at *path*; return its descriptor, which `release` closes, and its status.
+
+    Args:
+        path: the file.
+        system: the operating system.
+        is_looked_for: also look for a process that has it open without a lock. That takes some 20 ms, because it looks
+            at all open files; a caller who does not ask for it calls `refuse_if_open` later.
 
     Raises:
         SessionLockedError: a process has it open for writing.
@@ -38,7 +44,8 @@ def hold(path: Path, system: System) -> tuple[int, os.stat_result]:
         if not stat.S_ISREG(status.st_mode):
             raise InvalidRolloutError(path, "is not a regular file")
         lock(fd, path, monotonic(), system)
-        refuse_if_open(path)
+        if is_looked_for:
+            refuse_if_open(path)
     except BaseException:
         release(fd, status, system)
         raise

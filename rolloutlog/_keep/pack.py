@@ -39,7 +39,7 @@ def pack(path: Path, before: float, system: System) -> tuple[Path, int]:
         MissingExtraError: the extra "zstd" is not installed.
         OSError: the new file cannot be written, for example because the disk is full; the original is as it was.
     """
-    fd, status = hold(path, system)
+    fd, status = hold(path, system, is_looked_for=False)
     try:
         if status.st_mtime >= before:
             raise Left("was changed since it was chosen")
@@ -95,6 +95,7 @@ class _Packing:
         size = system.lstat(self._new).st_size
         try:
             sync_folder(self._path.parent, system)
+            refuse_if_open(self._path)
             self._refuse_if_changed()
         except BaseException:
             with suppress(OSError):  # the original is there, which every reader prefers
@@ -170,7 +171,6 @@ class _Packing:
         here, named = self._system.fstat(self._fd), self._system.lstat(self._path)
         if identity_of(named) != identity_of(here) or not self._is_as_it_was(here):
             raise Left(_CHANGED)
-        refuse_if_open(self._path)
 
     def _is_as_it_was(self, here: os.stat_result) -> bool:
         return (here.st_size, here.st_mtime_ns) == (self._status.st_size, self._status.st_mtime_ns)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import attrs
 
 from .._care.held import Writers
-from .._care.hold import hold, refuse_if_open, release
+from .._care.hold import hold, release
 from .._lookup import find_session
 from .._paths import home_of, parse_file_name, resolve_home
 from .._writing.os_calls import REAL_SYSTEM, System, make_folders, sync_folder
@@ -215,7 +215,6 @@ def _renamed(kept: KeptSession, target: Callable[[Path], Path], system: System) 
         for path in kept.files:
             new = target(path)
             make_folders(new.parent, system)
-            refuse_if_open(path)
             system.rename(path, new)
             for folder in (new.parent, path.parent):
                 with suppress(OSError):  # after a power cut it may be where it was
