@@ -29,6 +29,8 @@ help:
 	@echo "make interop-all  the same with eighteen releases more (1.5 GB), in about a quarter of an hour"
 	@echo "make engines   the tables in Ray, Spark, Daft and DataFusion, in local mode; needs Java 17"
 	@echo "make browser   pages in a real Chromium, which must be there; fetches axe-core with npm"
+	@echo "make docs      the pages as a site, in site/; a warning, or a link within it that leads nowhere, is an error"
+	@echo "make docs-links  the links to other sites; needs a network"
 	@echo "make pictures  the pictures in docs/pictures, with a real Chromium"
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
@@ -75,7 +77,7 @@ interop-all: .venv/zstd.stamp .venv/test.stamp
 	ROLLOUTLOG_REQUIRE_INTEROP=1 ROLLOUTLOG_INTEROP_RELEASES=all $(BIN)/python -m pytest tests/interop $(ARGS)
 
 # In `make test` these tests skip where there is no Chromium; here, and in CI, that is a failure.
-.PHONY: browser pictures
+.PHONY: browser pictures docs docs-links
 browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_modules/axe-core/axe.min.js
 	ROLLOUTLOG_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
 
@@ -94,6 +96,14 @@ engines: .venv/engines/installed
 	$(BIN)/python -m venv --clear .venv/engines
 	$(BIN)/uv pip install --quiet --python $(ENGINES) --editable '.[fast,zstd,arrow]' --group engines
 	@touch $@
+
+# -E reads all pages again: a page that did not change may link to one that did.
+docs: .venv/face.stamp .venv/docs.stamp
+	$(BIN)/python -m sphinx -E -W --keep-going -q docs site
+	@echo "site/index.html"
+
+docs-links: .venv/face.stamp .venv/docs.stamp
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b linkcheck docs site/links
 
 # The pictures in docs/pictures.
 pictures: .venv/face.stamp .venv/test.stamp .venv/browser.stamp
@@ -138,7 +148,7 @@ format: .venv/lint.stamp
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache
-	rm -rf .interop .browser mutants
+	rm -rf .interop .browser mutants site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first Python that runs and is new enough: a pyenv shim exists, and fails, for each version that is not switched on.

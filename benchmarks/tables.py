@@ -35,6 +35,12 @@ def goals(results: Results) -> str:
     return table(["", "goal", "reached", ""], rows)
 
 
+def reached(results: Results) -> dict[str, int]:
+    """Return how many of the goals that were measured are met, and how many were measured."""
+    measured = [(goal, spread) for goal in GOALS if (spread := goal.measured(results)) is not None]
+    return {"met": sum(goal.is_met(spread) for goal, spread in measured), "goals": len(measured)}
+
+
 def all_callers(results: Results) -> Iterable[tuple[str, str]]:
     """Yield title and text of the tables of what a record costs its caller."""
     for workload in NAMES:

@@ -217,7 +217,7 @@ class Session:
 
     @property
     def state(self) -> SessionStateSnapshot:
-        """The session's state as it was last set: a mapping of free keys. Set as a whole, it is written at once."""
+        """The session's state as it was last set, a mapping of free keys. Set as a whole, it is written at once."""
         with self._contents.looking:
             return self._contents.look().state
 

@@ -65,7 +65,7 @@ class Rollout:
 
     @property
     def paths(self) -> list[Path]:
-        """Files of all sessions in the home: first the logged one, then those of the code under test, oldest first."""
+        """Files of all sessions in the home, first the logged one, then those of the code under test, oldest first."""
         others = [found.path for found in find_sessions(self.home) if found.path != self.path]
         return [self.path, *reversed(others)]
 
@@ -87,7 +87,7 @@ class Rollout:
 
     @property
     def logs(self) -> list[LogEntry]:
-        """The log entries so far: everything logged without an item."""
+        """The log entries so far, which are everything logged without an item."""
         return self.saved.logs
 
     @property

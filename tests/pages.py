@@ -98,7 +98,7 @@ class StandInResponse:
 def pages(root: Path) -> Iterator[Path]:
     """Yield all pages that readers see."""
     yield root / "README.md"
-    yield from sorted((root / "docs").glob("*.md"))
+    yield from sorted((root / "docs").rglob("*.md"))
 
 
 if __name__ == "__main__":

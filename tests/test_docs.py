@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import os
 import re
 import shlex
@@ -25,7 +26,21 @@ PAGES = list(pages.pages(ROOT))
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # The pages in which no code runs.
-PROSE = frozenset({"docs/architecture.md", "docs/benchmarks.md", "docs/performance.md", "docs/promises.md"})
+PROSE = frozenset(
+    {
+        "docs/architecture.md",
+        "docs/benchmarks.md",
+        "docs/changelog.md",
+        "docs/decisions.md",
+        "docs/performance.md",
+        "docs/port.md",
+        "docs/promises.md",
+        *(name for name in NAMES if name.startswith("docs/reference/")),
+    }
+)
+
+# Blocks that say how the site is built, not code for readers.
+DIRECTIVES = {"{eval-rst}", "{include} ../CHANGELOG.md", "{toctree}"}
 
 # Packages of extras that the code of a page imports; not every environment of the matrix has them.
 NEEDED = {"docs/fleets.md": ["duckdb"], "docs/ways.md": ["duckdb", "opentelemetry.sdk"]}
@@ -90,7 +105,7 @@ def test_every_fence_is_one_that_is_known():
         for fence in re.findall(r"^```(.*)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
     ]
 
-    assert {fence for _, fence in fences} <= {"", "python", "pycon", "console", "jsonl"}
+    assert {fence for _, fence in fences} <= {"", "python", "pycon", "console", "jsonl"} | DIRECTIVES
 
 
 def test_what_a_page_links_to_exists():
@@ -105,18 +120,78 @@ def test_what_a_page_links_to_exists():
     assert not dead
 
 
-# --- README.md --------------------------------------------------------------------------------------------------------
+def test_links_to_other_sites_are_whole():
+    """Each is https, names a host, and has no blank; `make docs-links` follows them."""
+    targets = [target for name in NAMES for target in re.findall(r"\]\((\w+:[^)]*)\)", read(name))]
+
+    assert targets
+    assert [target for target in targets if not re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[^\s]*)?", target)] == []
 
 
-def test_the_readme_names_every_option():
+# --- the site ---------------------------------------------------------------------------------------------------------
+
+PUBLIC = (
+    "rolloutlog",
+    "rolloutlog.adapters.agents",
+    "rolloutlog.exceptions",
+    "rolloutlog.items",
+    "rolloutlog.otel",
+    "rolloutlog.redaction",
+    "rolloutlog.tables",
+    "rolloutlog.testing",
+)
+
+
+def test_every_page_is_in_the_navigation():
+    """A page that docs/index.md does not list cannot be found."""
+    entries = [
+        entry
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", read("docs/index.md"), re.DOTALL | re.MULTILINE)
+        for entry in tree.splitlines()
+        if entry and not entry.startswith(":")
+    ]
+
+    assert sorted(["docs/index.md", *(f"docs/{entry}.md" for entry in entries)]) == sorted(set(NAMES) - {"README.md"})
+
+
+def test_every_public_module_is_known():
+    """PUBLIC has each module whose path has no underscore, except the one that holds no names."""
+    package = Path(rolloutlog.__file__).parent
+    modules = {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in package.rglob("*.py")
+    }
+    public = {name for name in modules if not re.search(r"\._", name)}
+
+    assert public - {"rolloutlog.adapters"} == set(PUBLIC)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_in_the_reference(module):
+    """A directive describes it, or all of its module; an item that is in two modules is described in its own."""
+    reference = "".join(read(name) for name in NAMES if name.startswith("docs/reference/"))
+    described = set(re.findall(r"^\.\. (?:auto\w+|py:data):: ([\w.]+)$", reference, re.MULTILINE))
+    names = getattr(importlib.import_module(module), "__all__", ())
+    elsewhere = {name for name in names if f"rolloutlog.items.{name}" in described}
+
+    assert module in described or {name for name in names if f"{module}.{name}" not in described} <= elsewhere
+    assert module in described or names
+
+
+def read(name: str) -> str:
+    """Return the text of the page *name*."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# --- docs/options.md --------------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_every_option():
     """The table of options lists all options in their order."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme[readme.index("| option |") :].partition("\n\n")[0]
+    page = read("docs/options.md")
+    table = page[page.index("| option |") :].partition("\n\n")[0]
 
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(RecorderOptions.__annotations__)
-
-
-# --- docs/architecture.md ---------------------------------------------------------------------------------------------
 
 
 # --- docs/file-format.md ----------------------------------------------------------------------------------------------

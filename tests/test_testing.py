@@ -262,9 +262,9 @@ def test_the_plugin_asks_for_no_newer_pytest_than_the_fixture_needs():
 
 
 @pytest.mark.once
-def test_the_tests_in_the_readme_pass(tmp_path):
+def test_the_tests_on_the_page_pass(tmp_path):
     """As a reader would run them: the page's blocks with a test in it, each a file of its own."""
-    tests = [block.code for block in pages.blocks(ROOT / "README.md", "python") if "def test_" in block.code]
+    tests = [block.code for block in pages.blocks(ROOT / "docs" / "testing.md", "python") if "def test_" in block.code]
 
     assert tests
     assert all("1 passed" in run_pytest(tmp_path, code) for code in tests)
