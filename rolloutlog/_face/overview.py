@@ -115,7 +115,7 @@ def _begin(title: str, *, query: str = "", is_first: bool = False) -> str:
 
 
 def _end() -> str:
-    return _macro("end", f"Made by rolloutlog {__version__}. Nothing here leaves this machine.")
+    return _macro("end", f"Made by rolloutlog {__version__}.")
 
 
 def _row(row: Row, clock: Clock, handles: dict[str, str]) -> str:
