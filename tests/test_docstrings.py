@@ -26,8 +26,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_example_of_a_docstring_runs_and_prints_what_it_shows(example):
-    """Its output is as shown, where ``…`` matches anything to the end of the line."""
+def test_the_example_of_a_docstring_runs_and_prints_what_it_shows(example, tmp_path, monkeypatch):
+    """Its output is as shown, where ``…`` matches anything to the end of the line. It may write where it runs."""
+    monkeypatch.chdir(tmp_path)
     if example.name.startswith("rolloutlog.tables"):
         pytest.importorskip("pyarrow")
     if example.name.startswith("rolloutlog.otel"):
