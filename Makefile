@@ -35,7 +35,7 @@ help:
 	@echo "make faults    kills, power cuts, full disks, forks, storms of signals: one table, in about a quarter of an hour"
 	@echo "make faults-long  the same with the sizes of docs/promises.md, in some hours"
 	@echo "make mutants   puts faults into the code that writes; its tests must notice most; in about a quarter of an hour"
-	@echo "make coverage  what the suite does not reach; fails below the floor in pyproject.toml"
+	@echo "make coverage  what the suite does not reach"
 	@echo "make dist      the files of a release, checked, and installed into clean environments"
 	@echo "make bench     rolloutlog side by side with its peers, in about half an hour; writes docs/benchmarks.md"
 	@echo "make clean     remove what the others made"

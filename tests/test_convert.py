@@ -387,6 +387,7 @@ def test_an_inherited_history_is_counted_once_after_it_is_converted(tmp_path, co
 FULL = """
 import resource, sys, rolloutlog
 path, home, limit = sys.argv[1:]
+sys.dont_write_bytecode = True  # half of a module's bytecode would stay beside the source
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 try:
     rolloutlog.convert(path, format="envelope", home=home)
