@@ -521,6 +521,7 @@ def test_close_gives_up_in_time_when_the_disk_hangs(disk):
 
 def record_beyond_the_limit() -> None:
     """Record more than the file may hold, raise the limit, and print what was said and what is there."""
+    sys.dont_write_bytecode = True  # half of it would stay beside the source
     recorder = RolloutRecorder.create()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
     recorder.record(*map(hello, range(100)))

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -353,6 +354,7 @@ def size_limit(report: Report, size: int, dice: random.Random) -> None:
     """RLIMIT_FSIZE tears a write and then refuses; it needs no root."""
 
     def child() -> None:
+        sys.dont_write_bytecode = True  # half of it would stay beside the source
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_001, hard))
         inner = Report(report.seed)

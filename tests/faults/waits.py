@@ -121,6 +121,7 @@ _FULL_DISK = (
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 record(1)
 for recorder in recorders: recorder.flush()
+sys.dont_write_bytecode = True
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
 if how == "deleted": os.unlink(recorders[1].path)
 record(5)
