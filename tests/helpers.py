@@ -16,8 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 import rolloutlog
 from rolloutlog import RolloutRecorder
+from rolloutlog._compression import zstd
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog._writing.writer import Writer
 
@@ -58,6 +61,12 @@ def finish(process: subprocess.Popen[str], *, said: str = "", status: int = 0) -
 
     assert process.returncode == status, printed + errors
     return printed
+
+
+def needs_zstd() -> None:
+    """Skip the test where sessions can be neither compressed nor decompressed."""
+    if zstd() is None:
+        pytest.skip("needs the extra zstd")
 
 
 def in_fresh_process(function: Callable[..., None], *arguments: Any) -> str:

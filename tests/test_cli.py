@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import run, run_apart
-from helpers import DEADLINE
+from helpers import DEADLINE, needs_zstd
 from hostile import HARMFUL
 from test_view import CHILD, OTHER, PARENT, meta, user
 
@@ -21,7 +21,6 @@ import rolloutlog
 from rolloutlog._cli.common import Command
 from rolloutlog._cli.output import json_line
 from rolloutlog._cli.table import COMMANDS
-from rolloutlog._compression import zstd
 
 pytestmark = pytest.mark.extras
 
@@ -229,8 +228,8 @@ def test_the_help_of_a_command_ends_in_two_examples(name):
 )
 def test_an_example_runs(name, line, tmp_path, monkeypatch):
     """In a home with a session called trip-to-rome."""
-    if name == "archive" and zstd() is None:
-        pytest.skip("needs the extra zstd")
+    if name == "archive":
+        needs_zstd()
     monkeypatch.chdir(tmp_path)
     program, *arguments = shlex.split(line)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pages
 import pytest
 from faults import harness
-from helpers import DEADLINE
+from helpers import DEADLINE, needs_zstd
 
 import rolloutlog
 from rolloutlog import RolloutRecorder, SessionStateSnapshot, iter_entries, load_session
@@ -44,6 +44,7 @@ DIRECTIVES = {"{eval-rst}", "{include} ../CHANGELOG.md", "{toctree}"}
 
 # Packages of extras that the code of a page imports; not every environment of the matrix has them.
 NEEDED = {"docs/fleets.md": ["duckdb"], "docs/ways.md": ["duckdb", "opentelemetry.sdk"]}
+COMPRESSING = ("docs/fleets.md",)
 
 # Commands that prepare an environment of their own, and the command that each runs in it.
 STAND_INS = {
@@ -72,6 +73,8 @@ def test_the_python_blocks_of_a_page_run_and_print_what_it_shows(name, reader):
     """They run from top to bottom in one process, with warnings as errors, for example for an open recorder."""
     for package in NEEDED.get(name, ()):
         pytest.importorskip(package)
+    if name in COMPRESSING:
+        needs_zstd()
     done = run(sys.executable, "-W", "error", str(Path(pages.__file__)), name)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pages
 import pytest
+from helpers import needs_zstd
 
 import rolloutlog
 
@@ -33,6 +34,8 @@ def test_the_example_of_a_docstring_runs_and_prints_what_it_shows(example, tmp_p
         pytest.importorskip("pyarrow")
     if example.name.startswith("rolloutlog.otel"):
         pytest.importorskip("opentelemetry.sdk")
+    if example.name == "rolloutlog._keep.archive.archive":
+        needs_zstd()
     report: list[str] = []
     runner = doctest.DocTestRunner(checker=pages.Checker())
 
