@@ -47,8 +47,8 @@ def import_agents(
         RedactionError, SessionLockedError, OSError: as for `import_claude`.
 
     Example:
-        >>> import sqlite3, rolloutlog
-        >>> with sqlite3.connect("sessions.db") as database:  # as the SDK writes it
+        >>> import contextlib, sqlite3, rolloutlog
+        >>> with contextlib.closing(sqlite3.connect("sessions.db")) as database:  # as the SDK writes it
         ...     _ = database.executescript('''
         ...         CREATE TABLE agent_sessions (session_id, created_at);
         ...         CREATE TABLE agent_messages (id INTEGER PRIMARY KEY, session_id, message_data, created_at);
