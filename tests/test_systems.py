@@ -171,3 +171,51 @@ def test_windows_is_asked_who_lives_without_a_signal():
     dead.wait(DEADLINE)
 
     assert finish(start(ask_for_life, os.getpid(), dead.pid)) == "True False\n"
+
+
+# -- Linux -------------------------------------------------------------------------------------------------------------
+
+
+class Locks:
+    """What the system says of its locks: each look gives the pages of the next list."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *lists: list[bytes]) -> None:
+        self.lists = list(lists)
+        self.looks = 0
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(_systems, "open", self.open, raising=False)
+
+    def open(self, path: str, mode: str, buffering: int) -> Locks:
+        assert (path, mode, buffering) == ("/proc/locks", "rb", 0)
+        self.pages = iter(self.lists[min(self.looks, len(self.lists) - 1)])
+        self.looks += 1
+        return self
+
+    def __enter__(self) -> Locks:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def read(self, size: int) -> bytes:
+        return next(self.pages, b"")
+
+
+OURS = b"1: FLOCK  ADVISORY  WRITE 77 08:01:1234 0 EOF\n"
+OTHER = b"2: POSIX  ADVISORY  WRITE 78 08:01:1235 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 79 08:01:1236 0 EOF\n"
+
+
+def test_a_short_list_of_locks_is_read_once(monkeypatch):
+    """The system gives a page at once, in which nothing can be missing. Only locks on whole files count, not waits."""
+    locks = Locks(monkeypatch, [OURS + OTHER])
+
+    assert _systems.file_locks() == {(os.makedev(8, 1), 1234): 77}
+    assert locks.looks == 1
+
+
+def test_a_long_list_of_locks_is_read_again(monkeypatch):
+    """One that other processes change between two pages lacks some: here, ours is missing in the first."""
+    locks = Locks(monkeypatch, [OTHER, OTHER], [OTHER, OURS])
+
+    assert _systems.file_locks() == {(os.makedev(8, 1), 1234): 77}
+    assert locks.looks > 1
