@@ -375,6 +375,7 @@ def test_a_run_against_the_api_keeps_its_history(home, stream):
     assert said == [*called, "reasoning", "message", *called]
 
 
+@pytest.mark.slow
 def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypatch):
     """From a rollout cut at or within any line, the next question is answered; the API refuses no request."""
     with ResponsesServer(reply) as server:

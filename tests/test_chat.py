@@ -385,6 +385,7 @@ def histories(draw, *, api):
 
 
 @given(histories(api="chat"))
+@pytest.mark.slow
 def test_any_items_come_back_from_chat_completions(items):
     """The same items, in the same order, with nothing told."""
     assert from_messages(to_messages(items)) == items

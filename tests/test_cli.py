@@ -178,6 +178,7 @@ def test_ours_and_codexs_homes_are_looked_through(tmp_path, monkeypatch):
 # --- output -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_json_holds_no_character_that_a_terminal_obeys():
     """Not even those that JSON allows; and it is the same value."""
     text = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x10FFFF)])) + "naïve 日本語 🏔️\U000e0041"

@@ -228,6 +228,7 @@ def test_every_real_session_is_shown(path, arguments):
 
 
 @pytest.mark.parametrize(("format", "depth"), [("flat", "tools"), ("envelope", "all")])
+@pytest.mark.slow
 def test_nothing_of_a_hostile_session_reaches_a_terminal(tmp_path, monkeypatch, format, depth):
     """Neither in colours nor without them, nor as JSON."""
     path = tmp_path / hostile.FILE_NAME
@@ -247,6 +248,7 @@ def test_nothing_of_a_hostile_session_reaches_a_terminal(tmp_path, monkeypatch, 
     assert all(json.loads(one)["kind"] for one in objects.splitlines())
 
 
+@pytest.mark.slow
 def test_nothing_of_a_long_attack_reaches_a_terminal(tmp_path):
     """Megabytes of brackets, marks and half colours, each in one line."""
     path = tmp_path / hostile.FILE_NAME

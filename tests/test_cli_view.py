@@ -469,6 +469,7 @@ def test_a_page_has_depths(shown, tmp_path, depth):
     )
 
 
+@pytest.mark.slow
 def test_every_session_has_a_page(shown):
     """Real ones of Codex, ours, and the hostile one."""
     for session_id in re.findall(r'href="/s/([^"]*)"', shown.get("/").text):
@@ -519,6 +520,7 @@ def test_a_session_that_cannot_be_read_is_said_to_be(tmp_path, view):
 @pytest.mark.parametrize(
     "place", ["/", "/search?q=alert", "/search?q=owned", f"/s/{hostile.ID}", f"/s/{hostile.ID}?depth=all"]
 )
+@pytest.mark.slow
 def test_attacks_stay_texts(shown, place):
     """No element, attribute, link or character of an attack is on any page."""
     html = shown.get(place).text
@@ -678,6 +680,7 @@ def test_what_happens_to_the_file_is_said(tmp_path, view, recording):
     assert "The session was archived" in read_until(response, "</html>")
 
 
+@pytest.mark.slow
 def test_one_connection_of_a_browser_stays_free(tmp_path, view):
     """A browser has six to one server, and each page that is followed keeps one; so the oldest makes room."""
     recordings = [Recording(tmp_path) for _ in range(6)]
@@ -718,6 +721,7 @@ def test_a_client_that_leaves_leaves_nothing(tmp_path, view, recording):
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_client_that_leaves_ends_the_work_on_a_large_page(tmp_path, view):
     """The session is not read to its end for no one."""
     put(tmp_path, meta(PARENT) + (user("q") + model("**answer** " * 400)) * 2_000)
@@ -753,6 +757,7 @@ def test_many_clients_at_once(shown):
         assert changing.sub("", text) == changing.sub("", expected[place])
 
 
+@pytest.mark.slow
 def test_a_large_session_begins_at_once(tmp_path, view):
     """Its title is made before the rest is read; and all of it arrives."""
     path = put(tmp_path, meta(PARENT) + user("a long story") + model("**word** " * 1_000) * 300)

@@ -229,6 +229,7 @@ class Killing:
         return call if callable(real) else real
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_at_any_call_loses_nothing(tmp_path):
     """The session can be resumed by its path, and has all that was acknowledged."""
     for number in range(1, 1000):

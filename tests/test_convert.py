@@ -326,6 +326,7 @@ def test_a_text_that_was_shown_is_shown_once(tmp_path, first):
     assert shown(back) == shown(old) == ["yes", "yes", "no"]
 
 
+@pytest.mark.slow
 def test_a_line_that_would_be_too_long_to_be_read_is_refused(tmp_path):
     """The envelope makes it longer than a reader takes: an error is better than a session without it."""
     old = tmp_path / "old.jsonl"

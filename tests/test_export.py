@@ -198,6 +198,7 @@ def test_the_page_of_a_fork_leads_to_the_page_of_its_parent(path, tmp_path):
 
 @pytest.mark.parametrize("session_format", ["flat", "envelope"])
 @pytest.mark.parametrize("format", ["markdown", "json", "messages", "atif"])
+@pytest.mark.slow
 def test_a_hostile_session(format, session_format, tmp_path):
     """No format lets a harmful character through."""
     file = tmp_path / hostile.FILE_NAME
@@ -212,6 +213,7 @@ def test_a_hostile_session(format, session_format, tmp_path):
 
 
 @pytest.mark.parametrize("name", hostile.TEXTS)
+@pytest.mark.slow
 def test_no_text_breaks_out_of_its_place_in_markdown(name):
     """Even a renderer that allows HTML makes no element, picture or large heading of a text."""
     html = MarkdownIt("commonmark").enable("table").render(f"{prose(hostile.TEXTS[name])}\n\n<i>after</i>\n")

@@ -121,6 +121,7 @@ def test_it_is_one_frame_that_tells_its_size_and_has_a_checksum(home):
 
 
 @needs_zstd
+@pytest.mark.slow
 def test_a_session_with_repeated_pictures_becomes_much_smaller(home):
     """Codex's own compression, without a long window, makes it hardly smaller. Here it is more than 30 times."""
     dice = random.Random(5)

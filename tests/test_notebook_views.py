@@ -159,6 +159,7 @@ def test_the_plain_repr_is_as_before(saved):
 
 
 @pytest.mark.parametrize("format", ["flat", "envelope"])
+@pytest.mark.slow
 def test_a_hostile_session_has_a_small_and_harmless_view(format, tmp_path):
     """At most 40 kB, no element of a text, no harmful character; so has each of its items."""
     path = tmp_path / hostile.FILE_NAME
@@ -172,6 +173,7 @@ def test_a_hostile_session_has_a_small_and_harmless_view(format, tmp_path):
 
 
 @pytest.mark.parametrize("name", hostile.LONG)
+@pytest.mark.slow
 def test_a_session_of_long_texts_has_a_small_view(name, tmp_path):
     """Twenty items of a megabyte each, of the characters that grow most."""
     text = hostile.LONG[name]

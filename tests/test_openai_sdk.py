@@ -461,6 +461,7 @@ def test_the_api_takes_the_input_after_a_cut_after_reasoning(whole, tmp_path):
     assert not refused
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_killed_again_and_again_comes_to_its_end(home):
     """Killed with SIGKILL while it waits for the model, the agent resumes; the API refuses no request."""
     model, numbers, agents = sdk_agent.Model(), itertools.count(1), []

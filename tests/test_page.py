@@ -76,6 +76,7 @@ def page_of(folder: Path, data: bytes, name: str = hostile.FILE_NAME, **options:
 
 @pytest.mark.parametrize("format", ["flat", "envelope"])
 @pytest.mark.parametrize("depth", ["tools", "all"])
+@pytest.mark.slow
 def test_a_hostile_session_makes_a_harmless_page(format, depth, tmp_path):
     """No element, attribute, link, style or character of an attack is on the page, at any place."""
     data = hostile.session_file(format, with_long=depth == "tools")
@@ -93,6 +94,7 @@ def test_a_hostile_session_makes_a_harmless_page(format, depth, tmp_path):
     assert elements.tags.count("style") == elements.tags.count("title") == elements.tags.count("h1") == 1
 
 
+@pytest.mark.slow
 def test_a_hostile_file_name_is_harmless(tmp_path):
     """The name of the file is text of a stranger, too."""
     html = page_of(tmp_path, hostile.session_file("flat", with_long=False), hostile.HOSTILE_FILE_NAME.replace("/", ""))

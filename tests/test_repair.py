@@ -331,6 +331,7 @@ def assert_nothing_is_lost(path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
+@pytest.mark.slow
 def test_a_system_call_that_fails_changes_nothing(error, tmp_path):
     """A full disk, for example: the file is as it was, or whole; and the next try succeeds."""
 
@@ -346,6 +347,7 @@ def test_a_system_call_that_fails_changes_nothing(error, tmp_path):
         assert_nothing_is_lost(path)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_at_any_call_loses_nothing(tmp_path):
     """Killed before each system call in turn, in a process of its own."""
     for number in range(1, number_of_calls(tmp_path / "counted") + 1):

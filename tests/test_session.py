@@ -1214,6 +1214,7 @@ def open_and_interrupt(exists: bool) -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("exists", [False, True], ids=["new", "old"])
+@pytest.mark.slow
 def test_an_interrupt_while_it_is_opened_leaves_it_free(exists):
     """Wherever Ctrl-C comes, nothing still holds the session: it can be opened with other options."""
     printed = in_fresh_process(open_and_interrupt, exists)

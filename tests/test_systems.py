@@ -177,7 +177,7 @@ def test_windows_is_asked_who_lives_without_a_signal():
 
 
 class Locks:
-    """What the system says of its locks: each look gives the pages of the next list."""
+    """The list of locks that the system gives: each look gives the pages of the next list."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *lists: list[bytes]) -> None:
         self.lists = list(lists)

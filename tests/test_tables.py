@@ -199,6 +199,7 @@ def expected_kind(entry):
     return {"log", "usage"} if isinstance(entry, LogEntry) else known[type(entry)]
 
 
+@pytest.mark.slow
 def test_the_rows_are_the_lines_that_iter_lines_yields(home, rows):
     """The same lines, of the same kinds and texts, copied or not; both were written apart."""
     by_path = {}
@@ -233,6 +234,7 @@ def test_the_session_of_each_row_is_that_of_its_file(home, rows):
             assert row["session_id"] in row["path"]
 
 
+@pytest.mark.slow
 def test_inherited_rows_are_left_out_unless_they_are_asked_for(home, rows):
     """Then they are marked, and the others are the same."""
     with_copies = arrow.table(tables.entries(home, columns=list(_arrow.ENTRIES), inherited=True)).to_pylist()

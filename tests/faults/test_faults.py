@@ -35,6 +35,7 @@ def reports(module: str) -> list[dict[str, Any]]:
 
 # The rows of a module are one test, because they share a process, and tests of a module may run in several.
 @pytest.mark.parametrize("module", MODULES)
+@pytest.mark.slow
 def test_the_promises_hold_under_their_faults(module, subtests):
     """No trial of a row shows a violation, and there were trials."""
     found = reports(module)
