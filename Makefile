@@ -21,7 +21,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
-	@echo "make test      the suite on the Python at hand, in about two minutes"
+	@echo "make test      the suite on the Python at hand, in about five minutes"
 	@echo "make test-all  the rest: every Python found, the oldest dependencies, no orjson; in about a quarter of an hour"
 	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
@@ -52,7 +52,7 @@ PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SIDE_BY_SIDE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 test-plan:
-	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about two minutes on two cores."
+	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about five minutes on two cores."
 	@echo "Tests whose programs are not here are skipped: the Codex CLI (make interop), Chromium (make browser)."
 	@test -e .venv/suite.stamp || echo "Before that, once, it installs what the suite needs into .venv: half a minute."
 
