@@ -57,7 +57,7 @@ test-plan:
 	@test -e .venv/suite.stamp || echo "Before that, once, it installs what the suite needs into .venv: half a minute."
 
 # The other Pythons and dependencies. All environments at once, because much of the suite waits; and an environment that
-# ran alone at the end would leave the other cores idle.
+# ran alone at the end would leave the other cores idle. Without the Python of `make test`, which has run all but the slow.
 test-all: .venv/matrix.stamp
 	@echo "make test-all runs what a Python or a dependency can change, in an environment for each: a quarter of an hour."
 	@rm -rf build  # setuptools would ship from it what has left the source tree
