@@ -201,33 +201,33 @@ class RolloutHandler(logging.Handler):
             raise RecorderClosedError(self._where(), "the handler was shut down")
         chosen: RolloutRecorder | None = bound()
         recorder = chosen or self._recorder
-        if recorder is not None:
+        while True:
+            if recorder is not None:
+                try:
+                    self._hand_over(record, recorder)
+                    return
+                except RecorderClosedError as error:
+                    is_closed_here = recorder is not self._recorder  # by `close`, in another thread
+                    if chosen or not self._owns or not (is_closed_here or isinstance(error, ForkedRecorderError)):
+                        raise
+            is_first = not self._silent
             try:
-                self._hand_over(record, recorder)
+                recorder = self._begin(instead_of=recorder)
+            except Exception:  # such as a home that cannot be written: every record would report it
+                if is_first:
+                    self.handleError(record)
                 return
-            except RecorderClosedError as error:
-                is_closed_here = recorder is not self._recorder  # by `close`, in another thread
-                if chosen or not self._owns or not (is_closed_here or isinstance(error, ForkedRecorderError)):
-                    raise
-        is_first = not self._silent
-        try:
-            begun = self._begin(instead_of=recorder)
-        except Exception:  # such as a home that cannot be written: every record would report it
-            if is_first:
-                self.handleError(record)
-            return
-        self._hand_over(record, begun)
+            if recorder is None:
+                self._early.append(record)
+                return
 
     def _where(self) -> Path:
         """Return the file of the session, or the home that it would be in."""
         recorder = self.recorder
         return recorder.path if recorder is not None else resolve_home(self._home)
 
-    def _hand_over(self, record: logging.LogRecord, recorder: RolloutRecorder | None) -> None:
-        """Pass *record* to *recorder*, or keep it until there is a recorder."""
-        if recorder is None:
-            self._early.append(record)
-            return
+    def _hand_over(self, record: logging.LogRecord, recorder: RolloutRecorder) -> None:
+        """Pass *record* to *recorder*."""
         try:
             if (item := item_of(record)) is None:
                 recorder.record_log(entry_of(record, self.formatter))

@@ -337,6 +337,26 @@ def test_threads_that_log_while_it_is_closed_lose_nothing(logger, handler):
     assert (handler.late, handler.unstarted, len(sessions())) == (0, 0, 1)
 
 
+def test_a_close_right_after_a_record_resumed_the_session_loses_nothing(logger, handler, monkeypatch):
+    """Another thread closes the handler between the resume and the record, which resumes the session again."""
+    logger.info("before")
+    handler.close()
+    begin = handler._begin
+
+    def begin_and_close(**options: object) -> object:
+        monkeypatch.setattr(handler, "_begin", begin)
+        begun = begin(**options)
+        handler.close()
+        return begun
+
+    monkeypatch.setattr(handler, "_begin", begin_and_close)
+    logger.info("between")
+    handler.flush()
+
+    assert texts_in(handler.recorder.path) == ["before", "between"]
+    assert (handler.late, len(sessions())) == (0, 1)
+
+
 def test_a_second_close_leaves_the_session_that_was_resumed_since_the_first(logger, handler, monkeypatch):
     """Two threads close the handler, and a record comes between: the second thread closes its own recorder only."""
     logger.info("before")
