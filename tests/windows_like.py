@@ -173,12 +173,12 @@ def _kill(process: int, number: int) -> None:
     raise AssertionError(f"os.kill({process}, {number}) would end the process there, or send it a Ctrl-C")
 
 
-def _told(status: os.stat_result) -> os.stat_result:
+def _told(status: os.stat_result) -> SimpleNamespace:
     """Return the status as Windows reports it: without an owner, and readable by all."""
-    fields = list(status)
-    fields[0] = stat.S_IFMT(status.st_mode) | (0o777 if stat.S_ISDIR(status.st_mode) else 0o666)
-    fields[4] = fields[5] = 0
-    return os.stat_result(tuple(fields), {name: getattr(status, name) for name in dir(status) if "time" in name})
+    told = SimpleNamespace(**{name: getattr(status, name) for name in dir(status) if name.startswith("st_")})
+    told.st_mode = stat.S_IFMT(status.st_mode) | (0o777 if stat.S_ISDIR(status.st_mode) else 0o666)
+    told.st_uid = told.st_gid = 0
+    return told
 
 
 def pretend() -> None:
