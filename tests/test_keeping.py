@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +25,7 @@ import rolloutlog
 from rolloutlog import RolloutRecorder, archive, find_sessions, load_session, prune, session
 from rolloutlog._keep import archive as archiving
 from rolloutlog._keep import prune as pruning
+from rolloutlog._paths import rollout_path
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
 
@@ -536,6 +539,26 @@ def test_the_parent_of_a_session_that_remains_stays(kind, home):
     assert [each.path for each in everything.chosen] == [child, parent, grandparent]
     assert len(everything.apply().chosen) == 3
     assert list(find_sessions()) == []
+
+
+def test_a_long_chain_of_forks_is_planned_in_order(home):
+    """It may be longer than Python's stack; each fork moves before its parent, and comes back after it."""
+    ids = [str(uuid.UUID(int=number)) for number in range(1, 1_501)]
+    files = []
+    for number, (own, parent) in enumerate(zip(ids, [None, *ids], strict=False)):
+        path = rollout_path(home, 1_753_283_006 + number, own)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        meta = {"id": own, "timestamp": "2025-07-23T15:03:26Z", "cwd": "/", "forked_from_id": parent}
+        path.write_text(json.dumps({"timestamp": meta["timestamp"], "type": "session_meta", "payload": meta}) + "\n")
+        files.append(path)
+
+    gone = prune(keep_last=0)
+    (home / "trash").mkdir()
+    (home / "sessions").rename(home / "trash" / "sessions")
+    back = prune(ids[-1], restore=True)
+
+    assert [each.path for each in gone.chosen] == files[::-1]
+    assert [home / each.path.relative_to(home / "trash") for each in back.chosen] == files
 
 
 def test_a_session_that_was_forked_after_the_plan_stays(home):

@@ -173,21 +173,19 @@ def _without_parents(
     if not chosen:
         return {}
     parents = _by_id(parents_of(families.values()), families)
-    while True:
-        needed = {parent: each for each in families if each not in chosen for parent in parents[each] & chosen}
-        if not needed:
-            break
-        for parent, child in needed.items():
+    remaining = [each for each in families if each not in chosen]
+    while remaining:
+        child = remaining.pop()
+        for parent in parents[child] & chosen:
             chosen.discard(parent)
             refused[parent] = f"session {child} was forked from it, or is an agent of it, and remains"
-    forks = {each: [families[other] for other in chosen if each in parents[other]] for each in chosen}
-    ordered: list[str] = []
-    while chosen:
-        # Those to which none refers that is still to come; all, if files refer to each other in a circle.
-        free = {each for each in chosen if not any(each in parents[other] for other in chosen - {each})} or set(chosen)
-        ordered += sorted(free)
-        chosen -= free
-    return {each: forks[each] for each in ordered}
+            remaining.append(parent)
+    forks: dict[str, list[Family]] = {each: [] for each in chosen}
+    for each in chosen:
+        for parent in parents[each] & chosen:
+            forks[parent].append(families[each])
+    oldest_first = _parents_first(sorted(chosen), {each: parents[each] & chosen for each in chosen})
+    return {each: forks[each] for each in reversed(oldest_first)}
 
 
 def _by_id(parents: dict[str, set[str]], families: dict[str, Family]) -> dict[str, set[str]]:
@@ -246,20 +244,20 @@ def restoring(named: Sequence[Path] | None, homes: Iterable[Path], system: Syste
 
 
 def _parents_first(wanted: Iterable[str], parents: dict[str, set[str]]) -> list[str]:
-    ordered: dict[str, None] = {}
+    """Return *wanted*, and what they refer to, so that each comes after those; in a circle, one of them is first."""
+    ordered: list[str] = []
     seen: set[str] = set()
-
-    def add(each: str) -> None:
-        if each in seen or each not in parents:
-            return
-        seen.add(each)
-        for parent in sorted(parents[each]):
-            add(parent)
-        ordered[each] = None
-
-    for each in wanted:
-        add(each)
-    return list(ordered)
+    # No recursion: a chain of forks may be longer than Python's stack.
+    left = [(each, False) for each in wanted][::-1]
+    while left:
+        each, are_parents_in = left.pop()
+        if are_parents_in:
+            ordered.append(each)
+        elif each in parents and each not in seen:
+            seen.add(each)
+            left.append((each, True))
+            left += [(parent, False) for parent in sorted(parents[each], reverse=True)]
+    return ordered
 
 
 def _restored(kept: KeptSession, system: System) -> KeptSession:
