@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .._reading.blocks import StrPath
-from .._writing.file_locks import holder
+from .._systems import file_locks, is_alive
 
 _PROCESSES = "/proc"
 _Identity: TypeAlias = tuple[int, int]  # device and inode
@@ -27,7 +27,7 @@ def writers_of(path: StrPath) -> list[int]:
 
 
 class Writers:
-    """The files that other processes have open for writing, at one moment.
+    """The files that other processes have open for writing, or locked, at one moment.
 
     Args:
         ending: look only at files whose names end like this.
@@ -35,6 +35,7 @@ class Writers:
 
     def __init__(self, ending: str) -> None:
         self._by_file: dict[_Identity, set[int]] = {}
+        self._locks = file_locks()
         own = str(os.getpid())
         with suppress(OSError):  # the system does not show processes here
             for name in os.listdir(_PROCESSES):
@@ -44,8 +45,9 @@ class Writers:
     def of(self, path: StrPath) -> list[int]:
         """Return the processes that write to the file at *path*; the one that has its lock may be this one."""
         status = os.stat(path)
-        found = set(self._by_file.get((status.st_dev, status.st_ino), ()))
-        if (pid := holder(status)) is not None:
+        identity = status.st_dev, status.st_ino
+        found = set(self._by_file.get(identity, ()))
+        if (pid := self._locks.get(identity)) is not None and is_alive(pid):
             found.add(pid)
         return sorted(found)
 
