@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from commands import run
+from faults.fakes import Failing
 from helpers import DEADLINE, finish, hear, start, tell
 from test_view import needs_zstd, zstd
 
@@ -654,30 +655,6 @@ def test_a_file_in_no_home_is_left(tmp_path):
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
-
-
-class Failing:
-    """The real system, of which one call fails or ends the process.
-
-    Args:
-        number: which of its calls, from 1.
-        fail: called instead of it.
-    """
-
-    def __init__(self, number, fail):
-        self.calls = 0
-        self._number, self._fail = number, fail
-
-    def __getattr__(self, name):
-        real = getattr(REAL_SYSTEM, name)
-
-        def call(*arguments):
-            self.calls += 1
-            if self.calls == self._number:
-                self._fail(name)
-            return real(*arguments)
-
-        return call if callable(real) else real
 
 
 def home_with_sessions(home: Path) -> dict[str, list[str]]:

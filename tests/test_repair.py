@@ -24,6 +24,7 @@ from damaged import (
     wrapped,
     written,
 )
+from faults.fakes import Failing
 from helpers import finish, hear, start, tell
 
 from rolloutlog import RolloutRecorder, diagnose, find_sessions, iter_lines, load_session, repair
@@ -284,30 +285,6 @@ def test_a_repaired_session_resumes(tmp_path):
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 DAMAGED = FLAT_META + b"\n" + packed(ANSWERED)[:40] + packed(ASKED) + b"\n" + packed(CALL)[:-4]
-
-
-class Failing:
-    """The real system, of which one call fails or ends the process.
-
-    Args:
-        number: which of its calls, from 1.
-        fail: called instead of it.
-    """
-
-    def __init__(self, number, fail):
-        self.calls = 0
-        self._number, self._fail = number, fail
-
-    def __getattr__(self, name):
-        real = getattr(REAL_SYSTEM, name)
-
-        def call(*arguments):
-            self.calls += 1
-            if self.calls == self._number:
-                self._fail(name)
-            return real(*arguments)
-
-        return call if callable(real) else real
 
 
 def number_of_calls(folder: Path) -> int:

@@ -36,6 +36,30 @@ class Fault:
         return f"{self.call} #{self.at}{' and on' if self.forever else ''}: {how}"
 
 
+class Failing:
+    """The real system, of which one call fails or ends the process.
+
+    Args:
+        number: which of its calls, of any name, from 1.
+        fail: called instead of it, with its name.
+    """
+
+    def __init__(self, number: int, fail: Callable[[str], object]) -> None:
+        self.calls = 0
+        self._number, self._fail = number, fail
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(REAL_SYSTEM, name)
+
+        def call(*arguments: Any) -> Any:
+            self.calls += 1
+            if self.calls == self._number:
+                self._fail(name)
+            return real(*arguments)
+
+        return call if callable(real) else real
+
+
 @attrs.frozen
 class _Plan:
     """A function that replaces the calls of one name, from the number *first* to the number *last*."""
