@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +28,7 @@ pytest.importorskip("uvicorn")
 
 from commands import run, run_apart
 from commands import start as start_command
-from helpers import DEADLINE, finish, hear, start, tell
+from helpers import DEADLINE, eventually, finish, hear, start, tell
 from test_page import ATTRIBUTES, ELEMENTS, Elements
 from test_reader import GOLDEN, REAL
 from test_transcript import call, output
@@ -109,14 +108,6 @@ class Viewer:
             self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=DEADLINE)
         return self.process.returncode, errors.decode()
-
-
-def eventually(condition) -> None:
-    """Wait until *condition* holds."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "it never did"
-        time.sleep(0.02)
 
 
 def put(home: Path, data: bytes, session_id: str = PARENT, *, day: str = "2025/07/23", second: int = 26) -> Path:
