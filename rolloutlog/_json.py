@@ -172,12 +172,12 @@ dumps: Callable[[Any], bytes] = JSON.dumps
 parse: Callable[[bytes], Any] = JSON.parse
 loads: Callable[[bytes], Any] = JSON.loads
 
-fast_dumps: Callable[[Any], bytes] | None = None if orjson is None else orjson.dumps
+fast_dumps: Callable[..., bytes] | None = None if orjson is None else orjson.dumps
 """How orjson writes values that `is_plain` accepts; `None` without orjson. Raises `TypeError` for a key that is not a
 string, an integer beyond 64 bits, and half of a surrogate pair."""
 
-
-_NEWLINE = None if orjson is None else orjson.OPT_APPEND_NEWLINE
+APPEND_NEWLINE = None if orjson is None else orjson.OPT_APPEND_NEWLINE
+"""The option of `fast_dumps` that ends the JSON with a newline."""
 
 
 # --- lines as they are in a file --------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def exactly(value: Any, data: bytes) -> Any:
     """
     check_nesting(value, data)
     try:
-        if orjson is not None and len(data) < _SHORT and orjson.dumps(value, option=_NEWLINE) == data:
+        if orjson is not None and len(data) < _SHORT and orjson.dumps(value, option=APPEND_NEWLINE) == data:
             return value  # proven, without a look at each value
     except TypeError:  # an integer beyond 64 bits: the value is exact
         return value

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from strategies import accepted_items, items, json_values, kinds, log_entries, metas, objects, states, texts
 
 from rolloutlog._entries import LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot
-from rolloutlog._format.coerce import to_item
+from rolloutlog._format.coerce import canonical, quick_json, to_item
 from rolloutlog._format.lines import InvalidLine, LineEncoder, decode_line
-from rolloutlog._json import MAX_DEPTH
+from rolloutlog._item import make_item
+from rolloutlog._json import MAX_DEPTH, orjson
 from rolloutlog.exceptions import InvalidItemError, RedactionError
 from rolloutlog.items import (
     ExecAction,
@@ -130,6 +131,47 @@ def test_the_meta_of_an_envelope_is_a_meta():
 
 
 # --- round trips ------------------------------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_the_quick_way_writes_the_bytes_of_the_careful_way_or_leaves_a_value_to_it(data):
+    """Also of values with their keys in another order, with keys too few, and with values of other types."""
+    wire = data.draw(items).to_dict()
+    for key in data.draw(st.lists(st.sampled_from(sorted(wire)), max_size=2)):
+        wire[key] = data.draw(json_values)
+    parts = data.draw(st.sampled_from(["content", "summary", "output"]))
+    if isinstance(wire.get(parts), list):
+        wire[parts] = [
+            dict(data.draw(st.permutations(list(part.items())))) if isinstance(part, dict) else part
+            for part in wire[parts]
+        ]
+    wire = dict(data.draw(st.permutations(list(wire.items()))))
+    quick = quick_json(wire)
+    assert quick is None or quick == make_item(canonical(wire)).json
+
+
+@pytest.mark.skipif(orjson is None, reason="the quick way needs orjson")
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {
+            "id": "msg_1",
+            "content": [{"annotations": [], "text": "Hello", "type": "output_text", "logprobs": []}],
+            "role": "assistant",
+            "status": "completed",
+            "type": "message",
+        },
+        {"role": "user", "type": "message", "content": [{"text": "Hello", "type": "input_text"}]},
+        {"arguments": "{}", "call_id": "call_1", "name": "now", "type": "function_call", "id": "fc_1"},
+        {"arguments": "{}", "call_id": "call_1", "name": "now", "type": "function_call"},
+        {"call_id": "call_1", "output": "noon", "type": "function_call_output"},
+        {"call_id": "call_1", "output": [{"type": "input_text", "text": "noon"}], "type": "function_call_output"},
+        {"id": "rs_1", "summary": [], "type": "reasoning", "encrypted_content": "gAAA", "status": None},
+        {"id": "rs_1", "summary": [], "type": "reasoning", "content": [{"text": "So", "type": "reasoning_text"}]},
+    ],
+)
+def test_the_quick_way_takes_all_that_an_api_returns(wire):
+    assert quick_json(wire) == make_item(canonical(wire)).json
 
 
 @pytest.mark.parametrize("kind", kinds)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .._item import CLASSES, Item, made, make_item
-from .._json import fast_dumps
+from .._json import APPEND_NEWLINE, fast_dumps
 from .._plain import is_plain
-from .._shapes import EXEC_KEYS, SHAPES, Wire
+from .._shapes import EXEC_KEYS, SHAPES, Shape, Wire
 from ..exceptions import InvalidItemError
 from .foreign import FOREIGN_KEYS, ROLES, foreign_item, foreign_message
 
@@ -45,61 +45,74 @@ def to_item(value: ItemLike) -> Item:
     if isinstance(value, Item):
         return value
     wire = _to_wire(value)
-    data = quick_json(wire) if type(wire) is dict else None
+    data = quick_json(wire)
     return _from_mapping(wire) if data is None else made(CLASSES[wire["type"]], data)
 
 
-def item_json(value: ItemLike) -> bytes:
-    """Return the JSON of the item that `to_item` would return, in less time; empty for ``Other()``."""
-    if isinstance(value, Item):
-        return value.json
-    wire = value if type(value) is dict else _to_wire(value)
-    data = quick_json(wire) if type(wire) is dict else None
-    return _from_mapping(wire).json if data is None else data
+def item_line(value: ItemLike) -> bytes:
+    """Return the line of the item that `to_item` would return, in less time; empty for ``Other()``."""
+    wire: Any = value
+    if type(value) is not dict:
+        if isinstance(value, Item):
+            data = value.json
+            return data + b"\n" if data else data
+        wire = _to_wire(value)
+    line = quick_json(wire, APPEND_NEWLINE)
+    return _from_mapping(wire).json + b"\n" if line is None else line
+
+
+# The classes below this module are pydantic's, generated from the API. Their `to_dict` calls the serializer with the
+# arguments below, after steps that cost half as much again.
+_OPENAI = "openai.types."
 
 
 def _to_wire(value: Any) -> Any:
     """Return *value*, which is not an item, as a dict: itself, or what it makes of itself."""
+    try:
+        is_openai = type(value).__module__.startswith(_OPENAI)
+    except AttributeError:  # a class may have anything there
+        is_openai = False
+    if is_openai and (serializer := getattr(value, "__pydantic_serializer__", None)) is not None:
+        return _converted(value, serializer)
     if isinstance(value, dict):
         return value
-    if (convert := getattr(value, "to_dict", None)) is not None and not isinstance(value, type):
-        return _converted(value, convert)
+    if callable(getattr(value, "to_dict", None)) and not isinstance(value, type):
+        return _converted(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise InvalidItemError("item", _wrong_value(value))
 
 
-# The module whose `to_dict` is pydantic's `model_dump` with the arguments below, after steps that cost as much again.
-_OPENAI = "openai._models"
-
-
-def _converted(value: object, convert: Callable[[], Any]) -> Any:
+def _converted(value: Any, serializer: Any = None) -> Any:
     """Return the dict of an SDK's object *value*, without the values that the SDK's ``parse()`` added to it.
 
     These are copies of the text beside them, and may be of any type: a date has no place in a rollout.
     """
-    name = type(value).__name__
     try:
-        if getattr(convert, "__module__", "") == _OPENAI:
-            item = value.model_dump(mode="json", by_alias=True, exclude_unset=True)  # type: ignore[attr-defined]
+        if serializer is None:
+            item = value.to_dict()
         else:
-            item = convert()
+            item = serializer.to_python(value, mode="json", by_alias=True, exclude_unset=True)
     except Exception as error:
-        raise InvalidItemError(name, f"its to_dict() raised {type(error).__name__}") from error
+        raise InvalidItemError(type(value).__name__, f"its to_dict() raised {type(error).__name__}") from error
     if not isinstance(item, dict):
         if not isinstance(item, Mapping):
-            raise InvalidItemError(name, f"its to_dict() must return a dict; it returned {type(item).__name__}")
+            problem = f"its to_dict() must return a dict; it returned {type(item).__name__}"
+            raise InvalidItemError(type(value).__name__, problem)
         item = dict(item)
-    kind, content = item.get("type"), item.get("content")
-    if kind is None and "type" not in item and "role" not in item:
+    name = item.get("type")
+    if name == "message":
+        content = item.get("content")
+        if isinstance(content, list):
+            for part in content:
+                if "parsed" in part:
+                    return {**item, "content": [_without(part, "parsed") for part in content]}
+    elif name == "function_call":
+        if "parsed_arguments" in item:
+            return _without(item, "parsed_arguments")
+    elif name is None and "type" not in item and "role" not in item:
         hint = _RESPONSE if isinstance(item.get("output"), list) else _COMPLETION if "choices" in item else ""
-        raise InvalidItemError(name, f"has no 'type', so it is not an item{hint}")
-    if kind == "function_call" and "parsed_arguments" in item:
-        return _without(item, "parsed_arguments")
-    if kind == "message" and isinstance(content, list):
-        for part in content:
-            if "parsed" in part:
-                return {**item, "content": [_without(part, "parsed") for part in content]}
+        raise InvalidItemError(type(value).__name__, f"has no 'type', so it is not an item{hint}")
     return item
 
 
@@ -114,10 +127,10 @@ def canonical(value: Wire) -> Wire:
     if template is None:
         return value if next(iter(value)) == "type" else {"type": kind, **value}
     ordered = {**template, **value}
-    if kind == "message":
-        if type(ordered["content"]) is list:
-            ordered["content"] = list(map(_canonical_part, ordered["content"]))
-    elif kind == "reasoning":
+    for key, texts in SHAPES[kind].parts:
+        if type(ordered[key]) is list:
+            ordered[key] = [_canonical_part(part, texts) for part in ordered[key]]
+    if kind == "reasoning":
         if ordered["content"] is None:  # real Codex leaves this one out
             del ordered["content"]
     elif kind == "local_shell_call":
@@ -131,63 +144,95 @@ _TEMPLATES: Mapping[str, Wire] = {kind: {"type": kind, **dict.fromkeys(shape.key
 _EXEC: Wire = {"type": "exec", **dict.fromkeys(EXEC_KEYS)}
 
 
-def _canonical_part(part: Any) -> Any:
-    if type(part) is not dict or next(iter(part), "type") == "type" or "text" not in part or "type" not in part:
+def _canonical_part(part: Any, texts: Mapping[str, str]) -> Any:
+    if type(part) is not dict or type(name := part.get("type")) is not str:
         return part
-    return {"type": part["type"], "text": part["text"], **part}
+    text = texts.get(name, "text")
+    return {"type": name, text: part[text], **part} if text in part else part
 
 
 _TEXTS = frozenset({str})
 _SCALARS = frozenset({str, int, bool, type(None)})
 
+_Texts: TypeAlias = Mapping[str, tuple[str, Wire]]
 
-def quick_json(value: Wire) -> bytes | None:
+
+def _by_type(texts: Mapping[str, str]) -> _Texts:
+    """Return, for each type of part, the key of its text, and its keys in order."""
+    return {name: (text, {"type": name, text: None}) for name, text in texts.items()}
+
+
+# Of each kind: its keys in order, the key that holds parts, each type of part there, and whether it has other
+# keys that cannot be texts.
+_QUICK: Mapping[str, tuple[Wire, str, _Texts, bool]] = {
+    kind: (_TEMPLATES[kind], shape.main, _by_type(shape.main_texts), bool(shape.arrays))
+    for kind, shape in SHAPES.items()
+}
+
+
+def quick_json(value: Mapping[str, Any], option: int | None = None) -> bytes | None:
     """Return the JSON of the item that *value* is, or `None` where `to_item` must look, and say, more carefully.
 
     This is the way of nearly every dict that an API returned: of one of the five kinds, and all of it plain.
+
+    Args:
+        value: a mapping.
+        option: for `fast_dumps`.
     """
-    if fast_dumps is None or "record_type" in value:
+    if fast_dumps is None or type(value) is not dict or "record_type" in value:
         return None
     try:
         kind = value["type"]
-        shape = SHAPES[kind]
-        ordered = {**_TEMPLATES[kind], **value}
-        if kind == "message" and ordered["role"] not in ROLES:
+        template, main, texts, has_arrays = _QUICK[kind]
+        ordered = {**template, **value}
+        parts = ordered[main] if main else None
+        if type(parts) is list:
+            parts = _quick_parts(parts, texts)
+            ordered[main] = kind  # a text, for the check of all types at once
+        if kind == "message" and (ordered["role"] not in ROLES or type(parts) is not list):
             return None
-        if shape.texts is None or not _TEXTS.issuperset(map(type, ordered.values())):
-            types = shape.keys.get
-            for key, held in ordered.items():
-                if type(held) is not str and type(held) not in types(key, _SCALARS):
-                    return None
-            for key, texts in shape.parts:
-                held = ordered[key]
-                if type(held) is list:
-                    ordered[key] = [_quick_part(part, texts) for part in held]
-                elif type(held) not in shape.keys[key]:
-                    return None
-            if not shape.parts:
-                return None
-            if ordered.get("content", "") is None:  # of reasoning: real Codex leaves it out
-                del ordered["content"]
-        return fast_dumps(ordered)
+        only_texts = not has_arrays and _TEXTS.issuperset(map(type, ordered.values()))
+        if type(parts) is list:
+            ordered[main] = parts
+        if not only_texts and not _settle(ordered, SHAPES[kind]):
+            return None
+        return fast_dumps(ordered, None, option)
     except (KeyError, TypeError):
         return None
 
 
-def _quick_part(part: Wire, texts: Mapping[str, str]) -> Wire:
-    """Return *part*, checked, with its keys in order; raise `KeyError` or `TypeError` for a part that is less plain."""
-    name = part["type"]
-    text = texts[name]
-    part = {"type": name, text: part[text], **part}
-    if type(part[text]) is not str:
-        raise TypeError
-    for inner in part.values():
-        kind = type(inner)
-        if kind is str or (kind is list and not inner):
-            continue
-        if kind not in _SCALARS and not is_plain((inner,), 3):
+def _quick_parts(parts: list[Wire], texts: _Texts) -> list[Wire]:
+    """Return *parts*, checked, with their keys in order; raise `KeyError` or `TypeError` for one that is less plain."""
+    ordered = []
+    for part in parts:
+        text, template = texts[part["type"]]
+        part = {**template, **part}
+        if type(part[text]) is not str:
             raise TypeError
-    return part
+        for held in part.values():
+            kind = type(held)
+            if kind is str or (kind is list and not held):
+                continue
+            if kind not in _SCALARS and not is_plain((held,), 3):
+                raise TypeError
+        ordered.append(part)
+    return ordered
+
+
+def _settle(ordered: Wire, shape: Shape) -> bool:
+    """Return whether *ordered*, which holds more than texts, fits *shape*; change its values as they are written."""
+    if "action" in ordered:  # an object, with an order of its own
+        return False
+    types = shape.keys.get
+    for key, held in ordered.items():
+        if type(held) not in types(key, _SCALARS):
+            return False
+    for key, texts in shape.parts[1:]:
+        if type(held := ordered[key]) is list:
+            ordered[key] = _quick_parts(held, _by_type(texts))
+    if ordered.get("content", "") is None:  # of reasoning: real Codex leaves it out
+        del ordered["content"]
+    return True
 
 
 def _from_mapping(value: Wire) -> Item:

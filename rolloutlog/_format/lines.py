@@ -18,7 +18,7 @@ from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse
 from .._plain import plain, snapshot
 from .._shapes import SHAPES, Wire, is_simple
 from ..exceptions import InvalidItemError, RedactionError
-from .coerce import ItemLike, item_json, to_item
+from .coerce import ItemLike, item_line, to_item
 from .envelope import TYPE_AT, Envelope, is_wrapped, required_meta
 from .redact import Redact, Redaction
 from .response import message_of
@@ -231,7 +231,7 @@ class LineEncoder:
         self._envelope = None if format == "flat" else Envelope(clock)
         self._required = {} if format == "flat" else required_meta()
         is_bare = format == "flat" and redact is None and not only_known
-        self.line_of: Callable[[ItemLike], bytes] = _bare_line if is_bare else self._line_of
+        self.line_of: Callable[[ItemLike], bytes] = item_line if is_bare else self._line_of
 
     # -- items --------------------------------------------------------------------------------------------------------
 
@@ -357,12 +357,6 @@ class LineEncoder:
     def _line(self, record: Wire, where: str) -> bytes:
         data = snapshot(record, where)[0]
         return data + b"\n" if self._envelope is None else self._envelope.record(record, data)
-
-
-def _bare_line(value: ItemLike) -> bytes:
-    """Return the line for *value* where nothing is around an item, and nothing looks at it."""
-    data = item_json(value)
-    return data + b"\n" if data else b""
 
 
 def decode_first(lines: bytes) -> Entry:
