@@ -95,7 +95,7 @@ def _files_among(listing: Listing, folder: str, part: str, key: str) -> Iterator
     """Yield the files of sessions among the names in *folder*; see `newest_first`."""
     if key not in listing.keys or part not in listing.names:
         return  # the usual case in a search, so nothing was split, sorted or made for it
-    names = sorted((name for name in listing.names.split("/") if part in name), reverse=True)
+    names = sorted(_names_with(part, listing.names), reverse=True)
     plain = set(names) if any(map(str.endswith, names, repeat(".zst"))) else ()
     for name in names:
         if name.endswith(".zst") and name.removesuffix(".zst") in plain:
@@ -103,6 +103,25 @@ def _files_among(listing: Listing, folder: str, part: str, key: str) -> Iterator
         found = parsed(f"{folder}/{name}", name)
         if found is not None:
             yield found
+
+
+def _names_with(part: str, names: str) -> list[str]:
+    """Return those of *names*, joined by slashes, that contain *part*.
+
+    They are cut out, because splitting the names of 100,000 sessions takes 20 ms, and a search wants one of them.
+    """
+    if not part:
+        return names.split("/")
+    if "/" in part:
+        return []
+    found = []
+    at = names.find(part)
+    while at >= 0:
+        end = names.find("/", at)
+        end = len(names) if end < 0 else end
+        found.append(names[names.rfind("/", 0, at) + 1 : end])
+        at = names.find(part, end)
+    return found
 
 
 def _readable_names(folder: str, unreadable: list[OSError]) -> Listing:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rolloutlog import _listing
 from rolloutlog._listing import names_in
+from rolloutlog._lookup import _names_with
 
 SECOND = 1_000_000_000
 
@@ -283,3 +284,8 @@ def test_threads_may_look_at_once(tmp_path, monkeypatch, later):
 
     assert wrong == []
     assert sum(len(known.names) for _, known in _listing._remembered.values()) == _listing._size <= 25
+
+
+@given(st.lists(st.text("ab-.", min_size=1, max_size=6), max_size=8, unique=True), st.text("ab-./", max_size=3))
+def test_names_that_contain_a_text_are_cut_out_of_a_listing(names, part):
+    assert _names_with(part, "/".join(names)) == [name for name in names or [""] if part in name]
