@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 
@@ -27,6 +28,8 @@ def main() -> int:
         for each in rows:
             say(f"{each.name:28} {each.sizes!s:28} {each.promise}")
         return 0
+    # Rows resume thousands of torn files, and a warning of each would hide the rows.
+    logging.getLogger("rolloutlog").addHandler(logging.NullHandler())
     reports = []
     for each in rows:
         size = each.sizes[harness.SIZES.index(asked.size)] if asked.trials is None else asked.trials
