@@ -134,6 +134,7 @@ def test_links_to_other_sites_are_whole():
 
 # --- the site ---------------------------------------------------------------------------------------------------------
 
+
 def test_every_page_is_in_the_navigation():
     """A page that docs/index.md does not list cannot be found."""
     entries = [
