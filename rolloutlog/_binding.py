@@ -17,6 +17,8 @@ from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+from ._locks import named_lock
+
 _T = TypeVar("_T")
 
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
@@ -66,7 +68,7 @@ class _Binding:
 _innermost: ContextVar[_Binding | None] = ContextVar("rolloutlog_bound", default=None)
 
 # The bindings that generators made and that have not ended, by the id of the generator's frame. There are none in most
-# programs, which therefore do not look at frames.
+# programs, which therefore do not look at frames. The lock "bindings" is held for the few instructions that change it.
 _of_generators: dict[int, list[_Binding]] = {}
 
 
@@ -90,7 +92,8 @@ class Bound(AbstractContextManager[_T], ContextDecorator, Generic[_T]):
         self._is_entered = True
         binding = self._binding = _Binding(self._value, _frame_of_block(sys._getframe(1)))
         if binding.is_generator:
-            _of_generators.setdefault(binding.frame, []).append(binding)
+            with named_lock("bindings"):
+                _of_generators.setdefault(binding.frame, []).append(binding)
         return self._value
 
     def __exit__(self, *exc_info: object) -> None:
@@ -117,11 +120,12 @@ class Bound(AbstractContextManager[_T], ContextDecorator, Generic[_T]):
 
 
 def _forget(binding: _Binding) -> None:
-    bindings = _of_generators.get(binding.frame, [])
-    if binding in bindings:
-        bindings.remove(binding)
-    if not bindings:
-        _of_generators.pop(binding.frame, None)
+    with named_lock("bindings"):
+        bindings = _of_generators.get(binding.frame, [])
+        if binding in bindings:
+            bindings.remove(binding)
+        if not bindings:
+            _of_generators.pop(binding.frame, None)
 
 
 def bound() -> Any:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self, Unpack
 
 from ._binding import bound
 from ._format.redact import INSIDE
-from ._locks import fork_safe_lock
+from ._locks import fork_safe_lock, named_lock
 from ._logged import entry_of, item_of
 from ._options import RecorderOptions, checked
 from ._paths import resolve_home
@@ -87,9 +87,10 @@ class RolloutHandler(logging.Handler):
 
     # Guarded by `_beginning`: _recorder (None until the session starts, and after `close`; replaced in a fork), _owner
     # (the process that started it), _begun_by (the frame of the call that is starting it), _early (records logged
-    # inside that call). `close` sets `_last` (the recorder that it closed) before `_recorder`. Any thread sets
-    # `_ended`, `late`, `unstarted` and `_silent` (how many of the unstarted were not reported yet), and adds to
-    # `_reported` (what the logger knows); if two threads count at the same instant, one count can get lost.
+    # inside that call), _untold (the error of a start, if `handleError` must get it). Any thread sets `_ended`, and
+    # adds to `_reported` (what the logger knows). The lock "handlers", which all handlers share, is held for a few
+    # instructions: by those who count `late`, `unstarted` and `_silent` (how many of the unstarted were not reported
+    # yet), and by `close`, which sets `_last` (the recorder that it closed) before `_recorder`.
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class RolloutHandler(logging.Handler):
         self._owns = given is None
         self._beginning = fork_safe_lock()
         self._begun_by: FrameType | None = None
+        self._untold: Exception | None = None
         self._early: list[logging.LogRecord] = []
         self._ended = False
         self._reported: set[tuple[str, str]] = set()
@@ -210,11 +212,11 @@ class RolloutHandler(logging.Handler):
                     is_closed_here = recorder is not self._recorder  # by `close`, in another thread
                     if chosen or not self._owns or not (is_closed_here or isinstance(error, ForkedRecorderError)):
                         raise
-            is_first = not self._silent
             try:
                 recorder = self._begin(instead_of=recorder)
-            except Exception:  # such as a home that cannot be written: every record would report it
-                if is_first:
+            except Exception as error:  # such as a home that cannot be written: every record would report it
+                if error is self._untold:
+                    self._untold = None
                     self.handleError(record)
                 return
             if recorder is None:
@@ -272,10 +274,13 @@ class RolloutHandler(logging.Handler):
             try:
                 begun = self._new_recorder(self._recorder or self._last)
                 self._recorder, self._owner = begun, os.getpid()
-            except BaseException:
+            except BaseException as error:
                 lost = len(self._early) + 1
-                self.unstarted += lost
-                self._silent += lost
+                with named_lock("handlers"):
+                    if not self._silent and isinstance(error, Exception):
+                        self._untold = error
+                    self.unstarted += lost
+                    self._silent += lost
                 raise
             finally:
                 self._begun_by, early, self._early = None, self._early, []
@@ -301,7 +306,8 @@ class RolloutHandler(logging.Handler):
 
     def _report_unstarted(self) -> None:
         """Report how many records were lost since the one that `handleError` got, if there were any."""
-        count, self._silent = self._silent, 0
+        with named_lock("handlers"):
+            count, self._silent = self._silent, 0
         if count > 1:
             last = self._last
             why = f"{last.path} could not be resumed" if last else f"no session could be started in {self._where()}"
@@ -309,8 +315,10 @@ class RolloutHandler(logging.Handler):
 
     def _count_late(self, error: RecorderClosedError) -> None:
         """Count a record that came too late, and report the first: no other code does."""
-        self.late += 1
-        if self.late == 1:
+        with named_lock("handlers"):
+            self.late += 1
+            is_first = self.late == 1
+        if is_first:
             tell(logging.WARNING, "%s; a record was not recorded; the handler's `late` counts further ones", error)
 
     # -- flushing and closing -----------------------------------------------------------------------------------------
@@ -350,8 +358,9 @@ class RolloutHandler(logging.Handler):
             if recorder is not None:
                 recorder.flush(timeout=_TIMEOUT)
                 if self._owns:
-                    if self._recorder is recorder:  # else another thread closed it, and a record has resumed it since
-                        self._last, self._recorder = recorder, None
+                    with named_lock("handlers"):
+                        if self._recorder is recorder:  # else another thread closed it, and a record has resumed it
+                            self._last, self._recorder = recorder, None
                     recorder.close(timeout=_TIMEOUT)
         except Exception as error:
             report(error)

@@ -26,7 +26,7 @@ from ._repr import sized
 from ._unpack import unpacked
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions
-from ._writing.file import Journal
+from ._writing.file import Journal, named_in_errors
 from ._writing.file_locks import locked_byte
 from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
@@ -226,15 +226,11 @@ def _journal(path: Path, writing: WriterOptions, system: System, header: bytes =
 
 @contextmanager
 def _closed_on_error(journal: Journal) -> Iterator[None]:
-    """Close *journal* if the body raises, an interrupt included; if a writer has it by then, shut down the writer.
-
-    An error of the system names the file, also where it comes from a descriptor.
-    """
+    """Close *journal* if the body raises, an interrupt included; if a writer has it by then, shut down the writer."""
     try:
-        yield
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = str(journal.path)
+        with named_in_errors(journal.path):
+            yield
+    except BaseException:
         writer = registry.writer_of(journal)
         if writer is None:
             journal.close()

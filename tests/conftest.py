@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import logging
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -48,3 +50,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("ROLLOUTLOG_HOME", str(path))
     return path
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """Messages of the logger ``rolloutlog`` during the test."""
+    said: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    ear = Ear()
+    logging.getLogger("rolloutlog").addHandler(ear)
+    yield said
+    logging.getLogger("rolloutlog").removeHandler(ear)

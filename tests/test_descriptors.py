@@ -17,6 +17,7 @@ from helpers import DEADLINE, finish, hear, lines_in, start, tell
 from test_file import HEADER, LARGE, MODES, A, B, C
 
 import rolloutlog
+from rolloutlog._writing import descriptors
 from rolloutlog._writing.file import Journal
 from rolloutlog._writing.file_locks import locked_byte
 from rolloutlog._writing.os_calls import REAL_SYSTEM
@@ -354,3 +355,33 @@ def test_a_lock_that_cannot_be_had_names_the_file(path, system, error):
         Journal(path, header=HEADER, system=system).create()
 
     assert (caught.value.errno, caught.value.filename) == (error, str(path))
+
+
+def test_a_file_is_known_until_its_last_descriptor_is_closed(tmp_path):
+    """Of two at once, as where a repair looks at a session that is being opened, either may be closed first."""
+    path = tmp_path / "file"
+    path.touch()
+    for first in (0, 1):
+        opened = [descriptors.open_file(path, os.O_RDWR, REAL_SYSTEM) for _ in range(2)]
+        identity = descriptors.identity_of(opened[0][1])
+        descriptors.close_file(opened[first][0], identity, REAL_SYSTEM)
+
+        assert descriptors.may_be_open(identity)
+        descriptors.close_file(opened[1 - first][0], identity, REAL_SYSTEM)
+        assert not descriptors.may_be_open(identity)
+
+
+def test_a_descriptor_that_other_code_closed_does_not_keep_its_file_known(tmp_path):
+    """The file was opened again since; when that is closed, no writer has it."""
+    path = tmp_path / "file"
+    path.touch()
+    lost, status = descriptors.open_file(path, os.O_RDWR, REAL_SYSTEM)
+    identity = descriptors.identity_of(status)
+    os.close(lost)
+    keeps_the_number = os.open(os.devnull, os.O_RDONLY)
+    again, _ = descriptors.open_file(path, os.O_RDWR, REAL_SYSTEM)
+    descriptors.close_file(again, identity, REAL_SYSTEM)
+    os.close(keeps_the_number)
+
+    assert again != lost
+    assert not descriptors.may_be_open(identity)

@@ -552,3 +552,13 @@ test_every_line_is_there_once_and_in_order_when_the_faults_end = JournalUnderFau
 test_every_line_is_there_once_and_in_order_when_the_faults_end.settings = settings(
     max_examples=60, stateful_step_count=25
 )
+
+
+@pytest.mark.parametrize(("call", "nth"), [("write", 1), ("write", 2), ("fsync", 1)])
+def test_the_error_of_a_creation_names_the_file(path, system, call, nth):
+    """Also where it comes from a descriptor, as that of a full disk does."""
+    system.fail(call, errno.ENOSPC, nth=nth)
+    with pytest.raises(OSError, match="No space left") as caught:
+        Journal(path, header=HEADER, fsync="flush", system=system).create([[A], [B]])
+
+    assert caught.value.filename == str(path)

@@ -633,6 +633,27 @@ def test_a_session_comes_back_with_the_parents_that_it_needs(home):
     assert texts_of(parent) == TEXTS
 
 
+def test_of_two_sessions_of_one_id_in_the_trash_one_comes_back(home):
+    """A name that is begun again has the same id. The newer session comes first, unless the older one is named."""
+    path = recorded("trip")
+    prune("trip").apply()
+    again = path.with_name(path.name.replace("rollout-2", "rollout-3"))
+    path_in_trash = home / "trash" / path.relative_to(home)
+    again.parent.mkdir(parents=True, exist_ok=True)
+    again.write_bytes(path_in_trash.read_bytes())
+    prune("trip").apply()
+    again_in_trash = home / "trash" / again.relative_to(home)
+
+    assert path_in_trash.exists()
+    back = prune("trip", restore=True).apply()
+    assert ([each.new_path for each in back.chosen], [each.path for each in back.left]) == ([again], [path_in_trash])
+    assert back.left[0].reason == f"another session of this id is in the trash, and comes first: {again.name}"
+
+    prune("trip").apply()
+    back = prune(path_in_trash, restore=True).apply()
+    assert ([each.new_path for each in back.chosen], [each.path for each in back.left]) == ([path], [again_in_trash])
+
+
 def test_what_is_in_the_trash_already_is_not_replaced(home):
     """A file that was copied back, for example."""
     path = recorded("trip")

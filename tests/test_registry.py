@@ -360,12 +360,12 @@ def test_leases_that_come_and_go_lose_nothing(path):
 def test_the_registry_keeps_no_closed_writer(path):
     """The registry does not grow with the number of files that were closed."""
     leases = [begun(path.with_name(str(number))) for number in range(20)]
-    while_open = len(registry._workers.open)
+    while_open = len(registry._workers.all_open())
     for lease in leases:
         lease.release().result(DEADLINE)
 
     assert while_open == 20
-    assert not registry._workers.open
+    assert not registry._workers.all_open()
 
 
 # -- fork --------------------------------------------------------------------------------------------------------------

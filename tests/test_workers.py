@@ -45,7 +45,7 @@ def workers() -> Iterator[Workers[Job]]:
     """Threads of this test, which have ended at its end."""
     workers: Workers[Job] = Workers()
     yield workers
-    for job in tuple(workers.open):
+    for job in workers.all_open():
         if isinstance(job, Stuck):
             job.let_go.set()
         workers.end(job)
@@ -214,7 +214,7 @@ def test_threads_that_exist_serve_where_no_more_can_be_started(workers):
 def test_a_thread_may_stay_until_another_writer_is_ready():
     """The only thread stays with the only writer; when another one is ready it must leave."""
     workers: Workers[Job] = Workers()
-    workers.open.add(Job())
+    workers._open.add(Job())
     workers._threads.add(1)
     alone = workers.may_stay()
     workers.wake(Job())

@@ -17,7 +17,7 @@ import attrs
 from .._care.held import Writers
 from .._care.hold import hold, release
 from .._lookup import find_session
-from .._paths import home_of, parse_file_name, resolve_home
+from .._paths import FoundFile, home_of, parse_file_name, resolve_home
 from .._writing.os_calls import REAL_SYSTEM, System, make_folders, sync_folder
 from .archive import age_of
 from .family import Family, families_in, parents_of, size_of
@@ -230,6 +230,11 @@ def restoring(named: Sequence[Path] | None, homes: Iterable[Path], system: Syste
     for trash in [home / TRASH for home in homes] if named is None else _homes_of(named):
         families, living = families_in(trash), families_in(trash.parent)
         wanted = dict.fromkeys(families, "is in the trash") if named is None else _named(families, trash, named)
+        for each, family in families.items():
+            families[each], others = _of_one_session(family, set(named or ()))
+            if each in wanted:
+                why = f"another session of this id is in the trash, and comes first: {families[each].path.name}"
+                left += [_kept(Family(each, (file,)), why) for file in others]
         parents = _by_id(parents_of(families.values()), families)
         for each in _parents_first(wanted, parents):
             family = families[each]
@@ -241,6 +246,19 @@ def restoring(named: Sequence[Path] | None, homes: Iterable[Path], system: Syste
                 reason = wanted.get(each, "a session that was named refers to it")
                 chosen.append(_kept(family, reason, [families[name] for name in parents[each] if name in families]))
     return Keeping("restore", False, tuple(chosen), tuple(left), partial(_restored, system=system))
+
+
+def _of_one_session(family: Family, named: set[Path]) -> tuple[Family, list[FoundFile]]:
+    """Return *family* without the files of other sessions that had its id, and these files.
+
+    A session that is begun under the name of one in the trash has the same id, and may follow it there. Those that were
+    *named* come first, then the newest.
+    """
+    chosen: dict[str | None, FoundFile] = {}
+    for file in sorted(family.files, key=lambda each: each.path not in named):
+        chosen.setdefault(file.revision, file)
+    files = tuple(file for file in family.files if chosen[file.revision] is file)
+    return Family(family.id, files), [file for file in family.files if chosen[file.revision] is not file]
 
 
 def _parents_first(wanted: Iterable[str], parents: dict[str, set[str]]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import math
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -38,7 +39,6 @@ class Committer:
         end: the ack of the shutdown.
 
     Attributes:
-        surplus: how many records the commands that were processed held, less one for each command.
         error: why lines cannot be written now, or `None`.
         closing: a shutdown was requested, and everything before it has been taken.
         retry_at: when to try again to write the backlog (`time.monotonic`).
@@ -68,7 +68,6 @@ class Committer:
         self._counters = Counters()  # `pending`, too, is counted: to scan the backlog would cost most of a commit
         self._retry_pause = _FIRST_RETRY
         self._deadline = math.inf
-        self.surplus = 0
         self.error: OSError | None = None
         self.closing = False
         self.retry_at = 0.0
@@ -89,14 +88,10 @@ class Committer:
         """Return whether every line is in the file, and synced if this is the end."""
         return not (self._taken or self._backlog or (self.closing and self._unsynced))
 
-    def count_waiting(self, surplus: int) -> int:
-        """Return how many records wait in the queue, or were taken and not processed because a system call is stuck.
-
-        Args:
-            surplus: like the attribute, of all commands that were put.
-        """
+    def count_waiting(self) -> int:
+        """Return how many records wait in the queue, or were taken and not processed because a system call is stuck."""
         commands = self._queue.qsize() + len(self._taken)
-        return max(0, commands + surplus - self.surplus) if commands else 0
+        return max(0, commands + sum(self._queue.surplus.copy())) if commands else 0
 
     def take(self, command: Any) -> None:
         """Take a command that was taken out of the queue already."""
@@ -126,7 +121,7 @@ class Committer:
             elif type(command) is Filtered:
                 self._counters.filtered += command.count
             taken.popleft()
-            self.surplus += surplus_of(command)
+            self._forget_surplus(command)
         self._write()
         self._queue.wake_putters()  # also when there was nothing to write, or when it could not be written
         if self.closing and not self._backlog:
@@ -143,7 +138,7 @@ class Committer:
             if not self._taken or type(self._taken[0]) is list:
                 continue
             command = self._taken.popleft()
-            self.surplus += surplus_of(command)
+            self._forget_surplus(command)
             if type(command) is Batch:
                 self._claim(command)
             elif type(command) is Barrier and command.claim:
@@ -153,6 +148,13 @@ class Committer:
             if not ack.is_set():
                 ack.error = failure
                 ack.set()
+
+    def _forget_surplus(self, command: object) -> None:
+        """Count the records of *command*, which is finished, no more."""
+        surplus = surplus_of(command)
+        if surplus:
+            with suppress(ValueError):  # an interrupt came between the end of the command and this
+                self._queue.surplus.remove(surplus)
 
     # -- the commands -------------------------------------------------------------------------------------------------
 

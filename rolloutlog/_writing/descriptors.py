@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from .._locks import named_lock
 from .._systems import CLOEXEC, NOFOLLOW, NONBLOCK, at_fork
 from .os_calls import System
 
@@ -24,11 +25,12 @@ Identity: TypeAlias = tuple[int, int]
 APPENDING = os.O_RDWR | os.O_APPEND | CLOEXEC | NOFOLLOW | NONBLOCK
 """How the file of a session is opened."""
 
-# By descriptor, the file that it was opened for, and by file, the last descriptor. Threads change these one atomic
-# operation at a time.
+# By descriptor, the file that it was opened for, and by file, its descriptors; usually one. The lock "descriptors" is
+# held for the few instructions that change them.
 _open: dict[int, Identity] = {}
-_files: dict[Identity, int] = {}
-_forks = 0
+_files: dict[Identity, list[int]] = {}
+# Another object after each fork: of a number, one of two forks at the same moment could be missing.
+_forks = object()
 _has_hooks = False
 
 
@@ -49,12 +51,11 @@ def open_file(path: Path, flags: int, system: System) -> tuple[int, os.stat_resu
         fd = system.open(path, flags, 0o600)
         try:
             status = system.fstat(fd)
-            _open[fd] = identity_of(status)
-            _files[identity_of(status)] = fd
+            _note(fd, identity_of(status))
         except BaseException:
             system.close(fd)
             raise
-        if forks == _forks:
+        if forks is _forks:
             return fd, status
         # A child that was forked in between may have a copy that it does not know of. It shares no lock with a new one.
         close_file(fd, identity_of(status), system)
@@ -85,11 +86,25 @@ def close_file(fd: int, identity: Identity | None, system: System, *, unlock: bo
     if unlock:
         with suppress(OSError):
             system.unlock(fd)
-    _open.pop(fd, None)
-    if identity is not None and _files.get(identity) == fd:
-        _files.pop(identity, None)
+    _forget(fd, identity, system)
     with suppress(OSError):
         system.close(fd)
+
+
+def _note(fd: int, identity: Identity) -> None:
+    with named_lock("descriptors"):
+        _open[fd] = identity
+        _files[identity] = [*_files.get(identity, ()), fd]
+
+
+def _forget(fd: int, identity: Identity | None, system: System) -> None:
+    """Forget *fd*, and those of the same file that other code closed; the file is known as long as one is left."""
+    with named_lock("descriptors"):
+        _open.pop(fd, None)
+        if identity is not None:
+            known = _files.pop(identity, [])
+            if others := [each for each in known if each != fd and not is_lost(each, identity, system)]:
+                _files[identity] = others
 
 
 def _add_hooks() -> None:
@@ -101,7 +116,7 @@ def _add_hooks() -> None:
 
 def _count_fork() -> None:
     global _forks
-    _forks += 1
+    _forks = object()
 
 
 def _close_all() -> None:

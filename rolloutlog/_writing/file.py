@@ -10,8 +10,8 @@ import errno
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -109,12 +109,15 @@ class Journal:
         is_named = False
         try:
             try:
-                file = self._open(os.O_CREAT | os.O_EXCL)
-                self._append([])
+                with named_in_errors(self.path):
+                    file = self._open(os.O_CREAT | os.O_EXCL)
+                    self._append([])
                 for lines in rest:
-                    self._append(lines)
+                    with named_in_errors(self.path):
+                        self._append(lines)
                 if self.fsync == "flush":
-                    file.sync()
+                    with named_in_errors(self.path):
+                        file.sync()
                 give_name(self._place, self.path, self._system)
                 is_named = True
             finally:
@@ -383,3 +386,14 @@ class Journal:
         except OSError:  # the next append opens the file again
             self._sync_before_leaving()
             self.close()
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Have an error of the system name the file at *path*, also where it comes from a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise

@@ -46,6 +46,9 @@ class WriterQueue(queue.Queue[Any]):
         limit: how many commands may wait now: `maxsize` less those that were taken and are not finished. The taker sets
             it, see `count_unfinished`.
         raw_qsize: `qsize` without a Python call, for the hot path.
+        surplus: how many records a command that waits holds, less one, for each command that does not hold exactly one.
+            Who puts a command adds its number first, and the taker removes it when the command is finished. A sum
+            would lose some of the changes that threads make at the same moment.
         put_unbounded: puts a command in without a check for room, for barriers and after a check; also without a Python
             call.
     """
@@ -58,6 +61,7 @@ class WriterQueue(queue.Queue[Any]):
         self._commands: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._heavy: deque[list[bytes]] = deque()
         self._putters = Waiters()
+        self.surplus: deque[int] = deque()
         self.raw_qsize: Callable[[], int] = self._commands.qsize
         self.put_unbounded: Callable[[Any], None] = self._commands.put
 

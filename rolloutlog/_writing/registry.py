@@ -112,7 +112,7 @@ def share(path: Path, options: WriterOptions, *, timeout: float) -> Lease | None
     key = identity_of(os.stat(path))
     if not may_be_open(key):
         return None  # without a look at each of thousands of writers
-    for writer in [each for each in tuple(_workers.open) if each.journal.identity == key]:
+    for writer in [each for each in _workers.all_open() if each.journal.identity == key]:
         with _lock:
             lease = Lease(writer) if writer.state is State.OPEN else None
         if lease is None:
@@ -139,7 +139,7 @@ def look_at_file(path: Path, *, timeout: float) -> None:
     Raises:
         OSError: it cannot be unpacked or opened.
     """
-    for writer in tuple(_workers.open):
+    for writer in _workers.all_open():
         own = writer.journal.path
         if own.name == path.name and os.path.realpath(own) == os.path.realpath(path):
             writer.look_at_file(monotonic() + timeout)
@@ -156,12 +156,12 @@ def _wait_for_end(writer: Writer, deadline: float) -> None:
 
 def writer_of(journal: Journal) -> Writer | None:
     """Return the writer that was started on *journal*; `None` if there is none."""
-    return next((each for each in tuple(_workers.open) if each.journal is journal), None)
+    return next((each for each in _workers.all_open() if each.journal is journal), None)
 
 
 def flushes(folder: Path) -> list[Ack]:
     """Request a flush of each file below *folder* that this process has open, and return the acks."""
-    return [writer.request_flush() for writer in tuple(_workers.open) if writer.journal.path.is_relative_to(folder)]
+    return [writer.request_flush() for writer in _workers.all_open() if writer.journal.path.is_relative_to(folder)]
 
 
 def _refuse_other_options(writer: Writer, options: WriterOptions) -> None:
@@ -208,7 +208,7 @@ def _at_exit() -> None:
 
 def _write_all(deadline: float) -> None:
     """Write what all writers have, and say on stderr which records could not be written until *deadline*."""
-    writers = tuple(_workers.open)
+    writers = _workers.all_open()
     # First by the threads: several at once, because disks may be slow; and not here, because one may not answer at all.
     for ack in [writer.request_flush(max(0.0, deadline - monotonic())) for writer in writers]:
         ack.wait(max(0.0, deadline - monotonic()))
@@ -230,7 +230,7 @@ def _end_with_child() -> None:
     multiprocess did: each ends by `os._exit` after the finalizers of its module ``util``. A child forgets the
     finalizers of its parent when it begins, and then calls the functions that the parent registered for that.
     """
-    for name in [name for name in tuple(sys.modules) if name.endswith(".util") and name not in _ends]:
+    for name in [name for name in list(sys.modules) if name.endswith(".util") and name not in _ends]:
         util, process = sys.modules.get(name), sys.modules.get(f"{name.rpartition('.')[0]}.process")
         register, finalize = getattr(util, "register_after_fork", None), getattr(util, "Finalize", None)
         if process is None or register is None or finalize is None:

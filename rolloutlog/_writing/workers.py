@@ -48,14 +48,11 @@ _Writer = TypeVar("_Writer", bound=Served)
 
 
 class Workers(Generic[_Writer]):
-    """The threads of one process.
-
-    Attributes:
-        open: the writers that have been started and have not ended.
-    """
+    """The threads of one process."""
 
     # `_lock` guards all but `_ready` and `_staying`, for a few instructions at a time. Callers that record never take
     # it: they only put writers into `_ready`, which is written in C and may be entered again at any point.
+    #   _open       the writers that have been started and have not ended
     #   _threads    the numbers of the threads that take writers
     #   _free       how many of them wait for a writer
     #   _staying    the numbers of those that stay with a writer whose queue is empty; each thread adds and removes
@@ -70,7 +67,7 @@ class Workers(Generic[_Writer]):
 
     def forget(self) -> None:
         """Start with no threads and no writers, also in a forked child."""
-        self.open: set[_Writer] = set()
+        self._open: set[_Writer] = set()
         self._lock = SafeLock()
         self._ready: queue.SimpleQueue[_Writer | None] = queue.SimpleQueue()
         self._threads: set[int] = set()
@@ -81,6 +78,10 @@ class Workers(Generic[_Writer]):
         self._retrying: set[_Writer] = set()
         self._numbers = count()
 
+    def all_open(self) -> list[_Writer]:
+        """Return the writers that have been started and have not ended."""
+        return list(self._open)  # in one step, as a loop or a tuple is not: other threads begin and end writers
+
     # -- for writers --------------------------------------------------------------------------------------------------
 
     def begin(self, writer: _Writer) -> None:
@@ -90,7 +91,7 @@ class Workers(Generic[_Writer]):
             RuntimeError: there is no thread and none can be started, or it would not live long enough.
         """
         with self._lock:
-            self.open.add(writer)
+            self._open.add(writer)
         if sys.is_finalizing() or getattr(threading, "_SHUTTING_DOWN", False):
             raise RuntimeError("the interpreter is about to end")  # the exit hook has run, or never will
         try:
@@ -102,8 +103,8 @@ class Workers(Generic[_Writer]):
     def end(self, writer: _Writer) -> None:
         """Stop serving *writer*; the threads end with the last one."""
         with self._lock:
-            self.open.discard(writer)
-            if not self.open:
+            self._open.discard(writer)
+            if not self._open:
                 self._ready.put(None)
 
     def wake(self, writer: _Writer) -> None:
@@ -134,7 +135,7 @@ class Workers(Generic[_Writer]):
         """Return whether the thread that asks may wait for the next command of the writer that it serves."""
         if not self._ready.empty() or len(self._staying) >= _MOST_STAYING:
             return False
-        return self._free > 0 or len(self.open) <= len(self._threads)
+        return self._free > 0 or len(self._open) <= len(self._threads)
 
     def stay(self, writer_queue: queue.Queue[object]) -> object:
         """Wait for the next command in *writer_queue*; raise `queue.Empty` when none comes."""
@@ -152,7 +153,7 @@ class Workers(Generic[_Writer]):
         is_mine = False
         try:
             with self._lock:
-                if self._free or self._spare or len(self._threads) >= len(self.open):
+                if self._free or self._spare or len(self._threads) >= len(self._open):
                     return
                 is_mine = self._spare = True
             # Not under the lock: this waits for the new thread, and for locks of `threading`.
@@ -223,9 +224,9 @@ class Workers(Generic[_Writer]):
                     self._retrying.discard(writer)
                     break
                 is_idle = self._free > 1 and now - idle_since >= _IDLE
-                if (is_idle or not self.open) and self._ready.empty():
+                if (is_idle or not self._open) and self._ready.empty():
                     self._free -= 1
-                    if not self.open:
+                    if not self._open:
                         self._retries.clear()
                         self._retrying.clear()
                         if self._free:

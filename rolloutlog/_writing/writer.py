@@ -63,7 +63,6 @@ class Writer:
     # Set by the holder of the lock:   _reached (only rises), _unattended, everything in `_committer`
     # Set once:                        _inline, when no thread will serve this writer any more; with it, at the end of
     #                                  the interpreter, _last_moment, when all waits end
-    # Set by callers, for a message:   _surplus, as in `_committer`, of all commands that were put
     # Set by the registry:             leases, the ids of the leases that are not released
     # Set by the fork hook, in a child before anything else runs there: all of it
     #
@@ -100,7 +99,6 @@ class Writer:
         self._unattended = [True]
         self._inline = False
         self._last_moment = math.inf
-        self._surplus = 0
         self._gap: Gap | None = None
 
     @property
@@ -161,7 +159,8 @@ class Writer:
         self._gap = None
         claim = [lines]
         command = claim if count == 1 else Batch(claim, count)
-        self._surplus += count - 1
+        if count > 1:
+            self.queue.surplus.append(count - 1)
         put = self._put if note is None else functools.partial(_put_noted, self._put, note)
         if len(lines) >= HEAVY:
             self.queue.put_heavy(command, claim, put)
@@ -227,7 +226,7 @@ class Writer:
     def filtered(self, count: int) -> None:
         """Count *count* items that were filtered out."""
         self._check_open()
-        self._surplus -= 1
+        self.queue.surplus.append(-1)
         self._put(Filtered(count))
         self._have_served(0.0)
 
@@ -263,7 +262,7 @@ class Writer:
 
     def _submit(self, barrier: Barrier, timeout: float | None = None) -> None:
         """Put a barrier, which needs no room, and check again; for *timeout* see `_have_served`."""
-        self._surplus -= 1
+        self.queue.surplus.append(-1)
         self._put(barrier)
         if self._reached >= State.CLOSED and not barrier.last:
             with suppress(IndexError):  # the writer found it when it checked the queue again, and answers
@@ -400,7 +399,7 @@ class Writer:
 
     def lost(self) -> WriteError | None:
         """Return the error that says how many records are not on disk, if any; the interpreter ends without them."""
-        error = self._committer.unwritten(self._committer.count_waiting(self._surplus))
+        error = self._committer.unwritten(self._committer.count_waiting())
         return error if error.unwritten else None
 
     def go_inline(self, timeout: float | None = None) -> Ack:
