@@ -63,6 +63,11 @@ def plain_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(COMPRESSED))
 
 
+def other_form(path: Path) -> Path:
+    """Return where the file at *path* is when it is compressed; if that is the compressed one, where it is unpacked."""
+    return plain_path(path) if is_compressed(path) else compressed_path(path)
+
+
 def decompressed(file: BinaryIO, path: StrPath, failed: Callable[[str], object]) -> Callable[[int], bytes]:
     """Return a function that returns the next bytes of *file*, decompressed, as `read` does.
 

@@ -90,6 +90,36 @@ def test_a_plan_changes_nothing(home):
 
 
 @needs_zstd
+@pytest.mark.parametrize("read", [load_session, rolloutlog.diagnose, lambda path: list(rolloutlog.iter_entries(path))])
+def test_a_session_that_is_archived_or_restored_while_it_is_read_is_found(home, monkeypatch, read):
+    """Its file gets another name between the moment in which it is found and that in which it is opened."""
+    path = recorded("trip", days=2)
+    before = read(path)
+    real, looked = os.stat, []
+
+    def archived_in_between(place: object, **options: object) -> os.stat_result:
+        status = real(place, **options)
+        if str(place) == str(path) and not looked:
+            looked.append(place)
+            archive("trip").apply()
+        return status
+
+    monkeypatch.setattr(os, "stat", archived_in_between)
+    during = read(path)
+    path.exists()  # where the reader has not asked for it
+    assert not path.exists()
+    after = read(path)
+
+    assert _seen(during) == _seen(before) == _seen(after)
+
+
+def _seen(value: object) -> object:
+    """Return what a reader found, without the path and size of its file."""
+    items = getattr(value, "items", value)
+    return items if isinstance(items, int) else [item for item in items if isinstance(item, rolloutlog.Item)]
+
+
+@needs_zstd
 def test_an_archived_session_is_read_and_resumed(home):
     """By its name; a resume unpacks it, as it does what Codex compressed."""
     path = recorded("trip")

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from .._compression import other_form
 from .._format.lines import Format
 from .._item import Item
 from .._json import MAX_LINE
@@ -17,7 +18,7 @@ from .._reading.forks import history_of
 from .._reading.reader import load_parts
 from .._responses.calls import find_orphans
 from .._responses.view import Rewrite, view_of
-from ..exceptions import InvalidRolloutError
+from ..exceptions import InvalidRolloutError, SessionNotFoundError
 from .findings import Finding, Severity
 from .held import writers_of
 from .meta import meta_findings
@@ -95,8 +96,14 @@ def diagnose(path: StrPath, *, max_line: int = MAX_LINE) -> Diagnosis:
         MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
     """
-    found = scan(path, max_line)
-    return described(found, writers_of(path))
+    while True:
+        found = scan(path, max_line)
+        try:
+            return described(found, writers_of(path))
+        except FileNotFoundError as error:  # it was compressed, unpacked or removed since
+            path = other_form(Path(path))
+            if not path.exists() and not other_form(path).exists():
+                raise SessionNotFoundError(str(found.path), path.parent) from error
 
 
 def described(found: Scan, held_by: Sequence[int]) -> Diagnosis:

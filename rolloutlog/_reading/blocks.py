@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self, TypeAlias
@@ -14,6 +15,7 @@ import attrs
 from .._compression import COMPRESSED as COMPRESSED
 from .._compression import decompressed
 from .._compression import is_compressed as is_compressed
+from .._compression import other_form
 from .._compression import zstd as _zstd  # noqa: F401 (tests ask here whether it is installed)
 from .._locks import open_leased
 from .._systems import CLOEXEC, NONBLOCK, pread
@@ -52,8 +54,8 @@ class Source:
     def __init__(self, path: StrPath, end: int | None = None) -> None:
         self.problem: str | None = None
         self.is_marked = False
+        self._file, path = _opened_in_any_form(path)
         self.can_reread = not is_compressed(path)
-        self._file = _opened(path)
         self.read: Callable[[int], bytes] = self._file.read
         try:
             if not self.can_reread:
@@ -94,6 +96,21 @@ class Source:
 
     def __exit__(self, *exc_info: object) -> None:
         self._file.close()
+
+
+def _opened_in_any_form(path: StrPath) -> tuple[BinaryIO, StrPath]:
+    """Open the file at *path*; or, if it was compressed or unpacked since it was found, the other one of the two.
+
+    While that is done, one of them is always there. Returns the file and its path.
+    """
+    try:
+        return _opened(path), path
+    except SessionNotFoundError:
+        other = other_form(Path(path))
+        for each in (other, path, other):  # it may happen again
+            with suppress(SessionNotFoundError):
+                return _opened(each), each
+        raise
 
 
 def _opened(path: StrPath) -> BinaryIO:
