@@ -579,6 +579,36 @@ def test_a_thread_is_bound_where_threads_inherit_contexts(inherits, monkeypatch)
     assert (process.returncode, printed, errors) == (0, expected, "")
 
 
+def log_in_a_pool() -> None:
+    """Log from one thread of a pool for two sessions, the second of which hands over its context."""
+    handler = RolloutHandler()
+    logger = logging.Logger("app")
+    logger.addHandler(handler)
+    with session("one") as one, session("two") as two, ThreadPoolExecutor(1) as pool:
+        with one.bound():
+            pool.submit(logger.info, "from one").result()
+        with two.bound():
+            pool.submit(logger.info, "from two").result()
+            pool.submit(contextvars.copy_context().run, logger.info, "handed over").result()
+    handler.close()
+    own = [] if handler.recorder is None else texts_in(handler.recorder.path)
+    sys.stdout.write(repr([texts_in(one.path), texts_in(two.path), own]))
+
+
+@pytest.mark.parametrize("inherits", [0, 1])
+def test_a_thread_of_a_pool_is_bound_as_it_was_started(inherits, monkeypatch):
+    """Not as it got its work, unless that brings its context: a pool that is started outside is bound to nothing."""
+    if inherits and sys.version_info < (3, 14):
+        pytest.skip("threads of older Pythons inherit no context")
+    monkeypatch.setenv("PYTHON_THREAD_INHERIT_CONTEXT", str(inherits))
+    process = start(log_in_a_pool)
+    printed, errors = process.communicate(timeout=DEADLINE)
+
+    logged = ["from one", "from two"]
+    expected = [logged, ["handed over"], []] if inherits else [[], ["handed over"], logged]
+    assert (process.returncode, printed, errors) == (0, repr(expected), "")
+
+
 def leave_a_stream_open() -> None:
     """End the program with streams that were not read to their end."""
     logging.getLogger().addHandler(RolloutHandler())
