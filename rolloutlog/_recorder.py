@@ -381,8 +381,8 @@ class RolloutRecorder:
 
         A context is a thread, an asyncio task, or another context of `contextvars`. So each conversation of a program
         can have its own file with one logger. A task that is started inside is bound, too. A thread is not, except
-        where threads inherit contexts (`sys.flags.thread_inherit_context`), as they do on free-threaded Python; one of a
-        pool keeps the binding that it was started with.
+        where threads inherit contexts (`sys.flags.thread_inherit_context`), as they do on free-threaded Python; one
+        of a pool keeps the binding that it was started with.
 
         In a generator, the binding holds for the generator and not for the loop that iterates it. It ends with the
         block, wherever that is: a generator that is left half-way may end in another task or thread. Leaving the block

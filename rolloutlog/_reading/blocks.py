@@ -13,9 +13,8 @@ from typing import BinaryIO, Self, TypeAlias
 import attrs
 
 from .._compression import COMPRESSED as COMPRESSED
-from .._compression import decompressed
+from .._compression import decompressed, other_form
 from .._compression import is_compressed as is_compressed
-from .._compression import other_form
 from .._compression import zstd as _zstd  # noqa: F401 (tests ask here whether it is installed)
 from .._locks import open_leased
 from .._systems import CLOEXEC, NONBLOCK, pread

@@ -51,7 +51,7 @@ def go(count):
             other = handler.recorder.path
         os.unlink(path)
         os.unlink(other)
-go(max(200, size // 10))  # free-threaded Python has a heap and a copy of the bytecode for each thread: 1 MB more by then
+go(max(200, size // 10))  # free-threaded Python has a heap and a copy of bytecode for each thread: 1 MB more by then
 before = now()
 go(size)
 print(json.dumps([before, now()]))
