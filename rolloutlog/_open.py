@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from ._compression import is_compressed, plain_path
+from ._compression import compressed_path, is_compressed, plain_path
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
@@ -41,6 +41,8 @@ _CREATE_TIMEOUT = 30.0
 _SHARE_TIMEOUT, _SHARE_GRACE = 30.0, 2.0
 # How long resuming a session pauses between two attempts, while another process has it, in seconds.
 _PAUSE = 0.002
+# How often a session is looked for that is not where it was found: some systems show names of files that are gone.
+_MOST_LOOKS = 5
 # How many bytes of a file can be locked: its offsets have 63 bits.
 _OFFSETS = 2**63 - 1
 # How long an interrupted opening waits for the writer to close the file that it has just got, in seconds.
@@ -68,10 +70,17 @@ def open_named(
         fresh: create a new session although there is one of this name.
     """
     where = resolve_home(home).absolute()
+    looks = 0
     while True:
         found = find_named(where, name)
+        looks += 1
         if found is not None and not fresh:
-            return resume(found.path, writing=writing, encoding=encoding, system=system)
+            try:
+                return resume(found.path, writing=writing, encoding=encoding, system=system)
+            except FileNotFoundError:  # another process has moved it since, to the trash for example
+                if looks == _MOST_LOOKS:
+                    raise
+                continue
         beginning = 0 if found is None else (beginning_of(found.id, name) or 0) + 1
         # Of two files of one name, the later one must have the later time, even where the clock was set back.
         not_before = 0.0 if found is None else found.started.timestamp()
@@ -144,6 +153,18 @@ def resume(
     path: Path, *, writing: WriterOptions, encoding: dict[str, Any], system: System
 ) -> tuple[Lease, LineEncoder, SavedSession]:
     """Resume the session at *path*; the errors are those of `RolloutRecorder.resume`."""
+    try:
+        return _resume(path, writing, encoding, system)
+    except FileNotFoundError:
+        packed = compressed_path(path)
+        if is_compressed(path) or not packed.exists():
+            raise
+        return _resume(packed, writing, encoding, system)  # another process has archived it since it was found
+
+
+def _resume(
+    path: Path, writing: WriterOptions, encoding: dict[str, Any], system: System
+) -> tuple[Lease, LineEncoder, SavedSession]:
     if is_compressed(path):
         registry.look_at_file(plain_path(path), timeout=writing.lock_timeout + _SHARE_GRACE)
         path = unpacked(path, system)

@@ -24,6 +24,8 @@ from test_view import needs_zstd, zstd
 
 import rolloutlog
 from rolloutlog import RolloutRecorder, archive, find_sessions, load_session, prune, session
+from rolloutlog import _open as opening
+from rolloutlog import _recorder as recorders
 from rolloutlog._keep import archive as archiving
 from rolloutlog._keep import prune as pruning
 from rolloutlog._paths import rollout_path
@@ -111,6 +113,51 @@ def test_a_session_that_is_archived_or_restored_while_it_is_read_is_found(home, 
     after = read(path)
 
     assert _seen(during) == _seen(before) == _seen(after)
+
+
+@needs_zstd
+@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("by", [session, lambda name: RolloutRecorder.resume(name)[0]])
+def test_a_session_that_is_archived_or_restored_before_it_is_opened_is_resumed(home, monkeypatch, by, restore):
+    """Another process does that between the moment in which the session is found and that in which it is opened."""
+    path = recorded("trip")
+    if restore:
+        archive("trip").apply()
+    _act_after_a_look(monkeypatch, lambda: archive("trip", restore=restore).apply())
+
+    with by("trip") as resumed:
+        resumed.record(user("again"))
+
+    assert resumed.path == path
+    assert texts_of("trip") == [*TEXTS, "again"]
+
+
+def test_a_session_that_is_pruned_before_it_is_opened_begins_anew(home, monkeypatch):
+    """As if it had been pruned before it was looked for."""
+    path = recorded("trip")
+    _act_after_a_look(monkeypatch, lambda: prune("trip").apply())
+
+    with session("trip") as begun:
+        assert list(begun.items) == []
+    assert texts_of(home / "trash" / path.relative_to(home)) == TEXTS
+
+
+def _act_after_a_look(monkeypatch: pytest.MonkeyPatch, act) -> None:
+    """Have *act* called once, after the next look for a session before it is opened."""
+
+    def patched(module, name: str) -> None:
+        real = getattr(module, name)
+
+        def look(*arguments):
+            found = real(*arguments)
+            monkeypatch.setattr(module, name, real)
+            act()
+            return found
+
+        monkeypatch.setattr(module, name, look)
+
+    patched(opening, "find_named")
+    patched(recorders, "find_session")
 
 
 def _seen(value: object) -> object:

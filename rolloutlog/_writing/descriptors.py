@@ -101,10 +101,13 @@ def _forget(fd: int, identity: Identity | None, system: System) -> None:
     """Forget *fd*, and those of the same file that other code closed; the file is known as long as one is left."""
     with named_lock("descriptors"):
         _open.pop(fd, None)
-        if identity is not None:
-            known = _files.pop(identity, [])
-            if others := [each for each in known if each != fd and not is_lost(each, identity, system)]:
-                _files[identity] = others
+        if identity is None:
+            return
+        known = _files.get(identity, ())
+        if others := [each for each in known if each != fd and not is_lost(each, identity, system)]:
+            _files[identity] = others
+        else:
+            _files.pop(identity, None)
 
 
 def _add_hooks() -> None:
