@@ -28,6 +28,7 @@ from rolloutlog import _open as opening
 from rolloutlog import _recorder as recorders
 from rolloutlog._keep import archive as archiving
 from rolloutlog._keep import prune as pruning
+from rolloutlog._keep.family import families_in
 from rolloutlog._paths import rollout_path
 from rolloutlog._writing.os_calls import REAL_SYSTEM
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError, SessionNotFoundError
@@ -637,6 +638,21 @@ def test_a_long_chain_of_forks_is_planned_in_order(home):
 
     assert [each.path for each in gone.chosen] == files[::-1]
     assert [home / each.path.relative_to(home / "trash") for each in back.chosen] == files
+
+
+def test_what_is_beside_the_files_of_many_sessions_is_listed_once(home, monkeypatch):
+    """Otherwise the time of a plan would grow with the square of the number of sessions in a folder."""
+    paths = [recorded(name) for name in ("one", "two", "three")]
+    beside = paths[1].with_name(f"{paths[1].name}.before-repair-1")
+    beside.write_bytes(b"")
+    families = families_in(home)
+    listed = []
+    monkeypatch.setattr(os, "listdir", lambda folder, list_of=os.listdir: listed.append(folder) or list_of(folder))
+
+    found = [list(family.all_paths()) for family in families.values()]
+
+    assert sorted(found) == sorted([[paths[0]], [beside, paths[1]], [paths[2]]])
+    assert listed == [paths[0].parent]
 
 
 def test_a_session_that_was_forked_after_the_plan_stays(home):

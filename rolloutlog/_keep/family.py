@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -12,6 +14,10 @@ from .._lookup import every_file
 from .._paths import FoundFile
 from .._reading.lines import read_head
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
 
 
 @attrs.frozen
@@ -25,6 +31,7 @@ class Family:
 
     id: str
     files: tuple[FoundFile, ...]
+    _names_in: Callable[[Path], list[str]] = attrs.field(default=_names_in, eq=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -34,8 +41,9 @@ class Family:
     def all_paths(self) -> Iterator[Path]:
         """Yield its files, newest first, each after what repairs and killed programs left beside it."""
         for file in self.files:
-            name = file.path.name
-            yield from sorted(each for each in file.path.parent.iterdir() if each.name.startswith(f"{name}."))
+            name, names = file.path.name, self._names_in(file.path.parent)
+            beside = names[bisect_left(names, f"{name}.") : bisect_left(names, f"{name}/")]  # "/" comes after "."
+            yield from map(file.path.with_name, beside)
             yield file.path
 
 
@@ -48,7 +56,8 @@ def families_in(home: Path) -> dict[str, Family]:
     files: dict[str, list[FoundFile]] = {}
     for file in every_file(home):
         files.setdefault(file.id, []).append(file)
-    return {name: Family(name, tuple(sorted(each, key=_age, reverse=True))) for name, each in files.items()}
+    names_in = functools.cache(_names_in)  # as of this moment, and for all sessions
+    return {name: Family(name, tuple(sorted(each, key=_age, reverse=True)), names_in) for name, each in files.items()}
 
 
 def _age(file: FoundFile) -> tuple[object, str]:
