@@ -34,10 +34,10 @@ def start(function: Callable[..., None], *arguments: Any) -> subprocess.Popen[st
     Its input and output are pipes of text.
     """
     folders = [str(Path(rolloutlog.__file__).parents[1]), str(Path(__file__).parent)]
-    given = ", ".join(map(repr, arguments))
+    given = ", ".join(map(repr, (function.__module__, function.__name__, *arguments)))
     # A suite that runs in the background of a shell ignores Ctrl-C, and so would its children.
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{hear}; import {function.__module__} as module; module.{function.__name__}({given})"
+    code = f"{hear}; import child; child.run({given})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", code]
     return subprocess.Popen(
@@ -67,6 +67,11 @@ def needs_zstd() -> None:
     """Skip the test where sessions can be neither compressed nor decompressed."""
     if zstd() is None:
         pytest.skip("needs the extra zstd")
+
+
+def slow(*values: object) -> Any:
+    """Return *values* as those of a parameter that `make test` leaves out, because its others show the same."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def in_fresh_process(function: Callable[..., None], *arguments: Any) -> str:
