@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    """Keep what is imported by now out of later collections: tests that collect garbage would look at all SDKs."""
+    gc.freeze()
+
+
 def pytest_report_header() -> str:
     """Name the package and the dependencies under test: environments of the matrix differ in these."""
     package = importlib.util.find_spec("rolloutlog")
@@ -37,11 +44,25 @@ def pytest_report_header() -> str:
     return f"rolloutlog: {found}; with " + ", ".join(map(_version, ("attrs", "cattrs", "filelock", "orjson")))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add a test that passed to the file that ROLLOUTLOG_RAN names: `tools/ran.py` finds those that no run passed."""
+    path = os.environ.get("ROLLOUTLOG_RAN")
+    if path and report.when == "call" and report.passed and "PYTEST_XDIST_WORKER" not in os.environ:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{report.nodeid}\n")
+
+
 def _version(name: str) -> str:
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
         return f"no {name}"
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other process has a file open: a look at those of a busy machine takes longer than the rest of such a test."""
+    monkeypatch.setattr("rolloutlog._care.held._PROCESSES", str(tmp_path / "no processes"))
 
 
 @pytest.fixture(autouse=True)

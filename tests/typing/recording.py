@@ -55,6 +55,16 @@ def a_session(home: Path) -> None:
         session.state = {"step": 3}
 
 
+def the_loop(session: Session) -> None:
+    """Each orphan has the type of a call that can be answered, by whatever takes a call."""
+
+    def run(call: Call) -> dict[str, int]:
+        return {"n": len(call.type)}
+
+    for call in session.orphan_calls:
+        session.answer(call, run(call))
+
+
 def the_options(home: Path) -> None:
     """Options are checked by name and by value, and may be kept in a dict of their own type."""
     options: RecorderOptions = {"queue_size": 10, "on_full": "drop", "redact": unchanged}
