@@ -21,7 +21,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
-	@echo "make test      the suite on the Python at hand, in about five minutes"
+	@echo "make test      the suite on the Python at hand, in about three minutes"
 	@echo "make test-all  the rest: every Python found, the oldest dependencies, no orjson; in about a quarter of an hour"
 	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
@@ -46,14 +46,17 @@ demo: .venv/package.stamp
 # make test ARGS="-k queue" hands ARGS to pytest; a second -m in them replaces this one. One process more than there are
 # cores, because much of the suite waits, for other processes and for disks.
 test: test-plan .venv/suite.stamp
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -rfE --hypothesis-profile=brief -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -rfE $(SUITE) $(ARGS)
 
+# The folders that need other programs have targets of their own, which fail where a program is not there.
+FOLDERS := browser engines interop
+SUITE := --hypothesis-profile=brief -m "not slow" $(FOLDERS:%=--ignore=tests/%)
 PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SIDE_BY_SIDE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 test-plan:
-	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about five minutes on two cores."
-	@echo "Tests whose programs are not here are skipped: the Codex CLI (make interop), Chromium (make browser)."
+	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about three minutes on two cores."
+	@echo "Without the tests that need the Codex CLI (make interop), Chromium (make browser) or an engine (make engines)."
 	@test -e .venv/suite.stamp || echo "Before that, once, it installs what the suite needs into .venv: half a minute."
 
 # The other Pythons and dependencies. All environments at once, because much of the suite waits; and an environment that
@@ -63,7 +66,7 @@ test-all: .venv/matrix.stamp
 	@rm -rf build  # setuptools would ship from it what has left the source tree
 	TOX_SKIP_ENV="^$$($(BIN)/python -c 'import sys; print("%d[.]%d" % sys.version_info[:2])')$$" $(BIN)/tox run-parallel --parallel all -- $(ARGS)
 
-# In `make test` these tests skip where the programs are not there; here, and in CI, that is a failure.
+# A bare pytest skips these tests where the programs are not there; here, and in CI, that is a failure.
 interop: .venv/zstd.stamp .venv/test.stamp
 	$(BIN)/python tests/interop/releases.py
 	$(BIN)/python tests/interop/claude.py
@@ -76,7 +79,7 @@ interop-all: .venv/zstd.stamp .venv/test.stamp
 	$(BIN)/python tests/interop/claude.py
 	ROLLOUTLOG_REQUIRE_INTEROP=1 ROLLOUTLOG_INTEROP_RELEASES=all $(BIN)/python -m pytest tests/interop $(ARGS)
 
-# In `make test` these tests skip where there is no Chromium; here, and in CI, that is a failure.
+# A bare pytest skips these tests where there is no Chromium; here, and in CI, that is a failure.
 .PHONY: browser pictures docs docs-links
 browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_modules/axe-core/axe.min.js
 	ROLLOUTLOG_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser $(ARGS)
@@ -84,7 +87,7 @@ browser: .venv/face.stamp .venv/test.stamp .venv/browser.stamp .browser/node_mod
 .browser/node_modules/axe-core/axe.min.js:
 	npm install --silent --no-save --prefix .browser axe-core@4.14.1
 
-# In `make test` these tests skip where an engine is not there; here, and in CI, that is a failure. The engines have an
+# A bare pytest skips these tests where an engine is not there; here, and in CI, that is a failure. The engines have an
 # environment of their own, because they are a gigabyte. Spark needs Java 17.
 .PHONY: engines
 ENGINES := .venv/engines/bin/python
@@ -119,7 +122,7 @@ dist: .venv/dist.stamp
 
 coverage: .venv/suite.stamp .venv/coverage.stamp
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) --hypothesis-profile=brief -m "not slow" $(ARGS)
+	$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(SUITE) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -397,7 +397,7 @@ def test_the_api_takes_the_history_after_a_cut_anywhere(home, tmp_path, monkeypa
     assert not server.refusals
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_a_conversation_resumes_after_its_process_was_killed(home):
     """Killed with SIGKILL while the model works on a tool's output, the program asks again and is answered."""
     processes: list[Any] = []

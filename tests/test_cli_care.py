@@ -264,6 +264,7 @@ def test_what_comes_from_stdin_cannot_be_written():
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.usefixtures("alone")
 def test_every_finding_is_shown(case, home):
     """By both commands, in all shapes, and without the text of a record."""
     path = written(home / "other", case.content)

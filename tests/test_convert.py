@@ -389,11 +389,14 @@ FULL = """
 import resource, sys, rolloutlog
 path, home, limit = sys.argv[1:]
 sys.dont_write_bytecode = True  # half of a module's bytecode would stay beside the source
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), limits[1]))
 try:
     rolloutlog.convert(path, format="envelope", home=home)
 except OSError as error:
     sys.exit(error.errno)
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # coverage writes its data at the end
 """
 
 

@@ -29,6 +29,7 @@ CASES = cases()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_a_finding_has_its_severity_its_line_and_its_remedy(case, tmp_path):
     """Each file of the table shows its finding, once."""
     found = diagnose(written(tmp_path, case.content))
@@ -41,6 +42,7 @@ def test_a_finding_has_its_severity_its_line_and_its_remedy(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_it_counts_the_items_that_readers_see_and_that_are_there(case, tmp_path):
     """The count of our readers is what `load_session` gives, or nothing where it refuses the file."""
     path = written(tmp_path, case.content)
@@ -55,6 +57,7 @@ def test_it_counts_the_items_that_readers_see_and_that_are_there(case, tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_no_finding_holds_text_of_a_record(case, tmp_path):
     """Findings go to logs and screens."""
     found = diagnose(written(tmp_path, case.content))

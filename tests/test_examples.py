@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import DEADLINE
+from helpers import DEADLINE, slow
 
 import rolloutlog
 
@@ -104,7 +104,7 @@ def test_the_agent_finishes_and_says_so_again(home):
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("kill_at", [1, 2, 3, 6])
+@pytest.mark.parametrize("kill_at", [1, slow(2), slow(3), 6])
 def test_the_agent_resumes_where_it_was_killed(home, kill_at):
     """Killed with SIGKILL at any step and run again, the agent makes the same calls and gets the same outputs."""
     command = [sys.executable, "-u", str(EXAMPLES / "sync_agent.py")]
@@ -224,7 +224,7 @@ def test_the_openai_agent_finishes_and_says_so_again(home, api):
     assert not server.refusals
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_the_agents_sdk_continues_the_conversation(home, api):
     """A second run asks another question, and the model sees the first one with its answer."""
     pytest.importorskip("agents", reason="the extra `agents` is not installed")

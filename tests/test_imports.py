@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from commands import run
-from helpers import DEADLINE
+from helpers import DEADLINE, slow
 from hypothesis import given
 from hypothesis import strategies as st
 from test_convert import left_in
@@ -577,11 +577,14 @@ def source_for(name, tmp_path):
 FULL = """
 import resource, sys, rolloutlog
 name, path, limit = sys.argv[1:]
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), limits[1]))
 try:
     getattr(rolloutlog, name)(path)
 except OSError as error:
     sys.exit(error.errno)
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # coverage writes its data at the end
 """
 KILLED = """
 import os, signal, sys, rolloutlog
@@ -601,7 +604,7 @@ IMPORTERS = ["import_claude", "import_messages", "import_agents"]
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("limit", [0, 100, 1_500_000, 3_000_000])
+@pytest.mark.parametrize("limit", [0, slow(100), 1_500_000, slow(3_000_000)])
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_a_full_disk_leaves_nothing(tmp_path, name, limit, home):
     """At any point the system's error is raised, and no file is left; with space, the import is whole."""
@@ -617,7 +620,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, name, limit, home):
 
 
 @pytest.mark.system
-@pytest.mark.parametrize(("call", "count"), [("write", 1), ("write", 2), ("fsync", 1), ("link", 1), ("unlink", 1)])
+@pytest.mark.parametrize(
+    ("call", "count"), [("write", 1), slow("write", 2), slow("fsync", 1), ("link", 1), ("unlink", 1)]
+)
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_a_kill_leaves_no_partial_session(tmp_path, name, call, count, home):
     """Before any of these system calls: there is no session, or a whole one; and the next import makes it so."""

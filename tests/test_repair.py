@@ -52,6 +52,7 @@ def kept(path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_without_write_nothing_is_changed(case, tmp_path):
     """It says how many items a resume sees before and after."""
     path = written(tmp_path, case.content)
@@ -63,6 +64,7 @@ def test_without_write_nothing_is_changed(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", REPAIRABLE, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_all_whole_items_are_read_afterwards(case, tmp_path):
     """As many as the plan said, by our reader of sessions; and no fault is left that can be repaired."""
     path = written(tmp_path, case.content)
@@ -76,6 +78,7 @@ def test_all_whole_items_are_read_afterwards(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", REPAIRABLE, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_records_keep_their_places(case, tmp_path):
     """Every record begins at the byte where it began, unless that cannot be avoided."""
     path = written(tmp_path, case.content)
@@ -93,6 +96,7 @@ def test_records_keep_their_places(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", REPAIRABLE, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_the_original_is_kept_and_no_reader_lists_it(case, tmp_path):
     """Beside the file, with the same bytes and mode."""
     path = written(tmp_path, case.content)
@@ -106,6 +110,7 @@ def test_the_original_is_kept_and_no_reader_lists_it(case, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.usefixtures("alone")
 def test_a_second_run_does_nothing(case, tmp_path):
     """Neither to the file nor beside it."""
     path = written(tmp_path, case.content)
@@ -119,6 +124,7 @@ def test_a_second_run_does_nothing(case, tmp_path):
 
 
 @pytest.mark.parametrize("name", [path.name for path in GOLDEN])
+@pytest.mark.usefixtures("alone")
 def test_golden_files_with_glued_lines_are_repaired(name, tmp_path):
     """Lines and halves glued at random in the whole file: all whole items are read, in order."""
     dice = random.Random(name)

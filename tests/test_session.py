@@ -28,6 +28,7 @@ from helpers import (
     interrupted,
     recorder_on,
     run_together,
+    slow,
     start,
     texts_in,
     values_in,
@@ -1151,7 +1152,7 @@ def die(how: str) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("how", ["between writes", "in a write"])
+@pytest.mark.parametrize("how", [slow("between writes"), "in a write"])
 def test_an_agent_that_is_killed_at_every_few_steps_goes_on(how):
     """Killed with SIGKILL again and again, run again each time, it ends with the list of one that never was."""
     runs = 0

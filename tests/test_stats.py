@@ -98,12 +98,18 @@ def sessions_in(home: Path) -> list[Path]:
 # --- a home whose numbers are known -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [list, reversed], ids=["newest first", "oldest first"])
-def test_a_home_of_all_kinds_of_sessions_is_counted_exactly(order, tmp_path_factory):
-    """Three generations of Codex, with forks, copies, turns taken back, compactions and damages: in either order."""
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """A home of all kinds of sessions, and what they add up to."""
     pytest.importorskip("backports.zstd")
     home = tmp_path_factory.mktemp("fleet")
-    truth = build(home, 150, mean=100)
+    return home, build(home, 150, mean=100)
+
+
+@pytest.mark.parametrize("order", [list, reversed], ids=["newest first", "oldest first"])
+def test_a_home_of_all_kinds_of_sessions_is_counted_exactly(order, fleet):
+    """Three generations of Codex, with forks, copies, turns taken back, compactions and damages: in either order."""
+    home, truth = fleet
     paths = list(order(sessions_in(home)))
 
     days = stats(*paths, by="day")
