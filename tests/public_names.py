@@ -5,6 +5,7 @@ A class is followed by its members and the arguments that make it, a function by
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import re
@@ -84,7 +85,7 @@ def _below(path: str, value: Any, known: Iterable[Any] = ()) -> Iterator[Public]
 def _members(value: type, known: Iterable[Any]) -> dict[str, Any]:
     """Return the attributes and methods of a class, with those of private classes from which it is made."""
     made_from = [each for each in value.__mro__ if each is value or (_is_ours(each) and each not in known)]
-    declared = {name: None for each in made_from for name in vars(each).get("__annotations__", ())}
+    declared = {name: None for each in made_from for name in inspect.get_annotations(each)}
     found = declared | {name: member for each in reversed(made_from) for name, member in vars(each).items()}
     return {name: member for name, member in found.items() if name[0] != "_" and name not in HIDDEN}
 
@@ -94,6 +95,8 @@ def _is_ours(value: type) -> bool:
 
 
 def _arguments(value: Any) -> list[str]:
+    if isinstance(value, enum.EnumMeta):  # its call is the standard library's
+        return []
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):  # a class that is written in C, or a type
