@@ -20,7 +20,7 @@ from rolloutlog._face.outputs import read_output
 from rolloutlog._item import Item
 from rolloutlog._reading.blocks import _zstd
 from rolloutlog.exceptions import InvalidRolloutError, MissingExtraError
-from rolloutlog.tables import _arrow
+from rolloutlog.tables import _arrow, _columns
 from rolloutlog.tables._rules import KINDS, _plain_code, kind_of_item, outcome_of
 
 pytestmark = pytest.mark.extras
@@ -523,7 +523,7 @@ def test_a_share_needs_a_size():
 
 def test_a_batch_is_never_large(home, monkeypatch):
     """So memory does not depend on how much there is, not even for one session."""
-    monkeypatch.setattr(_arrow, "_ROWS", 100)
+    monkeypatch.setattr(_columns, "_ROWS", 100)
     path = max(files(home), key=lambda file: file.stat().st_size)
 
     counts = [batch.num_rows for batch in tables.batches([path], inherited=True)]

@@ -106,7 +106,7 @@ def read_output(value: Wire) -> Result:
             found = attrs.evolve(found, is_failed=True, text=found.text or "not approved")
         elif value.get("approve") is True:
             found = attrs.evolve(found, text=found.text or "approved")
-    return attrs.evolve(found, is_failed=True) if value.get("status") in _FAILED else found
+    return attrs.evolve(found, is_failed=True) if text_at(value, "status") in _FAILED else found
 
 
 def _of_value(output: Any) -> Result:

@@ -266,12 +266,18 @@ class Copies:
         self._counted = 0  # how many of the next items are inherited, in a session that was converted
         self._ends = False  # the last of these was read; the events after it, such as its tokens, belong to it
 
-    def hold_number(self, number: int) -> bool | None:
-        """Whether the line of that number was copied, if its number alone says so."""
-        if self._own is None or self._counted or self._ends:
+    def stop(self, number: int, line: bytes) -> int | None:
+        """Return the number of the first line from *line* on that was not copied; *number* is that of *line*.
+
+        `None` if the entries of lines must be looked at to know. Lines before it need not be asked for. The first line
+        that is asked for is the one after the meta.
+        """
+        if self._session is None or self._counted or self._ends:
             return None
+        if self._own is None:
+            self._own = own_begins(self._path, self._session, line, self._end)
         self.are_over = number >= self._own
-        return not self.are_over
+        return max(number, self._own)
 
     def hold(self, number: int, line: bytes, entry: Entry) -> bool:
         """Whether *line*, of that *number* and with that *entry*, was copied. Every line until then was asked for."""

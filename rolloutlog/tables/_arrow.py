@@ -1,23 +1,15 @@
-"""Rows as Arrow: the schemas, columns that are filled row by row, and lazy tables; the only user of pyarrow."""
+"""Rows as Arrow: the schemas, times, and lazy tables; the only user of pyarrow."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import pairwise
 from typing import Any, TypeAlias
 
-from .._reading.lines import Head
 from ..exceptions import MissingExtraError
-from ._rules import KINDS, Values
-from ._wanted import Held
 
 Batch: TypeAlias = Any  # a `pyarrow.RecordBatch`
-
-# How many rows, and about how many bytes of lines, make a batch: enough for engines, and few enough for any memory.
-_ROWS = 16_384
-_BYTES = 8 * 1024 * 1024
 
 _STRING, _INTEGER, _BOOLEAN, _TIME, _STRINGS = "string", "int64", "bool", "time", "strings"
 
@@ -97,132 +89,6 @@ def schema_of(columns: Sequence[str], types: dict[str, str]) -> Any:
         _STRINGS: arrow.list_(arrow.string()),
     }
     return arrow.schema([(name, made[types[name]]) for name in columns])
-
-
-class Columns:
-    """Takes rows of `entries` and makes batches of them.
-
-    Args:
-        columns: the columns, in order.
-    """
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.schema = schema_of(columns, ENTRIES)
-        self._is_raw = "raw" in columns
-        self._path = ""
-        self._session_id: str | None = None
-        self._model: str | None = None
-        self._turn_id: str | None = None
-        self._columns_of = {kind: tuple(sorted(names.intersection(columns))) for kind, names in _COLUMNS_OF.items()}
-        self._clear()
-
-    def _clear(self) -> None:
-        # A list for each column, and no tuple or dict for each row: the garbage collector would look at them again and
-        # again, for a tenth of the whole time.
-        self._size = 0
-        self._lines: list[int | None] = []
-        self._stamps: list[str | None] = []
-        self._kinds: list[str] = []
-        self._types: list[str] = []
-        self._inherited: list[bool] = []
-        self._raws: list[str] = []
-        # The other values, by kind, because rows of one kind have the same columns: the rows, and the values of each.
-        self._values: dict[str, tuple[list[int], list[tuple[str, list[Any]]]]] = {
-            kind: ([], [(name, []) for name in names]) for kind, names in self._columns_of.items()
-        }
-        # Values that are the same for many rows: the first row of each run, and the values.
-        self._files: list[tuple[Any, ...]] = [(0, self._path, self._session_id)]
-        self._turns: list[tuple[Any, ...]] = [(0, self._model, self._turn_id)]
-
-    # -- rows ---------------------------------------------------------------------------------------------------------
-
-    def begin(self, held: Held, session_id: str | None, head: Head | None) -> None:
-        self._path, self._session_id = held.name, session_id
-        self._files.append((len(self._kinds), held.name, session_id))
-        self.context(None, None)
-
-    def context(self, model: str | None, turn_id: str | None) -> None:
-        self._model, self._turn_id = model, turn_id
-        self._turns.append((len(self._kinds), model, turn_id))
-
-    def add(
-        self, kind: str, type: str, line: int | None, stamp: str | None, values: Values, inherited: bool, data: bytes
-    ) -> None:
-        if values:
-            rows, held = self._values[kind]
-            rows.append(len(self._kinds))
-            get = values.get
-            for name, column in held:
-                column.append(get(name))
-        self._lines.append(line)
-        self._stamps.append(stamp)
-        self._kinds.append(kind)
-        self._types.append(type)
-        self._inherited.append(inherited)
-        self._size += len(data)
-        if self._is_raw:
-            self._raws.append(data.rstrip(b"\n").decode("utf-8", "replace"))
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to make a batch."""
-        return len(self._kinds) >= _ROWS or self._size >= _BYTES
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no row."""
-        return not self._kinds
-
-    # -- batches ------------------------------------------------------------------------------------------------------
-
-    def batch(self) -> Batch:
-        """Return the rows since the last batch."""
-        arrow = pyarrow()
-        arrays = [self._array(arrow, field.name, field.type) for field in self.schema]
-        made = arrow.RecordBatch.from_arrays(arrays, schema=self.schema)
-        self._clear()
-        return made
-
-    def _array(self, arrow: Any, name: str, type: Any) -> Any:
-        count = len(self._kinds)
-        if name == "timestamp":
-            return times(arrow, self._stamps, type)
-        dense = {"line": self._lines, "kind": self._kinds, "type": self._types, "inherited": self._inherited}
-        if name == "raw" or name in dense:
-            return arrow.array(dense.get(name, self._raws), type)
-        if name in ("session_id", "path"):
-            return arrow.array(_spread(self._files, count, 1 if name == "path" else 2), type)
-        is_of_turn = name in ("model", "turn_id")
-        values = _spread(self._turns, count, 1 if name == "model" else 2) if is_of_turn else [None] * count
-        is_null = not is_of_turn
-        for rows, held in self._values.values():
-            for known, found in held:
-                if known == name and rows:
-                    is_null = False
-                    for row, value in zip(rows, found, strict=True):
-                        if value is not None:
-                            values[row] = value
-        return arrow.nulls(count, type) if is_null else arrow.array(values, type)
-
-
-_TOKENS = frozenset({"input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "model"})
-# Which columns rows of a kind may have, besides those of all rows.
-_COLUMNS_OF: dict[str, frozenset[str]] = {
-    **dict.fromkeys(KINDS, frozenset({"text"})),
-    "message": frozenset({"role", "text"}),
-    "tool_call": frozenset({"name", "call_id", "arguments"}),
-    "tool_output": frozenset({"name", "call_id", "text", "exit_code", "is_error"}),
-    "usage": _TOKENS,
-}
-
-
-def _spread(runs: Sequence[tuple[Any, ...]], count: int, index: int) -> list[Any]:
-    """Return the value at *index* of each run, as often as the run has rows."""
-    values: list[Any] = []
-    for run, after in pairwise([*runs, (count,)]):
-        if after[0] > run[0]:
-            values += [run[index]] * (after[0] - run[0])
-    return values
 
 
 def times(arrow: Any, texts: Sequence[str | None], type: Any) -> Any:

@@ -26,7 +26,7 @@ from ._wanted import Wanted
 
 TABLES = ("entries", "sessions")
 # A part of each mark: raised when a row would be made in another way, so that all days are written again.
-_VERSION = 1
+_VERSION = 2
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\.parquet")
 _UNFINISHED = re.compile(r"\.\d{4}-\d\d-\d\d\.parquet\.(\d+)\.tmp")
 # In the footer of each file: its home and its mark, each quoted and in braces.

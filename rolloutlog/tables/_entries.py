@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from .._json import MAX_LINE
 from .._reading.blocks import StrPath
 from .._repr import shortened
-from ._arrow import ENTRIES, Batch, Columns, Table, pyarrow, schema_of
+from ._arrow import ENTRIES, Batch, Table, pyarrow, schema_of
+from ._columns import Columns
 from ._files import moment, paths_in
 from ._remote import Remote, Store, is_remote, remote_files
 from ._rules import KINDS

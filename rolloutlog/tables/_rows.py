@@ -8,23 +8,29 @@ writes it is left to the reader of `iter_lines`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionStateSnapshot, SkippedLine
+from .._format.lines import InvalidLine, decode_line
 from .._item import Item
 from .._json import MAX_DEPTH, MAX_LINE, InvalidJson, check_nesting, loads, parse
+from .._reading.blocks import Block
 from .._reading.forks import history_of
-from .._reading.lines import Head, stream_lines
+from .._reading.lines import Head, skipped_line, stream_lines
 from .._shapes import NOT_ITEMS, SHAPES, Wire, fits, is_simple
 from .._usage import Requests, Tokens, of_log
 from ._rules import ITEMS, LINES, VALUES, Values, item_row, kind_of_item, line_values
+from ._typed import call_id_of, reader
 from ._wanted import Held, Sink, Wanted
 
 _STAMPED = re.compile(rb'\{"timestamp":"([^"\\]*)",(?:"ordinal":\d+,)?"type":"[^"\\]*","payload":')
 
 _NOT_PLAIN = frozenset({*SHAPES, "session_meta", OWN})
 _NOTHING: Values = {}
+# Of copied lines that make no row, these items tell something that rows of others need.
+_OF_COPIES = frozenset({"tool_call"})
+_NONE: frozenset[str] = frozenset()
 
 
 class FileRows:
@@ -37,14 +43,68 @@ class FileRows:
         self._parsed = wanted.parsed
         self._has_inherited = wanted.inherited
         self._add = sink.add
+        self._take = sink.take
         self._context = sink.context
         self._requests = Requests(head.session.id)
-        self._names: dict[str, str] = {}  # of calls, by their ids
+        self._names: dict[str | None, str] = {}  # of calls, by their ids
         self._is_base_read = "history_base" not in head.session.extra
         self._is_begun = False
+        self._reader = reader()
         sink.begin(held, head.session.id, head)
 
     # -- lines --------------------------------------------------------------------------------------------------------
+
+    def lines(self, block: Block, indices: Iterable[int], inherited: bool) -> None:
+        """Make the rows of the lines at *indices* of *block*, all of them copied from another session or none."""
+        if self._reader is None:
+            for index in indices:
+                self.line(block, index, inherited)
+            return
+        decode, faults, items, others, wrapped = self._reader
+        lines, first = block.lines, block.number
+        names, take, add, other = self._names, self._take, self._add, self._other
+        is_row = self._has_inherited or not inherited
+        kinds = self._kinds if is_row else _NONE
+        parsed = self._parsed if is_row else _OF_COPIES
+        for index in indices:
+            line = lines[index]
+            try:
+                item = decode(line)
+            except faults:
+                self.line(block, index, inherited)
+                continue
+            found, stamp = type(item), None
+            if found is wrapped:
+                stamp = item.timestamp
+                item = item.payload
+                found = type(item)
+            elif found in others:
+                payload, line_type = item.payload, others[found]
+                if line_type == "event_msg" and (of_event := payload.get("type")) != "token_count":
+                    if "event" in kinds:
+                        add("event", str(of_event), first + index, item.timestamp, _NOTHING, inherited, line)
+                else:
+                    other(line_type, payload, item.timestamp, first + index, inherited, line)
+                continue
+            known = items[found]
+            kind = known.kind
+            if kind not in parsed:
+                continue
+            name: str | None = None
+            if kind == "tool_call":
+                if (call_id := call_id_of(item)) is not None:
+                    names[call_id] = item.name
+            elif kind == "tool_output":
+                call_id = call_id_of(item)
+                name = names.get(call_id) or self._name_in_base(call_id)
+            if kind in kinds:
+                take(known, item, name, first + index, stamp, inherited, line)
+
+    def line(self, block: Block, index: int, inherited: bool) -> None:
+        """Make the row of the line at *index* of *block*, whatever it holds."""
+        line, number = block.lines[index], block.number + index
+        if not self.plain(line, number, inherited) and (entry := entry_at(block, index)) is not None:
+            self.entry(entry, number, line, inherited)
 
     def plain(self, line: bytes, number: int, inherited: bool) -> bool:
         """Make the row of *line*; return false where it is not plainly a whole entry, or a meta or log entry."""
@@ -115,19 +175,17 @@ class FileRows:
         kind = ITEMS.get(name) or kind_of_item(name)
         if kind not in self._parsed:
             return
-        is_row = not inherited or self._has_inherited
-        if not is_row and kind != "tool_call":
+        if inherited and not self._has_inherited and kind not in _OF_COPIES:
             return
         values = VALUES[kind](item)
         if kind == "tool_call":
             if (call_id := values["call_id"]) is not None:
                 self._names[call_id] = values["name"]
-            if not is_row or kind not in self._kinds:
-                return
         elif kind == "tool_output":
             call_id = values["call_id"]
             values["name"] = self._names.get(call_id) or self._name_in_base(call_id)
-        self._add(kind, name, number, stamp, values, inherited, line)
+        if kind in self._kinds and (self._has_inherited or not inherited):
+            self._add(kind, name, number, stamp, values, inherited, line)
 
     def _other(self, name: str, payload: Any, stamp: str | None, number: int, inherited: bool, line: bytes) -> None:
         kind = LINES.get(name, "event")
@@ -168,6 +226,14 @@ class FileRows:
                     values = item_row(line.entry.to_dict())[1]
                     self._names.setdefault(values["call_id"], values["name"])
         return self._names.get(call_id)
+
+
+def entry_at(block: Block, index: int) -> Entry | None:
+    """Return the entry of the line at *index* of *block*; `None` for a blank line."""
+    try:
+        return decode_line(block.lines[index])
+    except InvalidLine as error:
+        return skipped_line(block, index, error)
 
 
 def _is_item(value: Wire, name: str, line: bytes) -> bool:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .._entries import Entry
-from .._format.lines import InvalidLine, decode_line
 from .._json import MAX_LINE
 from .._paths import parse_file_name
-from .._reading.blocks import COMPRESSED, Block, Source, StrPath, blocks
-from .._reading.lines import AT_ONCE, Copies, begin, skipped_line
+from .._reading.blocks import BLANK, COMPRESSED, Block, Source, StrPath, unmarked_blocks
+from .._reading.lines import AT_ONCE, Copies, begin
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
-from ._rows import FileRows
+from ._rows import FileRows, entry_at
 from ._wanted import Held, Sink, Wanted
 
 
@@ -56,10 +54,9 @@ def _renamed(path: Path) -> Path | None:
 def _scan(held: Held, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[None]:
     file: FileRows | None = None
     path = held.path
-    unneeded = wanted.unneeded
     copies = Copies(path)
     with Source(path) as source:
-        for block in blocks(source, max_line, AT_ONCE):
+        for block in unmarked_blocks(source, max_line, AT_ONCE):
             lines, start = block.lines, 0
             if file is None:
                 begun = begin(path, block)
@@ -67,41 +64,33 @@ def _scan(held: Held, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[Non
                     continue
                 head, start = begun
                 file = FileRows(held, head, wanted, sink)
-                plain = file.plain
                 number, line = block.number + start - 1, lines[start - 1]
                 file.entry(head.session, number, line, copies.hold(number, line, head.session))
             while start < len(lines) and not copies.are_over:
-                _copied_or_first(block, start, copies, file, unneeded)
-                start += 1
-            # Nearly all lines: so there is no call for each of them but one.
-            if unneeded is None:
-                for number, line in enumerate(lines[start:] if start else lines, block.number + start):
-                    if not plain(line, number, False) and (entry := _entry(block, number - block.number)) is not None:
-                        file.entry(entry, number, line, False)
-            else:
-                for index in [index for index in range(start, len(lines)) if not unneeded(lines[index])]:
-                    line, number = lines[index], block.number + index
-                    if not plain(line, number, False) and (entry := _entry(block, index)) is not None:
-                        file.entry(entry, number, line, False)
+                line = lines[start]
+                if block.problem is None and not line.strip(BLANK):
+                    start += 1
+                elif (stop := copies.stop(block.number + start, line)) is None:
+                    _undecided(block, start, copies, file)
+                    start += 1
+                else:
+                    stop = min(stop - block.number, len(lines))
+                    file.lines(block, _needed(lines, start, stop, wanted.unneeded_copy), True)
+                    start = stop
+            file.lines(block, _needed(lines, start, len(lines), wanted.unneeded), False)
             yield
     if file is None:
         raise InvalidRolloutError(path, "empty session file")
 
 
-def _copied_or_first(
-    block: Block, index: int, copies: Copies, file: FileRows, unneeded: Callable[[bytes], object] | None
-) -> None:
-    """Make the row of a line of which it is not known yet that it is the session's own."""
+def _needed(lines: list[bytes], start: int, stop: int, unneeded: Callable[[bytes], object] | None) -> Iterable[int]:
+    if unneeded is None:
+        return range(start, stop)
+    return [index for index in range(start, stop) if not unneeded(lines[index])]
+
+
+def _undecided(block: Block, index: int, copies: Copies, file: FileRows) -> None:
+    """Make the row of a line of which its number alone does not say whether it was copied."""
     line, number = block.lines[index], block.number + index
-    inherited = copies.hold_number(number)
-    if inherited is not None and ((unneeded is not None and unneeded(line)) or file.plain(line, number, inherited)):
-        return
-    if (entry := _entry(block, index)) is not None:
-        file.entry(entry, number, line, copies.hold(number, line, entry) if inherited is None else inherited)
-
-
-def _entry(block: Block, index: int) -> Entry | None:
-    try:
-        return decode_line(block.lines[index])
-    except InvalidLine as error:
-        return skipped_line(block, index, error)
+    if (entry := entry_at(block, index)) is not None:
+        file.entry(entry, number, line, copies.hold(number, line, entry))

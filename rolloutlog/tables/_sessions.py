@@ -22,6 +22,7 @@ from ._files import groups_in, moment
 from ._remote import Remote, Store, is_remote
 from ._rules import KINDS, Values
 from ._scan import scan
+from ._typed import Known
 from ._wanted import Held, Wanted
 
 _ROWS = 2_048
@@ -151,6 +152,11 @@ class _Summary:
             row["failures"] += values.get("is_error") is True
             if kind == "message" and values["role"] == "user":
                 self._asked(values["text"], data)
+
+    def take(
+        self, known: Known, item: Any, name: str | None, line: int, stamp: str | None, inherited: bool, data: bytes
+    ) -> None:
+        self.add(known.kind, known.type, line, stamp, known.values(item), inherited, data)
 
     def _asked(self, text: str, data: bytes) -> None:
         if text.lstrip().startswith(_MAY_BE_ADDED) and is_added(text):

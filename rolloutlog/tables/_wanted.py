@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -13,6 +13,7 @@ from .._entries import OWN, SessionMeta
 from .._reading.lines import Head
 from .._shapes import SHAPES
 from ._rules import ITEMS, KINDS, LINES, Values
+from ._typed import Known
 
 
 @attrs.frozen
@@ -43,6 +44,7 @@ class Wanted:
         parsed: the kinds of rows whose lines must be parsed.
         unneeded: finds something in a line whose first bytes prove that it makes no row and tells nothing that a row
             needs; `None`: all must be read. With the kind ``skipped``, every line is parsed, as with `iter_lines`.
+        unneeded_copy: the same for lines that were copied from another session.
     """
 
     kinds: frozenset[str]
@@ -50,6 +52,7 @@ class Wanted:
     inherited: bool = False
     parsed: frozenset[str] = attrs.field(init=False)
     unneeded: Callable[[bytes], object] | None = attrs.field(init=False, eq=False)
+    unneeded_copy: Callable[[bytes], object] | None = attrs.field(init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         parsed = set(self.kinds)
@@ -59,6 +62,9 @@ class Wanted:
             parsed.add("turn")
         object.__setattr__(self, "parsed", frozenset(parsed))
         object.__setattr__(self, "unneeded", _proof(parsed))
+        # Copied lines that make no rows themselves tell this, and rows of other lines need it.
+        told = parsed if self.inherited else parsed & {"tool_call", "turn", "usage", "event"}
+        object.__setattr__(self, "unneeded_copy", _proof(told))
 
 
 class Sink(Protocol):
@@ -74,6 +80,11 @@ class Sink(Protocol):
         self, kind: str, type: str, line: int | None, stamp: str | None, values: Values, inherited: bool, data: bytes
     ) -> None:
         """Take a row."""
+
+    def take(
+        self, known: Known, item: Any, name: str | None, line: int, stamp: str | None, inherited: bool, data: bytes
+    ) -> None:
+        """Take the row for *item*, which was decoded as *known* says; *name* is that of the call if it is an output."""
 
 
 def _proof(kinds: set[str]) -> Callable[[bytes], object] | None:
