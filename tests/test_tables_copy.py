@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from rolloutlog import Message, RolloutRecorder, tables
 from rolloutlog._paths import rollout_path
 from rolloutlog.exceptions import MissingExtraError
 from rolloutlog.tables import _sql
+from rolloutlog.tables._narrowed import narrowed
 
 pytestmark = pytest.mark.extras
 arrow = pytest.importorskip("pyarrow")
@@ -294,6 +296,108 @@ def test_a_session_that_is_moved_to_the_archive_counts_once(home):
 def test_sql_over_a_home_without_sessions(tmp_path):
     """Has no rows."""
     assert texts(tmp_path) == []
+
+
+QUERIES = {
+    "SELECT name, count(*) FROM entries WHERE kind IN ('tool_call', 'tool_output') GROUP BY name": (
+        {"tool_call", "tool_output"},
+        {"name", "kind"},
+    ),
+    "SELECT text FROM entries WHERE kind = 'message' AND line > 1": ({"message"}, {"text", "kind", "line"}),
+    "SELECT count(*) FROM entries WHERE kind = 'message' OR kind = 'event'": (
+        {"message", "event"},
+        {"kind", "session_id"},
+    ),
+    "SELECT count(*) FROM entries WHERE kind IS NULL": (set(), set()),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_reads_only_the_kinds_and_columns_that_it_needs(query, home, monkeypatch):
+    """Lines of other kinds are not parsed for it."""
+    asked = []
+
+    def noted(home=None, **options):
+        asked.append(options)
+        return tables.entries(home, **options)
+
+    monkeypatch.setattr(_sql, "entries", noted)
+    session(home, 4, CALL, OUTPUT.format("done"), ITEM.format("bye"))
+
+    tables.sql(query, home)
+
+    kinds, columns = QUERIES[query]
+    assert [set(one["kinds"]) for one in asked if one] == ([kinds] if kinds else [])
+    assert all(set(one["columns"]) <= columns for one in asked if one)
+
+
+NARROWED = [
+    "SELECT count(*) AS n FROM entries",
+    "SELECT line, text FROM entries WHERE text LIKE 'day%' ORDER BY ALL",
+    "SELECT kind, type FROM entries WHERE NOT (is_error AND name = 'tides') OR is_error IS NULL ORDER BY ALL",
+    "SELECT line FROM entries WHERE is_error = false OR name = 'kind' ORDER BY ALL",
+    "SELECT kind FROM entries WHERE kind > 'm' AND kind <> 'tool_call' ORDER BY ALL",
+    "SELECT a.line, b.kind FROM entries a JOIN entries b USING (session_id) WHERE a.kind = 'message' ORDER BY ALL",
+    "SELECT count(*) AS n FROM entries WHERE timestamp < '2025-07-02'",
+    "SELECT line FROM entries LIMIT 0",
+]
+
+
+@pytest.mark.parametrize("query", NARROWED)
+def test_a_query_that_reads_less_has_the_answer_of_one_that_reads_all(query, home):
+    """Whatever the engine asks of the reader."""
+    duckdb = pytest.importorskip("duckdb")
+    failed = OUTPUT.format("Exit code: 1\\nWall time: 0.1 seconds\\nOutput:\\n")
+    session(home, 4, CALL, failed, CALL, OUTPUT.format("Exit code: 0\\nWall time: 0.1 seconds\\nOutput:\\n"))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("entries", arrow.table(tables.entries(home)))
+        expected = connection.sql(query).to_arrow_table().to_pylist()
+
+    assert tables.sql(query, home).to_pylist() == expected
+
+
+def test_a_query_reports_how_many_rows_were_read(home):
+    """Those that are in the copy are not read from the sessions."""
+    told = []
+
+    tables.sql("SELECT count(*) FROM entries", home, progress=told.append)
+    assert told[-1] == 6
+
+    tables.copy(home)
+    session(home, 4, ITEM.format("new"))
+    tables.sql("SELECT count(*) FROM entries", home, progress=told.append)
+    assert told[-1] == 2
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_is_how_many_rows_were_read(home, monkeypatch):
+    """On stderr, so that the answer is as it is in a pipe."""
+    pytest.importorskip("rich")
+    progress = pytest.importorskip("rolloutlog._cli.progress")
+    shown = Terminal()
+    monkeypatch.setattr(progress, "_PATIENCE", -1)
+    monkeypatch.setattr(sys, "stderr", shown)
+    with progress.progress("reading", "rows") as show:
+        tables.sql("SELECT count(*) FROM entries", home, progress=show)
+
+    assert "reading 6 rows" in shown.getvalue()
+
+
+def test_the_rows_of_a_narrowed_table_cannot_be_taken_for_none(home):
+    """An engine that does not ask for a scanner fails, because there are no files; it does not answer from nothing."""
+    dataset = pytest.importorskip("pyarrow.dataset")
+    table = narrowed(lambda kinds, columns: tables.entries(home, kinds=kinds, columns=columns).batches())
+
+    assert table.to_table(columns=["kind"]).num_rows == 6
+    with pytest.raises(OSError, match=r"session|No such file"):
+        dataset.Scanner.from_dataset(table).to_table()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from .._face.safe import for_terminal, one_line
 from .._face.sessions import default_homes
 from .common import Settings, define, json_option
 from .output import Screen, note, write, write_json
+from .progress import progress
 
 # The longest cell on a terminal; elsewhere nothing is cut.
 _LONGEST, _UNCUT = 60, 1 << 40
@@ -41,7 +42,8 @@ def command(ctx: click.Context, query: str, as_json: bool, as_csv: bool) -> None
         raise click.UsageError("expected --json or --csv, not both", ctx)
     settings: Settings = ctx.obj
     try:
-        result = sql(query, settings.named or default_homes())
+        with progress("reading", "rows") as show:
+            result = sql(query, settings.named or default_homes(), progress=show)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     names = result.schema.names

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._reading.blocks import StrPath
 from ..exceptions import MissingExtraError
-from ._arrow import Table, pyarrow
+from ._arrow import Batch, Table, pyarrow
 from ._copy import TABLES, copy_folder, days_of, marks
 from ._entries import batches, entries
+from ._narrowed import narrowed
 from ._remote import is_remote
 from ._sessions import session_batches, sessions
+
+Watched: TypeAlias = Callable[[Iterable[Batch]], Iterator[Batch]]
 
 # The n-th call with an id belongs to the n-th output with that id: a session may use an id again.
 _CALLS = """
@@ -24,14 +27,13 @@ SELECT call.session_id, call.path, call.line, call.timestamp, call.name, call.ca
     epoch(output.timestamp) - epoch(call.timestamp) AS seconds
 FROM (
     SELECT *, row_number() OVER (PARTITION BY session_id, call_id ORDER BY timestamp, path, line) AS number
-    FROM {source} WHERE kind = 'tool_call'
+    FROM entries WHERE kind = 'tool_call'
 ) AS call
 LEFT JOIN (
     SELECT *, row_number() OVER (PARTITION BY session_id, call_id ORDER BY timestamp, path, line) AS number
-    FROM {source} WHERE kind = 'tool_output'
+    FROM entries WHERE kind = 'tool_output'
 ) AS output USING (session_id, call_id, number)
 """
-_OF_CALLS = ("tool_call", "tool_output")
 # Days are those of UTC, as in the files. Nothing but the tables can be read, and nothing can be written, whatever the
 # query says.
 _SETTINGS = (
@@ -42,7 +44,13 @@ _SETTINGS = (
 )
 
 
-def sql(query: str, home: StrPath | Sequence[StrPath] | None = None, *, dest: StrPath | None = None) -> Any:
+def sql(
+    query: str,
+    home: StrPath | Sequence[StrPath] | None = None,
+    *,
+    dest: StrPath | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Any:
     """Return the result of *query* over the sessions of *home*, a `pyarrow.Table`.
 
     The query sees the views ``entries`` and ``sessions``, as `entries` and `sessions` make them, and ``calls``: each
@@ -55,6 +63,8 @@ def sql(query: str, home: StrPath | Sequence[StrPath] | None = None, *, dest: St
         home: the folder that holds all sessions, or a list of such folders; else as for `RolloutRecorder.create`. Also
             a URL, as for `entries`; nothing is read from a copy then.
         dest: the folder of the copy; else ``tables`` in each home.
+        progress: called with how many rows were read from the sessions until then, from any thread. Rows of the copy
+            are not counted.
 
     Raises:
         ValueError: DuckDB refuses the query; the message says why.
@@ -69,7 +79,7 @@ def sql(query: str, home: StrPath | Sequence[StrPath] | None = None, *, dest: St
     duckdb = _duckdb()
     connection = duckdb.connect(":memory:")
     try:
-        _define(connection, [home] if home is None or isinstance(home, str | os.PathLike) else home, dest)
+        _define(connection, [home] if home is None or isinstance(home, str | os.PathLike) else home, dest, progress)
         for setting in _SETTINGS:
             connection.execute(f"SET {setting}")
         try:
@@ -89,43 +99,54 @@ def _duckdb() -> Any:
         raise MissingExtraError("rolloutlog.tables.sql", "duckdb") from error
 
 
-def _define(connection: Any, homes: Sequence[StrPath | None], dest: StrPath | None) -> None:
+def _define(
+    connection: Any, homes: Sequence[StrPath | None], dest: StrPath | None, progress: Callable[[int], object] | None
+) -> None:
     """Define the views of *homes*, of which some days may have been copied."""
-    parts: dict[str, list[str]] = {"entries": [], "sessions": [], "called": []}
+    watched = _watched(progress)
+    parts: dict[str, list[str]] = {table: [] for table in TABLES}
     for home in homes:
-        for table, part in _parts(home, None if is_remote(home) else copy_folder(home, dest)):
+        for table, part in _parts(home, None if is_remote(home) else copy_folder(home, dest), watched):
             name = f"_{table}_{len(parts[table])}"
             connection.register(name, part)
             parts[table].append(f"SELECT * FROM {name}")
     for table in TABLES:
         connection.execute(f"CREATE VIEW {table} AS {' UNION ALL '.join(parts[table])}")
-    connection.execute(_CALLS.format(source=f"({' UNION ALL '.join(parts['called'])})"))
+    connection.execute(_CALLS)
 
 
-def _parts(home: StrPath | None, folder: Path | None) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of each table of *home*, of which some days may be in the copy in *folder*.
+def _watched(progress: Callable[[int], object] | None) -> Watched:
+    """Return a function that yields batches and tells *progress* how many rows all of them had."""
+    read = 0
 
-    Also those of ``called``, in which only the rows of calls and outputs matter.
-    """
+    def watched(found: Iterable[Batch]) -> Iterator[Batch]:
+        nonlocal read
+        for batch in found:
+            read += batch.num_rows
+            if progress is not None:
+                progress(read)
+            yield batch
+
+    return watched
+
+
+def _parts(home: StrPath | None, folder: Path | None, watched: Watched) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of each table of *home*, of which some days may be in the copy in *folder*."""
+    of_entries, of_sessions = entries(home), sessions(home)
     if folder is None or not (folder / "sessions").is_dir():
-        yield "entries", entries(home)
-        yield "sessions", sessions(home)
-        yield "called", entries(home, kinds=_OF_CALLS)
+        yield "entries", narrowed(lambda kinds, columns: watched(entries(home, kinds=kinds, columns=columns).batches()))
+        yield "sessions", Table(of_sessions.schema, lambda: watched(of_sessions.batches()), "sessions")
         return
     found = marks(folder)
     days = days_of(home)
     fresh = [day for day in days if all(found[table].get(day.name) == day.mark for table in TABLES)]
     kept = {day.name for day in fresh}
     changed = [day for day in days if day.name not in kept]
-    for table, schema in (("entries", entries(home).schema), ("sessions", sessions(home).schema)):
+    for table, schema in (("entries", of_entries.schema), ("sessions", of_sessions.schema)):
         names = [str(folder / table / f"{day.name}.parquet") for day in fresh]
-        copied = pyarrow("dataset").dataset(names, schema=schema, format="parquet")
-        yield table, copied
-        if table == "entries":
-            yield "called", copied
+        yield table, pyarrow("dataset").dataset(names, schema=schema, format="parquet")
     if changed:
         paths = [path for day in changed for path in day.paths]
         groups = [group for day in changed for group in day.groups]
-        yield "entries", Table(entries(home).schema, lambda: batches(paths), "entries")
-        yield "called", Table(entries(home).schema, lambda: batches(paths, kinds=_OF_CALLS), "entries")
-        yield "sessions", Table(sessions(home).schema, lambda: session_batches(groups), "sessions")
+        yield "entries", narrowed(lambda kinds, columns: watched(batches(paths, kinds=kinds, columns=columns)))
+        yield "sessions", Table(of_sessions.schema, lambda: watched(session_batches(groups)), "sessions")
