@@ -57,6 +57,21 @@ def test_no_text_passes_with_harm(text):
     assert for_terminal(shown) == shown
 
 
+@WAYS
+@given(st.text(st.characters() | st.sampled_from("\x1b[31m\r\n\u0301\u200d\u202e\ud800&<"), max_size=60))
+def test_a_text_is_shown_as_it_is_within_a_longer_one(way, text):
+    """The quick look at a whole text misses nothing that the look at each of its characters would find."""
+    assert way("\x07" + text) == way("\x07") + way(text)
+
+
+@WAYS
+def test_marks_of_many_letters_are_no_heap(way):
+    """Letters that are written with a mark each stay as they are, however many they are."""
+    text = "e\u0301 " * 20
+
+    assert way(text) == text
+
+
 @given(st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Cn", "Co", "Mn", "Me"]), max_size=60))
 def test_letters_and_signs_stay(text):
     """A text without control, format and combining characters stays as it is; on a page it is escaped."""

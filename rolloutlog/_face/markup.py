@@ -49,6 +49,8 @@ _CLASSES: tuple[tuple[_TokenType, str], ...] = (
 )
 
 _LINK = re.compile(r"(?:https?://[^\s/?#\\@]+(?:[/?#][\x21-\x7e]*)?|(?:mailto:|#)[\x21-\x7e]*)", re.IGNORECASE)
+# Where one of the rules that `_renderer` enables can begin or end.
+_INLINE_MARK = re.compile(r"[\n\\`*_~\[\]!<&]")
 # A text of one line without any of these is one paragraph.
 _MARK = re.compile(r"[\\`*_\[\]<>&~|\n\r\t]|^[\s#+\-=0-9]|^$")
 
@@ -97,12 +99,17 @@ def markdown(text: str, heading: int = 4, colours: Colours | None = None) -> str
     """
     if _MARK.search(text) is None:
         return f"<p>{for_html(text)}</p>\n"
-    renderer, env = _renderer(heading), {_COLOURS: colours or Colours()}
+    renderer, env = _renderer(heading, "|" in text), {_COLOURS: colours or Colours()}
     tokens = renderer.parse(for_markup(text), env)
     if _is_too_deep(tokens):
         return f'<pre tabindex="0">{for_html(text)}</pre>\n'
     html = renderer.renderer.render(tokens, renderer.options, env)
-    return boxed(nh3.clean(html, **_ALLOWED))
+    return boxed(_cleaner().clean(html))
+
+
+@cache
+def _cleaner() -> nh3.Cleaner:
+    return nh3.Cleaner(**_ALLOWED)
 
 
 def _code(text: str, language: str) -> str:
@@ -211,10 +218,14 @@ class _SmallHeadings(_Renderer):
 
 
 @cache
-def _renderer(heading: int) -> MarkdownIt:
+def _renderer(heading: int, has_tables: bool) -> MarkdownIt:
+    """Return a renderer; to look for tables takes long, so one that does is only for text that may have one."""
     renderer = _SmallHeadings if heading == 3 else _Renderer
     found = MarkdownIt("commonmark", {"html": False}, renderer_cls=renderer)
-    found.enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
+    found.enable(["table", "strikethrough"] if has_tables else ["strikethrough"])
+    found.disable(["html_block", "html_inline"])
+    # By default, the parser also stops at marks of plugins, and tries each rule there.
+    found.inline.terminator_re = _INLINE_MARK
     found.validateLink = lambda url: _LINK.fullmatch(url) is not None  # type: ignore[method-assign]
     # By default, a link's text is shown decoded, which would bring back what was neutralised.
     found.normalizeLinkText = lambda link: link  # type: ignore[method-assign]

@@ -194,8 +194,8 @@ def _of_text(text: str) -> Result:
     is_cut = (cut := _CUT.match(rest)) is not None
     if cut is not None:
         rest = rest[cut.end() :]
-    status = _STATUS.match(head)
     found = _of_json(rest)
+    status = _STATUS.match(head)
     code, seconds = _EXIT.search(head), _SECONDS.search(head)
     exit_code = int(code[1]) if code is not None else found.exit_code
     failed = status is not None and status[1] in ("failed", "terminated")
@@ -204,7 +204,7 @@ def _of_text(text: str) -> Result:
         exit_code,
         float(seconds[1]) if seconds is not None else found.seconds,
         failed or bool(exit_code) or found.is_failed or _REFUSAL.match(found.text) is not None,
-        is_cut or found.is_cut or _LEFT_OUT.search(found.text) is not None,
+        is_cut or found.is_cut or ("…" in found.text and _LEFT_OUT.search(found.text) is not None),
         found.is_running or _RUNNING.search(head) is not None,
         found.images,
     )

@@ -36,7 +36,7 @@ _Show: TypeAlias = Callable[[str], str]
 MOST_MARKS = 8
 """How many marks one letter may carry. Scripts of people need up to five."""
 
-_PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
+_USUAL = bytes([9, 10, *range(0x20, 0x7F)])  # the most frequent letters, which are harmless
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
@@ -57,6 +57,9 @@ _JOINERS = frozenset("\u061c\u200c\u200d\u200e\u200f")
 _C0 = "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC "
 _NAMES = {**dict(enumerate(f"{_C0} FS GS RS US".split())), 0x7F: "DEL"}
 
+# All that `_ODD` matches is in runs of these, and no match is in two of them. It takes ten times as long to look for.
+_UNUSUAL = re.compile(r"[^\n\t\x20-\x7e]+")
+
 # Around a name in a text that becomes HTML only later. Both are noncharacters, so no neutralised text holds them.
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 _MARKED_OR_ODD = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}<>]*){_CLOSE}|{_ODD.pattern}")
@@ -71,7 +74,7 @@ def for_terminal(text: str) -> str:
     >>> for_terminal("\x1b]0;owned\x07 caf\u00e9 \x1b[31mred\x1b[0m \u202etxt.exe")
     '␛]0;owned␇ café red <U+202E>txt.exe'
     """
-    return text if _PLAIN.fullmatch(text) else "".join(piece for piece, _ in _pieces(text, _sign))
+    return text if _is_harmless(text) else "".join(piece for piece, _ in _pieces(text, _sign))
 
 
 def pieces_for_terminal(text: str) -> Iterator[tuple[str, bool]]:
@@ -80,7 +83,7 @@ def pieces_for_terminal(text: str) -> Iterator[tuple[str, bool]]:
     >>> list(pieces_for_terminal("a\x07b"))
     [('a', False), ('␇', True), ('b', False)]
     """
-    return iter([(text, False)] if _PLAIN.fullmatch(text) else _pieces(text, _sign))
+    return iter([(text, False)] if _is_harmless(text) else _pieces(text, _sign))
 
 
 def for_html(text: str) -> str:
@@ -91,7 +94,7 @@ def for_html(text: str) -> str:
     >>> for_html("<b>\x1b[2J")
     '&lt;b&gt;<span class="ctl">ESC</span>[2J'
     """
-    if _PLAIN.fullmatch(text):
+    if _is_harmless(text):
         return escape(text)
     return "".join(_BOX.format(piece) if is_odd else escape(piece) for piece, is_odd in _pieces(text, _in_box))
 
@@ -105,7 +108,7 @@ def for_markup(text: str) -> str:
     >>> boxed(for_markup("*\u202eabc*"))
     '*<span class="ctl">U+202E</span>abc*'
     """
-    if _PLAIN.fullmatch(text):
+    if _is_harmless(text):
         return text
     return "".join(f"{_OPEN}{piece}{_CLOSE}" if is_odd else piece for piece, is_odd in _pieces(text, _in_box))
 
@@ -120,7 +123,17 @@ def boxed(html: str) -> str:
 
     The attributes in *html* must be plain ASCII.
     """
-    return html if _PLAIN.fullmatch(html) else _MARKED_OR_ODD.sub(_box_of, html)
+    return html if _is_harmless(html) else _MARKED_OR_ODD.sub(_box_of, html)
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether *text* is shown as it is.
+
+    Only letters that are not usual are looked at, of which most texts have few; a pattern would need ten times as long
+    to find them. Marks of several letters can look like those of one, and then a harmless text is taken for another.
+    """
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _USUAL)
+    return not rest or _ODD.search(rest.decode("utf-8", "surrogatepass")) is None
 
 
 def one_line(text: str, length: int) -> str:
@@ -146,7 +159,7 @@ def _pieces(text: str, show: _Show) -> Iterator[tuple[str, bool]]:
     if "\r\n" in text:
         text = text.replace("\r\n", "\n")
     end = 0
-    for match in _ODD.finditer(text):
+    for match in _odd_in(text):
         odd = match[0]
         if match.start() > end:
             yield text[end : match.start()], False
@@ -154,6 +167,12 @@ def _pieces(text: str, show: _Show) -> Iterator[tuple[str, bool]]:
         end = match.end()
     if end < len(text):
         yield text[end:], False
+
+
+def _odd_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield all that is odd in *text*."""
+    for run in _UNUSUAL.finditer(text):
+        yield from _ODD.finditer(text, *run.span())
 
 
 def _few_marks(run: str, show: _Show) -> Iterator[tuple[str, bool]]:
