@@ -12,7 +12,7 @@ import rolloutlog
 from rolloutlog import load_session
 from rolloutlog._face import heads
 from rolloutlog._face.heads import read_head
-from rolloutlog._face.titles import sentence, title_of
+from rolloutlog._face.titles import as_typed, is_added, sentence, title_of
 
 pytestmark = pytest.mark.once
 
@@ -152,6 +152,40 @@ def test_a_head_agrees_with_the_loaded_session(path):
 def test_a_title_has_no_marks_of_markdown(text, title):
     """One line, as a person would say it."""
     assert title_of(text) == title
+
+
+# As Claude Code writes them.
+COMPACT = (
+    "<command-name>/compact</command-name>\n            <command-message>compact</command-message>\n"
+    "            <command-args>keep the tests</command-args>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        (COMPACT, "/compact keep the tests"),
+        ("<command-message>init is running…</command-message>\n<command-name>/init</command-name>", "/init"),
+        ("<bash-input>git log</bash-input>", "! git log"),
+        ("<local-command-stdout>Compacted</local-command-stdout>", ""),
+        ("<bash-stdout>a</bash-stdout><bash-stderr></bash-stderr>", ""),
+        ("Why <command-name>/x</command-name>?", "Why <command-name>/x</command-name>?"),
+        ("<command-name>/x</command-name> tell me", "<command-name>/x</command-name> tell me"),
+        ("<command-name>/x", "<command-name>/x"),
+    ],
+)
+def test_a_noted_command_is_shown_as_it_was_typed(text, typed):
+    """Claude Code puts tags around commands and their outputs; a text with more in it is a person's."""
+    assert as_typed(text) == typed
+    assert is_added(text) == (typed == "")
+
+
+def test_a_command_is_a_title_only_where_nothing_better_was_said(write):
+    """A command of the program does not say what a session is about."""
+    named = user("<command-name>/compact</command-name>")
+
+    assert read_head(write(meta(PARENT), named)).title == "/compact"
+    assert read_head(write(meta(PARENT), named, user("Repair the tide table"))).title == "Repair the tide table"
 
 
 @pytest.mark.parametrize(

@@ -339,3 +339,13 @@ def test_a_hostile_session_has_a_transcript(tmp_path, format):
 
     assert len(found) > 100
     assert any(isinstance(part, Instruction) for part in found)
+
+
+def test_noted_commands_are_shown_in_words(transcript):
+    """A command of Claude Code begins a turn without its tags, and its output is an instruction."""
+    command, printed = "<command-name>/compact</command-name>", "<local-command-stdout>Done</local-command-stdout>"
+
+    parts = list(transcript(meta(PARENT), user(command), user(printed), user("Go on")))
+
+    assert [part.text for part in parts if isinstance(part, Said)] == ["/compact", "Go on"]
+    assert [part.text for part in parts if isinstance(part, Instruction)] == [printed]

@@ -10,6 +10,7 @@ import attrs
 
 from .calls import Invocation
 from .outputs import Image, Result
+from .values import as_json
 
 Depth: TypeAlias = Literal["user", "talk", "tools", "full", "all"]
 """How much of a session is shown: what people said; the answers, too; calls; whole outputs; all lines."""
@@ -192,11 +193,16 @@ class Skipped(Entry):
 
 @attrs.frozen(kw_only=True)
 class Other(Entry):
-    """Any other line: an event, a state, a new kind. `name` is its type, `text` its JSON."""
+    """Any other line: an event, a state, a new kind. `name` is its type, `value` its object, or its JSON."""
 
     kind: ClassVar[str] = "other"
     name: str
-    text: str
+    value: Mapping[str, Any] | str
+
+    @property
+    def text(self) -> str:
+        """Its JSON. It is made at each look: half of all lines are events, and few of these are shown."""
+        return self.value if isinstance(self.value, str) else as_json(dict(self.value))
 
 
 Part: TypeAlias = Turn | TurnEnd | Entry

@@ -194,8 +194,8 @@ def _of_text(text: str) -> Result:
     is_cut = (cut := _CUT.match(rest)) is not None
     if cut is not None:
         rest = rest[cut.end() :]
-    found = _of_json(rest)
     status = _STATUS.match(head)
+    found = _of_json(rest)
     code, seconds = _EXIT.search(head), _SECONDS.search(head)
     exit_code = int(code[1]) if code is not None else found.exit_code
     failed = status is not None and status[1] in ("failed", "terminated")

@@ -39,7 +39,7 @@ from .entries import (
 )
 from .heads import Head, StrPath, read_head
 from .outputs import Image, image_of, read_output
-from .titles import is_added, title_of
+from .titles import as_typed, title_of
 from .values import as_json
 from .waiting import Waiting
 
@@ -158,7 +158,7 @@ class Reader:
             self.counts.items += 1
         value = item._read()
         kind = item.type
-        place = _place(line, len(item.json))
+        place = _place(line, len(item._bytes().strip()))  # `json` would be encoded for that
         if kind == "message":
             yield from self._read_message(value, place)
         elif kind == "reasoning":
@@ -190,7 +190,7 @@ class Reader:
         elif kind == "additional_tools":
             yield from self._put(Instruction(role="developer", text=as_json(value.get("tools")), type=kind, **place))
         else:
-            yield from self._put(Other(name=kind, text=item.json.decode("utf-8", "replace"), **place))
+            yield from self._put(Other(name=kind, value=item.json.decode("utf-8", "replace"), **place))
 
     def _read_message(self, value: Mapping[str, Any], place: dict[str, Any]) -> Iterator[Part]:
         role = value["role"]
@@ -205,9 +205,9 @@ class Reader:
         if role != "user":
             yield from self._put(Instruction(role=str(role), text="\n\n".join(texts), **place))
             return
-        typed = [text for text in texts if not is_added(text)]
+        typed = [own for text in texts if (own := as_typed(text))]
         if len(typed) < len(texts):
-            added = "\n\n".join(text for text in texts if is_added(text))
+            added = "\n\n".join(text for text in texts if not as_typed(text))
             yield from self._put(Instruction(role=role, text=added, **place))
             if not (typed or images or files):
                 return
@@ -233,13 +233,13 @@ class Reader:
                 level=entry.level, logger=entry.logger, text=entry.message, details=details, extra=extra, **place
             )
         if isinstance(entry, SessionStateSnapshot):
-            return Other(name="state", text=as_json(dict(entry)), **place)
+            return Other(name="state", value=entry, **place)
         assert isinstance(entry, OtherEntry)
         return self._read_event(entry, place)
 
     def _read_meta(self, meta: SessionMeta, place: dict[str, Any]) -> Entry | None:
         if self._has_meta:
-            return Other(name="session_meta", text=as_json(meta.to_dict()), **place)
+            return Other(name="session_meta", value=meta.to_dict(), **place)
         self._has_meta = True
         # Newer Codex repeats these in an item, so only those of the older format are counted.
         size = len(meta.instructions or "")
@@ -271,7 +271,7 @@ class Reader:
             elif event in ("error", "stream_error", "warning"):
                 return Note(text=f"Codex reports: {event}", detail=_at(payload, "message") or "", **place)
         name = _at(payload, "type") if entry.type == "event_msg" else None
-        return Other(name=f"{entry.type} {name}" if name else entry.type, text=as_json(dict(entry.raw)), **place)
+        return Other(name=f"{entry.type} {name}" if name else entry.type, value=entry.raw, **place)
 
     def _complete_task(self, payload: Mapping[str, Any]) -> None:
         duration = payload.get("duration_ms")
