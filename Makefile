@@ -201,10 +201,10 @@ $(BIN)/uv: .venv/venv.stamp
 # Each row of the table runs alone, too: python -m tests.faults --list
 .PHONY: faults faults-long mutants
 
-faults: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
+faults: .venv/zstd.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults $(ARGS)
 
-faults-long: .venv/package.stamp .venv/test.stamp .venv/fuzz.stamp
+faults-long: .venv/zstd.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults --size long $(ARGS)
 
 mutants: .venv/package.stamp .venv/mutants.stamp
