@@ -1,6 +1,7 @@
-"""Make the pictures in docs/pictures: the command in a terminal of 80 columns, the page, and a notebook.
+"""Make the pictures in docs/pictures: the command in a terminal of 80 columns, the page, the viewer, and a notebook.
 
-``make pictures`` runs it. All of them show the session that `tests/ferry.py` makes, in a real Chromium.
+``make pictures`` runs it. All of them show the session that `tests/ferry.py` makes, in a real Chromium; the viewer has
+that of `tests/tide.py`, too.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ section.dark {{ background: #111417; color: #dfe1e3 }}
 def main() -> int:
     """Make all pictures; return the exit code."""
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
-    ferry, chromium = import_module("ferry"), import_module("chromium")
+    ferry, tide, chromium = map(import_module, ("ferry", "tide", "chromium"))
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -70,6 +71,11 @@ def main() -> int:
             save(browser, files["page"], "page-dark", (1280, 1100), prefers_color_scheme="dark")
             save(browser, files["page"], "page-phone", chromium.PHONE)
             save(browser, files["notebook"], "notebook", (1000, 100), whole=True)
+            # Both have ids that end alike, and a list tells sessions apart by these ends.
+            (day / tide.FILE_NAME.replace("c29e6aa0", "7d41b2e8")).write_bytes(
+                tide.session().replace(b"c29e6aa0", b"7d41b2e8")
+            )
+            viewer(browser, home)
     return 0
 
 
@@ -78,6 +84,29 @@ def save(browser: Any, file: Path, name: str, size: tuple[int, int], *, whole: b
     browser.open(file, size=size, **features)
     if whole:
         browser.open(file, size=(size[0], browser.run("document.documentElement.scrollHeight")), **features)
+    take(browser, name)
+
+
+def viewer(browser: Any, home: Path) -> None:
+    """Save the list and a search, as `rolloutlog view` shows the sessions in *home*."""
+    shown = home / ".rolloutlog"
+    shown.symlink_to(home)
+    command = [sys.executable, "-m", "rolloutlog", "--home", str(shown), "view", "--no-open"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": "UTC", "HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            link = process.stdout.readline().strip()
+            browser.open_address(link, size=(860, 500))
+            take(browser, "view-list")
+            browser.driver.get(f"{link.partition('?')[0]}search?q=unittest")
+            take(browser, "view-search")
+        finally:
+            process.terminate()
+
+
+def take(browser: Any, name: str) -> None:
+    """Save what *browser* shows as the picture *name*."""
     picture = browser.call("Page.captureScreenshot", format="png", optimizeForSpeed=False)["data"]
     (PICTURES / f"{name}.png").write_bytes(base64.b64decode(picture))
     print(f"docs/pictures/{name}.png")
