@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import importlib.util
 import logging
@@ -30,11 +29,6 @@ def pytest_configure() -> None:
     """Obey Ctrl-C, also in processes that tests start: what a shell runs in its background ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_finish() -> None:
-    """Keep what is imported by now out of later collections: tests that collect garbage would look at all SDKs."""
-    gc.freeze()
 
 
 def pytest_report_header() -> str:
