@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_every_supported_python_is_in_the_matrix(setup, pyproject):
     """A classifier is a promise, so the suite runs on each."""
     assert supported(setup)
     assert set(supported(setup)) <= set(pyproject["tool"]["tox"]["env_list"])
+
+
+def test_every_combination_of_marks_is_run_by_make_test_or_by_the_matrix(pyproject):
+    """So no test falls out of CI by its marks."""
+    make = re.search(r'SUITE := .*-m "([^"]+)"', (ROOT / "Makefile").read_text(encoding="utf-8"))
+    environments = [pyproject["tool"]["tox"]["env_run_base"], *pyproject["tool"]["tox"]["env"].values()]
+    commands = [command for each in environments for command in each.get("commands", []) if "-m" in command]
+    chosen = [make[1], *(command[command.index("-m") + 1] for command in commands)]
+    marks = [mark.partition(":")[0] for mark in pyproject["tool"]["pytest"]["ini_options"]["markers"]]
+    for size in range(len(marks) + 1):
+        for names in itertools.combinations(marks, size):
+            values = {mark: mark in names for mark in marks}
+            assert any(eval(each, {}, values) for each in chosen), names
 
 
 def test_the_workflow_runs_every_environment_of_the_matrix(pyproject):
