@@ -213,6 +213,17 @@ def test_no_line_is_wider_than_the_terminal(put, monkeypatch, columns):
     assert max(map(cell_len, lines[:-1])) <= columns
 
 
+@pytest.mark.parametrize(("columns", "has_states"), [(40, False), (80, True)])
+def test_a_narrow_terminal_spends_no_column_on_states_that_no_session_has(put, monkeypatch, columns, has_states):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    put(1, 1, user("Plan a day"))
+
+    heading, line, *_ = run("list", terminal=True).out.splitlines()
+
+    assert ("STATE" in heading) is has_states
+    assert line.endswith("Plan a day")
+
+
 def test_a_pipe_gets_whole_values_between_tabs(put):
     """Nothing is cut, and there is no heading."""
     put(1, 1, user("x" * 250))

@@ -10,6 +10,9 @@ from .._face.safe import for_terminal
 from .._face.widths import cells, fitted
 from .output import Screen, write
 
+# How many cells the last column wants. Where it has less, columns without a text are left out.
+_LAST = 20
+
 
 @attrs.frozen
 class Column:
@@ -34,6 +37,10 @@ def write_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], scree
     titles = [Cell(column.title, "dim") for column in columns]
     lines = [[attrs.evolve(cell, text=for_terminal(cell.text)) for cell in row] for row in [titles, *rows]]
     widths = [max(cells(line[index].text) for line in lines) for index in range(len(columns))]
+    if rows and screen.width - sum(widths[:-1]) - 2 * len(widths[:-1]) < _LAST:
+        kept = [index for index in range(len(columns)) if any(line[index].text for line in lines[1:])]
+        columns, widths = [columns[index] for index in kept], [widths[index] for index in kept]
+        lines = [[line[index] for index in kept] for line in lines]
     for line in lines:
         write(_line(columns, line, widths, screen) + "\n")
 
