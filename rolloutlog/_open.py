@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -19,6 +19,7 @@ from ._format.lines import LineEncoder
 from ._locks import fork_safe_lock, named_lock
 from ._lookup import find_by_id, find_named
 from ._paths import StrPath, beginning_of, named_id, parse_session_id, resolve_home, rollout_path
+from ._reading.blocks import TORN
 from ._reading.lines import ordinal_of
 from ._reading.reader import load_session
 from ._reading.saved import SavedSession
@@ -27,7 +28,7 @@ from ._unpack import unpacked
 from ._writing import registry
 from ._writing.commands import LineRules, WriterOptions
 from ._writing.file import Journal, named_in_errors
-from ._writing.file_locks import locked_byte
+from ._writing.file_locks import locked_byte, locked_file
 from ._writing.os_calls import REAL_SYSTEM, System
 from ._writing.registry import Lease
 from .exceptions import InvalidRolloutError, SessionExistsError, SessionLockedError
@@ -211,7 +212,7 @@ def _shared(
     if lease is None:
         return None
     with _released_on_error(lease):
-        saved = load_session(path)
+        saved = _loaded(path, writing, deadline)
         return lease, _encoder_for(saved, encoding), saved
 
 
@@ -222,11 +223,20 @@ def _opened(
     journal = _journal(path, writing, system)
     with _closed_on_error(journal):
         journal.open(0.0)
-        saved = load_session(path)
+        saved = _loaded(path, writing, monotonic() + writing.lock_timeout, system)
         journal.header = saved._header
         encoder = _encoder_for(saved, encoding)
         numbering = None if saved._next_number is None else Numbering(ordinal_of)
         return start_writer(journal, writing, encoder, numbering), encoder, saved
+
+
+def _loaded(path: Path, writing: WriterOptions, deadline: float, system: System = REAL_SYSTEM) -> SavedSession:
+    """Return the session in the file. A line that another process is just writing is not taken for a torn one."""
+    saved = load_session(path)
+    if writing.shared and saved.skipped and saved.skipped[-1].reason == TORN:
+        with suppress(SessionLockedError), locked_file(path, deadline, system):
+            saved = load_session(path)
+    return saved
 
 
 def _encoder_for(saved: SavedSession, encoding: dict[str, Any]) -> LineEncoder:

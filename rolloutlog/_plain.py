@@ -115,7 +115,8 @@ class _Copy:
             if not math.isfinite(value):
                 raise InvalidItemError(where, "is not a finite number; JSON has no other numbers")
             return float.__float__(value)
-        if not isinstance(value, (Mapping, list, tuple)):
+        # `dict` first: an abstract class keeps its answers in a table, whose lock another thread may hold at a fork.
+        if not isinstance(value, (dict, list, tuple, Mapping)):
             raise InvalidItemError(where, f"expected plain JSON; got {type(value).__name__}")
         known = self._made.get(id(value))
         if known is None:
@@ -129,7 +130,12 @@ class _Copy:
         self._check(where, depth)
         before, height = self._count, 0
         copied: Any
-        if isinstance(value, Mapping):
+        if isinstance(value, (list, tuple)):
+            copied = []
+            for index, item in enumerate(value):
+                copied.append(self.of(item, f"{where}[{index}]", depth + 1))
+                height = max(height, self._height)
+        else:
             copied = {}
             for key, item in value.items():
                 if not isinstance(key, str) or isinstance(key, Enum):
@@ -137,11 +143,6 @@ class _Copy:
                 # A key that is not a name may be text of the record as well, and an error holds none of that.
                 inside = f"{where}.{key}" if key.isidentifier() and len(key) <= 40 else f"{where}[...]"
                 copied[_whole(str.__str__(key), where)] = self.of(item, inside, depth + 1)
-                height = max(height, self._height)
-        else:
-            copied = []
-            for index, item in enumerate(value):
-                copied.append(self.of(item, f"{where}[{index}]", depth + 1))
                 height = max(height, self._height)
         self._height = height + 1
         self._made[id(value)] = value, copied, self._height, self._count - before + 1
@@ -189,6 +190,9 @@ def _whole(text: str, where: str) -> str:
     return text
 
 
+_LEAVES = (str, int, float, type(None))
+
+
 def stringified(value: Any, depth: int = 0) -> Any:
     """Return a copy of *value* as plain JSON, with the string of each value that JSON cannot hold. Never raises."""
     return _stringified(value, depth, set(), [_MOST_VALUES])
@@ -198,7 +202,7 @@ def _stringified(value: Any, depth: int, around: set[int], left: list[int]) -> A
     """Do it for a value inside the containers *around*; *left* is how many containers may still be made."""
     name = type(value).__name__
     try:
-        if not isinstance(value, Mapping | list | tuple):
+        if isinstance(value, _LEAVES) or not isinstance(value, (dict, list, tuple, Mapping)):
             try:
                 return plain(value, "", depth)
             except InvalidItemError:
@@ -210,9 +214,9 @@ def _stringified(value: Any, depth: int, around: set[int], left: list[int]) -> A
             return f"<{name}, nested too deep>" if depth >= MAX_DEPTH else f"<{name}, left out>"
         around.add(id(value))
         try:
-            if isinstance(value, Mapping):
-                return {_string(key): _stringified(item, depth + 1, around, left) for key, item in _items(value)}
-            return [_stringified(item, depth + 1, around, left) for item in list(value)]
+            if isinstance(value, (list, tuple)):
+                return [_stringified(item, depth + 1, around, left) for item in list(value)]
+            return {_string(key): _stringified(item, depth + 1, around, left) for key, item in _items(value)}
         finally:
             around.discard(id(value))
     except Exception as error:  # of one of its methods

@@ -34,7 +34,7 @@ def run(script: str, *arguments: str, logs: str = "") -> str:
     command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(logs) if logs else not done.stderr
+    assert done.stderr.startswith(logs) if logs else done.stderr == ""
     return done.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -11,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 from helpers import (
     DEADLINE,
     Disk,
+    eventually,
     finish,
     in_fresh_process,
     left_alone,
@@ -29,6 +32,7 @@ from helpers import (
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, load_session, session
 from rolloutlog._writing import registry
+from rolloutlog._writing.file_locks import lock
 from rolloutlog.exceptions import ForkedRecorderError
 
 pytestmark = pytest.mark.system
@@ -515,6 +519,48 @@ def test_a_shared_session_is_not_held():
         recorder.flush()
 
         assert in_fresh_process(open_exclusively, str(recorder.path)) == "opened\n"
+
+
+def test_a_line_that_another_process_is_just_writing_is_not_taken_for_a_torn_one(caplog):
+    """It is read when that process lets go of the lock, and is not reported as lost."""
+    with RolloutRecorder.create(shared=True) as recorder:
+        path = recorder.path
+    line = Message.user("Hello").json + b"\n"
+    caplog.set_level(logging.INFO, "rolloutlog")
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    lock(fd, path, 0.0)
+    os.write(fd, line[:20])
+    found: list[Any] = []
+
+    def resume() -> None:
+        found.append(RolloutRecorder.resume(path, shared=True, lock_timeout=DEADLINE))
+
+    opened = threading.Thread(target=resume)
+    opened.start()
+    eventually(lambda: "resuming the session" in caplog.text)
+    opened.join(0.2)  # it has read the half, and waits
+    os.write(fd, line[20:])
+    os.close(fd)
+    opened.join(DEADLINE)
+
+    ((resumed, saved),) = found
+    resumed.close()
+    assert saved.skipped == []
+    assert [item.text for item in saved.items] == ["Hello"]
+    assert "could not be read" not in caplog.text
+
+
+def test_a_torn_line_in_a_shared_session_is_reported(caplog):
+    with RolloutRecorder.create(shared=True) as recorder:
+        path = recorder.path
+    with open(path, "ab") as file:
+        file.write(b'{"type":"mess')
+
+    resumed, saved = RolloutRecorder.resume(path, shared=True)
+    resumed.close()
+
+    assert len(saved.skipped) == 1
+    assert "1 line could not be read" in caplog.text
 
 
 def test_the_first_line_is_there_whatever_happens():

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from faults.fakes import FakeSystem
-from helpers import DEADLINE, Disk, in_fresh_process, left_alone, lines_in, start
+from helpers import DEADLINE, Disk, in_fresh_process, left_alone, lines_in, recorder_on, start, tell
 
 import rolloutlog
 from rolloutlog._writing import registry
@@ -566,6 +566,7 @@ def test_a_shared_writer_that_a_child_never_used_ends_without_a_word(path):
 
 def test_a_lock_that_another_thread_held_at_the_fork_hinders_no_child(path):
     """Whatever the threads of the parent were doing: in the child it is as if they had never been."""
+    begun(path.with_name("first")).release().result(DEADLINE)  # adds the hook for forks
     held, end = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -877,3 +878,32 @@ def test_what_is_recorded_after_our_exit_hook_is_on_disk_at_once(path):
 
     assert done.stdout == b"written\n", done.stderr
     assert written(path) == ["early", "late"]
+
+
+def ask_in_a_child_for_the_flush_of_the_parent(folder: str) -> None:
+    """Fork while a flush waits in the queue, as where the interpreter has no lock."""
+    sys._is_gil_enabled = lambda: False  # type: ignore[attr-defined]
+    disk = Disk()
+    recorder = recorder_on(disk).create(folder)
+    disk.hold()
+    recorder.record(rolloutlog.Message.user("hello"))
+    assert disk.reached.wait(DEADLINE)
+    ack = recorder.request_flush()
+    recorder._writer.queue.take_all = lambda into: os._exit(3)  # as if a thread of the parent had its lock for good
+    child = os.fork()
+    if child == 0:
+        try:
+            ack.result(DEADLINE)
+        except rolloutlog.exceptions.ForkedRecorderError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    tell(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    del recorder._writer.queue.take_all
+    disk.go_on()
+    recorder.close()
+
+
+def test_a_child_does_not_wait_for_the_queue_of_its_parent(tmp_path):
+    """A lock inside it may have been taken at the fork; the waiter of a flush notices that it is the parent's."""
+    assert in_fresh_process(ask_in_a_child_for_the_flush_of_the_parent, str(tmp_path)) == "0\n"

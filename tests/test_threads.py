@@ -203,6 +203,8 @@ def test_threads_that_list_folders_count_what_they_remember(home, monkeypatch):
     """There is room for half of the folders, and the size that is counted is that of the names that are remembered."""
     monkeypatch.setattr(_listing, "_GRAIN", -(10**12))  # as if the folders were old
     monkeypatch.setattr(_listing, "_BUDGET", 800)
+    monkeypatch.setattr(_listing, "_remembered", {})  # without what other tests have listed
+    monkeypatch.setattr(_listing, "_size", 0)
     for number in range(20):
         folder = home / str(number)
         folder.mkdir(parents=True)

@@ -23,6 +23,8 @@ from ..exceptions import InvalidRolloutError, SessionNotFoundError
 StrPath: TypeAlias = str | os.PathLike[str]
 
 BLANK = b" \t\r\n"
+TORN = "the last line is incomplete"
+"""Why a last line without a newline is skipped, if it cannot be read."""
 _MARKED = b"\xef\xbb\xbf{"  # a byte order mark, which some editors put there, before an object
 
 # How much of a line is held before its end is known. A longer one is measured first, and read again if it is not too
@@ -183,7 +185,7 @@ def blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:
     if length > max_line:
         yield _too_long(number, offset, length)
     elif last.strip(BLANK) or source.problem:
-        yield Block(number, offset, [last], source.problem or "the last line is incomplete")
+        yield Block(number, offset, [last], source.problem or TORN)
 
 
 def unmarked_blocks(source: Source, max_line: int, at_once: int) -> Iterator[Block]:

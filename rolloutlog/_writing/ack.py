@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from time import monotonic
 from typing import Any
 
+from ..exceptions import ForkedRecorderError
 from .loops import wait_in_loop
 from .wakeup import Waiters
 
@@ -33,7 +34,8 @@ class Ack(threading.Event):
 
         Args:
             check: called by waiters from time to time, with the moment at which their wait ends, to make sure that a
-                thread is serving the writer; returns that moment, or an earlier one.
+                thread is serving the writer; returns that moment, or an earlier one; raises `ForkedRecorderError` if
+                the ack belongs to the parent process.
         """
         self.error: Exception | None = None
         self._check = check
@@ -62,7 +64,11 @@ class Ack(threading.Event):
                 return False
             self._waiters.wait(rest, self.is_set)
             if self._check is not None and not self._is_set:
-                deadline = self._check(deadline)
+                try:
+                    deadline = self._check(deadline)
+                except ForkedRecorderError as error:
+                    self.error = error.with_traceback(None)
+                    self.set()
         return True
 
     def result(self, timeout: float | None = None) -> None:

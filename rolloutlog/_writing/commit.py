@@ -128,10 +128,16 @@ class Committer:
             self._sync()
         self._queue.count_unfinished(len(self._backlog), sum(map(len, self._backlog)))
 
-    def fail_all(self, failure: Exception) -> None:
-        """Answer all acks with *failure*; records that are not written stay pending."""
+    def fail_all(self, failure: Exception, *, takes: bool = True) -> None:
+        """Answer all acks with *failure*; records that are not written stay pending.
+
+        Args:
+            failure: the error.
+            takes: also those in the queue.
+        """
         failure.__traceback__ = None  # it would hold the frames of the writer that failed, which hold the acks
-        self._queue.take_all(self._taken)
+        if takes:
+            self._queue.take_all(self._taken)
         acks = [*self._answering, self._end]
         while self._taken:
             self._claim_records()

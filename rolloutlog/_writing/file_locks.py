@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from .._systems import CLOEXEC, NOFOLLOW, file_locks, is_alive
+from .._systems import CLOEXEC, NOFOLLOW, NONBLOCK, file_locks, is_alive
 from ..exceptions import SessionLockedError
 from .descriptors import close_file, identity_of, open_file
 from .os_calls import REAL_SYSTEM, System, make_folders
@@ -55,6 +55,25 @@ def lock(fd: int, path: Path, deadline: float, system: System = REAL_SYSTEM) -> 
     """
     if not _locked_within(deadline, lambda: system.lock(fd), path):
         raise SessionLockedError(path, holder(system.fstat(fd)))
+
+
+@contextmanager
+def locked_file(path: Path, deadline: float, system: System = REAL_SYSTEM) -> Iterator[None]:
+    """Lock the file at *path* by a descriptor of its own, so that no other writer is in the middle of an append.
+
+    Raises:
+        SessionLockedError: another writer held the lock until *deadline*.
+        OSError: the file cannot be opened or locked.
+    """
+    fd, status = open_file(path, os.O_RDWR | CLOEXEC | NOFOLLOW | NONBLOCK, system)
+    try:
+        lock(fd, path, deadline, system)
+        try:
+            yield
+        finally:
+            system.unlock(fd)
+    finally:
+        close_file(fd, identity_of(status), system)
 
 
 def _locked_within(deadline: float, attempt: Callable[[], bool], path: Path) -> bool:

@@ -16,6 +16,7 @@ import functools
 import logging
 import math
 import operator
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,6 +87,7 @@ class Writer:
         self._workers = workers
         self._asked = self._reached = State.NEW
         self._forked_from: int | None = None
+        self._parent = 0
         self._begin_empty()
 
     def _begin_empty(self) -> None:
@@ -237,7 +239,7 @@ class Writer:
             timeout: seconds to wait for locks, if this caller must write for itself.
         """
         self._check_started()
-        ack = Ack(self._check_served)
+        ack = Ack(functools.partial(self._check_queue, self.queue))
         self._submit(Barrier(ack), timeout)
         return ack
 
@@ -397,6 +399,12 @@ class Writer:
             self._workers.wake(self)  # an interrupt may have come between a put and its wake-up
         return deadline
 
+    def _check_queue(self, queue: WriterQueue, deadline: float) -> float:
+        """Call `_check_served` for an ack in *queue*; raise if that queue is the parent process's."""
+        if queue is not self.queue:
+            raise ForkedRecorderError(self.journal.path, self._parent)
+        return self._check_served(deadline)
+
     def lost(self) -> WriteError | None:
         """Return the error that says how many records are not on disk, if any; the interpreter ends without them."""
         error = self._committer.unwritten(self._committer.count_waiting())
@@ -414,7 +422,7 @@ class Writer:
         if timeout is not None:
             self._last_moment = deadline
         self._unattended = [True]
-        ack = Ack(self._check_served)
+        ack = Ack(functools.partial(self._check_queue, self.queue))
         self._submit(Barrier(ack), timeout)
         # A thread that held the lock when the interpreter ends would hold it forever, and a record of a finalizer that
         # comes later would be lost.
@@ -494,7 +502,11 @@ class Writer:
     def after_fork(self, parent: int) -> None:
         """Drop, in a child, what belongs to process *parent*; a shared file is opened again at its first use."""
         self.journal.abandon()
-        self._committer.fail_all(ForkedRecorderError(self.journal.path, parent))
+        # Without the interpreter's lock, the queue has one of its own. A thread of the parent may have had it, and will
+        # never release it here: each waiter notices by itself that its ack is in the parent's queue.
+        has_lock: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+        self._parent = parent
+        self._committer.fail_all(ForkedRecorderError(self.journal.path, parent), takes=has_lock)
         is_shared = self.options.shared and self.state < State.CLOSING
         self._begin_empty()
         self._asked = self._reached = State.NEW if is_shared else State.CLOSED
