@@ -21,7 +21,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
-	@echo "make test      the suite on the Python at hand, in about three minutes"
+	@echo "make test      the suite on the Python at hand, in about four minutes"
 	@echo "make test-all  the rest: every Python found, the oldest dependencies, no orjson; in about a quarter of an hour"
 	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
@@ -55,7 +55,7 @@ PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SIDE_BY_SIDE := --numprocesses=$(PROCESSES) --dist=worksteal
 
 test-plan:
-	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about three minutes on two cores."
+	@echo "make test runs the suite once, on one Python, $(PROCESSES) tests at a time: about four minutes on two cores."
 	@echo "Without the tests that need the Codex CLI (make interop), Chromium (make browser) or an engine (make engines)."
 	@test -e .venv/suite.stamp || echo "Before that, once, it installs what the suite needs into .venv: half a minute."
 
