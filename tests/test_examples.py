@@ -224,7 +224,6 @@ def test_the_openai_agent_finishes_and_says_so_again(home, api):
     assert not server.refusals
 
 
-@pytest.mark.slow
 def test_the_agents_sdk_continues_the_conversation(home, api):
     """A second run asks another question, and the model sees the first one with its answer."""
     pytest.importorskip("agents", reason="the extra `agents` is not installed")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fleet_corpus import build
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rolloutlog import tables
@@ -231,6 +231,7 @@ def a_line(rng):
 
 
 @given(st.integers(0, 2**64), st.booleans())
+@example(309, False)  # msgspec 0.20 raises another error for text that is not UTF-8
 def test_both_readers_find_the_same_rows_in_odd_and_damaged_lines(seed, is_wrapped):
     """Each key, value and byte may be another, and the last line may be torn."""
     rng = random.Random(seed)

@@ -135,7 +135,7 @@ def reader() -> Reader | None:
         for tag, depth in _OTHERS.items()
     }
     decoder = msgspec.json.Decoder(one_of(wrapped, *others, *items))
-    return Reader(decoder.decode, (msgspec.MsgspecError, RecursionError), items, others, wrapped)
+    return Reader(decoder.decode, (msgspec.MsgspecError, UnicodeDecodeError, RecursionError), items, others, wrapped)
 
 
 # Other wrapped lines, and how deep they are nested, nearly always.
