@@ -12,7 +12,7 @@ import sys
 import textwrap
 
 from . import checker
-from .harness import Report, python_path, row, scratch, uncaught_in
+from .harness import Report, Skip, python_path, row, scratch, uncaught_in
 from .kill import rollout
 
 # The beginning of each storm. A storm that works says how many events it saw.
@@ -411,21 +411,30 @@ def _last(err: bytes) -> str:
     return textwrap.indent(err.decode(errors="replace")[-3_000:], "      ")
 
 
+def _needs_interpreter_lock() -> None:
+    """Skip a row where the interpreter runs without its lock: the page of promises says which, and why."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise Skip("not promised on free-threaded Python")
+
+
 @row("hangs.signals", "signal handlers record, flush and wait amid all that", quick=1_500, full=20_000, long=100_000)
 def signals(report: Report, size: int, dice: random.Random) -> None:
     """Thousands of signals a second, whose handler uses the recorder that the main thread is in."""
+    _needs_interpreter_lock()
     _storm(report, "signals", _SIGNALS, size, dice.randrange(10**9), seconds=60 + size / 200)
 
 
 @row("hangs.ctrl_c", "Ctrl-C inside every public call: goes on afterwards", quick=500, full=10_000, long=100_000)
 def ctrl_c(report: Report, size: int, dice: random.Random) -> None:
     """An interrupt every quarter of a millisecond or so."""
+    _needs_interpreter_lock()
     _storm(report, "ctrl_c", _CTRL_C, size, dice.randrange(10**9), seconds=60 + size / 50)
 
 
 @row("hangs.finalizers", "__del__ that logs, wherever it happens to run", quick=3_000, full=30_000, long=100_000)
 def finalizers(report: Report, size: int, dice: random.Random) -> None:
     """The collector runs finalizers in the middle of a put, a flush, a wait."""
+    _needs_interpreter_lock()
     _storm(report, "finalizers", _FINALIZERS, size, dice.randrange(10**9), seconds=60 + size / 100)
 
 
@@ -438,6 +447,7 @@ def redact(report: Report, size: int, dice: random.Random) -> None:
 @row("hangs.forks", "fork with threads hammering: children end, the parent goes on", quick=24, full=400, long=1_000)
 def forks(report: Report, size: int, dice: random.Random) -> None:
     """Children record, flush, or do nothing with what they inherited."""
+    _needs_interpreter_lock()
     _storm(report, "forks", _FORKS, size, dice.randrange(10**9), seconds=60 + size)
 
 
