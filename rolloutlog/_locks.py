@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -71,6 +73,32 @@ def named_lock(name: str) -> SafeLock:
     For modules: importing one that makes its lock at once would add a hook to every program that imports the package.
     """
     return _named.get(name) or _named.setdefault(name, fork_safe_lock())
+
+
+# By process and real path: the lock of the threads that are opening that file, and how many they are. Changed under the
+# lock "openers". A forked child does not see the entries of its parent, whose threads it does not have.
+_openers: dict[tuple[int, str], tuple[SafeLock, int]] = {}
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Let one thread of this process at a time open the file at *path*.
+
+    The first one opens it; the others wait, find its writer and share it. Otherwise they would find the file locked, by
+    their own process.
+    """
+    key = os.getpid(), os.path.realpath(path)
+    with named_lock("openers"):
+        lock, openers = _openers.get(key) or (fork_safe_lock(), 0)
+        _openers[key] = (lock, openers + 1)
+    try:
+        with lock:
+            yield
+    finally:
+        with named_lock("openers"):
+            lock, openers = _openers.pop(key)
+            if openers > 1:
+                _openers[key] = (lock, openers - 1)
 
 
 def _free_all() -> None:

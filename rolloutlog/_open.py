@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from ._compression import compressed_path, is_compressed, plain_path
 from ._entries import SessionMeta, utc_timestamp
 from ._format.envelope import Numbering
 from ._format.lines import LineEncoder
-from ._locks import fork_safe_lock, named_lock
+from ._locks import one_at_a_time
 from ._lookup import find_by_id, find_named
 from ._paths import StrPath, beginning_of, named_id, parse_session_id, resolve_home, rollout_path
 from ._reading.blocks import TORN
@@ -126,7 +125,7 @@ def create(
     encoder = LineEncoder(**encoding)
     session = encoder.completed(SessionMeta(name, utc_timestamp(now), instructions, dict(meta or {})))
     journal = _journal(rollout_path(where, now, name), writing, system, header=encoder.meta(session))
-    with _one_opener(journal.path), _closed_on_error(journal):
+    with one_at_a_time(journal.path), _closed_on_error(journal):
         # A random id is unique. A given one may be created by two processes at once, in two files with different times.
         with nullcontext() if session_id is None else id_lock(where, name, journal.path, system):
             existing = None if session_id is None else find_by_id(where, name)
@@ -175,7 +174,7 @@ def _resume(
     _log.info("%s: resuming the session", path)  # with no lock held: handlers of the program see it
     while True:
         try:
-            with _one_opener(path):
+            with one_at_a_time(path):
                 found = _shared(path, deadline, writing, encoding) or _opened(path, writing, encoding, system)
             with _released_on_error(found[0]):
                 _report(path, found[2])
@@ -231,7 +230,11 @@ def _opened(
 
 
 def _loaded(path: Path, writing: WriterOptions, deadline: float, system: System = REAL_SYSTEM) -> SavedSession:
-    """Return the session in the file. A line that another process is just writing is not taken for a torn one."""
+    """Return the session in the file.
+
+    The last line of a shared file may be half written because another process is writing it. So it is read again under
+    the lock, before it is reported as torn.
+    """
     saved = load_session(path)
     if writing.shared and saved.skipped and saved.skipped[-1].reason == TORN:
         with suppress(SessionLockedError), locked_file(path, deadline, system):
@@ -289,29 +292,3 @@ def start_writer(
         return encoder.gap(count, "the queue was full")
 
     return registry.register(journal, writing, LineRules(gap_line, numbering))
-
-
-# By process and real path: the lock of the threads that are opening that file, and how many they are. Changed under the
-# lock "openers". A forked child does not see the entries of its parent, whose threads it does not have.
-_openers: dict[tuple[int, str], tuple[Any, int]] = {}
-
-
-@contextmanager
-def _one_opener(path: Path) -> Iterator[None]:
-    """Let one thread of this process at a time open the file at *path*.
-
-    The first one opens it; the others wait, find its writer and share it. Otherwise they would find the file locked, by
-    their own process.
-    """
-    key = os.getpid(), os.path.realpath(path)
-    with named_lock("openers"):
-        lock, openers = _openers.get(key) or (fork_safe_lock(), 0)
-        _openers[key] = (lock, openers + 1)
-    try:
-        with lock:
-            yield
-    finally:
-        with named_lock("openers"):
-            lock, openers = _openers.pop(key)
-            if openers > 1:
-                _openers[key] = (lock, openers - 1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import atexit
 import json
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
 
@@ -18,7 +18,6 @@ import pytest
 from helpers import (
     DEADLINE,
     Disk,
-    eventually,
     finish,
     in_fresh_process,
     left_alone,
@@ -32,7 +31,7 @@ from helpers import (
 
 from rolloutlog import Message, RolloutRecorder, find_sessions, load_session, session
 from rolloutlog._writing import registry
-from rolloutlog._writing.file_locks import lock
+from rolloutlog._writing.file_locks import lock, locked_file
 from rolloutlog.exceptions import ForkedRecorderError
 
 pytestmark = pytest.mark.system
@@ -521,24 +520,27 @@ def test_a_shared_session_is_not_held():
         assert in_fresh_process(open_exclusively, str(recorder.path)) == "opened\n"
 
 
-def test_a_line_that_another_process_is_just_writing_is_not_taken_for_a_torn_one(caplog):
+def test_a_line_that_another_process_is_just_writing_is_not_taken_for_a_torn_one(caplog, monkeypatch):
     """It is read when that process lets go of the lock, and is not reported as lost."""
     with RolloutRecorder.create(shared=True) as recorder:
         path = recorder.path
     line = Message.user("Hello").json + b"\n"
-    caplog.set_level(logging.INFO, "rolloutlog")
     fd = os.open(path, os.O_WRONLY | os.O_APPEND)
     lock(fd, path, 0.0)
     os.write(fd, line[:20])
+    has_read_half = threading.Event()
+
+    def locked(*args: Any) -> AbstractContextManager[None]:
+        has_read_half.set()
+        return locked_file(*args)
+
+    monkeypatch.setattr("rolloutlog._open.locked_file", locked)
     found: list[Any] = []
-
-    def resume() -> None:
-        found.append(RolloutRecorder.resume(path, shared=True, lock_timeout=DEADLINE))
-
-    opened = threading.Thread(target=resume)
+    opened = threading.Thread(
+        target=lambda: found.append(RolloutRecorder.resume(path, shared=True, lock_timeout=DEADLINE))
+    )
     opened.start()
-    eventually(lambda: "resuming the session" in caplog.text)
-    opened.join(0.2)  # it has read the half, and waits
+    assert has_read_half.wait(DEADLINE)
     os.write(fd, line[20:])
     os.close(fd)
     opened.join(DEADLINE)

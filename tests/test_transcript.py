@@ -26,7 +26,8 @@ from rolloutlog._face.entries import (
     TurnEnd,
     is_shown,
 )
-from rolloutlog._face.transcript import Reader, Transcript
+from rolloutlog._face.transcript import Transcript
+from rolloutlog._face.turns import Reader
 from rolloutlog._reading.lines import iter_lines
 from rolloutlog.items import InputText
 

@@ -14,7 +14,8 @@ from .._face.lines import Lines, count_facts
 from .._face.printing import COUNTED_FIRST, handle_of
 from .._face.safe import for_terminal
 from .._face.terminal import Writer
-from .._face.transcript import Reader, Transcript
+from .._face.transcript import Transcript
+from .._face.turns import Reader
 from .._face.words import Clock
 from .._reading.blocks import Source
 from .common import define, json_option, session_argument, utc_option

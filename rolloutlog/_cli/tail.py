@@ -18,7 +18,8 @@ from .._face.lines import Lines
 from .._face.printing import handle_of
 from .._face.tail import Happening, Tail
 from .._face.terminal import Writer
-from .._face.transcript import Reader, Transcript
+from .._face.transcript import Transcript
+from .._face.turns import Reader
 from .._face.words import Clock
 from .._reading.blocks import is_compressed
 from .common import define, json_option, session_argument, utc_option

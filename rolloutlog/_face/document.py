@@ -30,7 +30,8 @@ from .markup import is_harmless_source
 from .outputs import Image
 from .safe import for_terminal, one_line
 from .titles import sentence
-from .transcript import Reader, Transcript
+from .transcript import Transcript
+from .turns import Reader
 from .words import QUICK, count_lines, counted, lasted, size_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")

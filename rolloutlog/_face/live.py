@@ -9,7 +9,8 @@ from time import monotonic
 from .._reading.lines import Copies, RolloutLine
 from .page import Options, PageMaker
 from .tail import Happening, Tail
-from .transcript import Reader, Transcript
+from .transcript import Transcript
+from .turns import Reader
 
 # Whether the session is still open is asked so often, in seconds: the system must be asked about all processes.
 _ASKED_EVERY = 2.0

@@ -93,7 +93,7 @@ def read_output(value: Wire) -> Result:
         form = text_at(value, "output_format") or "png"
         found = Result(images=(Image(f"data:image/{form};base64,{data}", len(data)),) if data else ())
     elif kind == "computer_call_output":
-        url = text_at(mapping(value.get("output")), "image_url")
+        url = text_at(value.get("output"), "image_url")
         found = Result(images=(_image(url),))
     elif kind == "mcp_call":
         found = _of_value(value.get("output"))
@@ -148,7 +148,7 @@ def _of_part(part: Any) -> Result:
         return Result(_plain(part))
     if "image_url" in part or part.get("type") == "input_image":
         url = part.get("image_url")
-        return Result(images=(_image(url if isinstance(url, str) else text_at(mapping(url), "url")),))
+        return Result(images=(_image(url if isinstance(url, str) else text_at(url, "url")),))
     if part.get("type") == "image" and isinstance(data := part.get("data"), str):
         form = text_at(part, "mimeType") or "image/png"
         return Result(images=(Image(f"data:{form};base64,{data}", len(data)),))
@@ -168,7 +168,7 @@ def _image(url: str | None) -> Image:
 def image_of(part: Mapping[str, Any]) -> Image:
     """Return the picture that *part*, an ``input_image`` of a message, is."""
     url = part.get("image_url")
-    return _image(url if isinstance(url, str) else text_at(mapping(url), "url"))
+    return _image(url if isinstance(url, str) else text_at(url, "url"))
 
 
 def _of_shell(output: Any) -> Result:

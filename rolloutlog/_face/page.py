@@ -20,7 +20,8 @@ from .heads import Head
 from .html import css, policy, render
 from .safe import for_terminal, one_line
 from .titles import sentence, title_of
-from .transcript import Reader, Transcript
+from .transcript import Transcript
+from .turns import Reader
 from .words import counted, size_of
 
 STYLE = "page.css"

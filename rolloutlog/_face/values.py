@@ -13,15 +13,32 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def text_at(value: Mapping[str, Any], key: str) -> str | None:
+def text_at(value: Any, key: str) -> str | None:
     """Return the text that *value* has at *key*; `None` if there is none."""
-    found = value.get(key)
+    found = mapping(value).get(key)
     return found if isinstance(found, str) else None
 
 
 def texts_of(values: Any) -> list[str]:
     """Return those of *values* that are texts; an empty list if it is not a list."""
     return [value for value in values if isinstance(value, str)] if isinstance(values, list | tuple) else []
+
+
+def part_text(part: Any) -> str:
+    """Return the text of *part* of a message or of reasoning; a refusal is text, too."""
+    return next((text for key in ("text", "refusal") if (text := text_at(part, key)) is not None), "")
+
+
+def text_of(content: Any) -> str:
+    """Return the text of *content* of a message: itself, or the texts of its parts."""
+    if isinstance(content, str):
+        return content
+    return "\n\n".join(filter(None, map(part_text, content))) if isinstance(content, list) else ""
+
+
+def file_of(part: Any) -> str:
+    """Return the name of the file that *part* of a message holds, or what else says which it is."""
+    return next((name for key in ("filename", "file_id", "file_url") if (name := text_at(part, key))), "file")
 
 
 def as_json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Sizes, counts, durations and times in the words that people read, the same in every view."""
+"""Sizes, counts, durations, times and what was taken back, in the words that people read, the same in every view."""
 
 from __future__ import annotations
 
@@ -111,3 +111,17 @@ class Clock:
 
     def _now(self) -> dt.datetime:
         return self.now or dt.datetime.now(dt.UTC)
+
+
+def taken_back(what: object) -> str:
+    """Return what a record that takes items back says; *what* as in the record."""
+    if type(what) is int:
+        return "The last item was taken back" if what == 1 else f"The last {what:,} items were taken back"
+    return "All items above were taken back" if what == "all" else "The reasoning above was taken back"
+
+
+def turns_taken_back(count: object) -> str:
+    """Return the same for an event of Codex that takes *count* turns back."""
+    if type(count) is not int:
+        return "Turns were taken back"
+    return "The last turn was taken back" if count == 1 else f"The last {count:,} turns were taken back"

@@ -68,14 +68,14 @@ _OPENAI = "openai.types."
 
 def _to_wire(value: Any) -> Any:
     """Return *value*, which is not an item, as a dict: itself, or what it makes of itself."""
+    if isinstance(value, dict):
+        return value
     try:
         is_openai = type(value).__module__.startswith(_OPENAI)
     except AttributeError:  # a class may have anything there
         is_openai = False
     if is_openai and (serializer := getattr(value, "__pydantic_serializer__", None)) is not None:
         return _converted(value, serializer)
-    if isinstance(value, dict):
-        return value
     if callable(getattr(value, "to_dict", None)) and not isinstance(value, type):
         return _converted(value)
     if isinstance(value, Mapping):
@@ -162,8 +162,8 @@ def _by_type(texts: Mapping[str, str]) -> _Texts:
     return {name: (text, {"type": name, text: None}) for name, text in texts.items()}
 
 
-# Of each kind: its keys in order, the key that holds parts, each type of part there, and whether it has other
-# keys that cannot be texts.
+# For each kind: its keys in order, the key that holds parts, the types of its parts, and whether it has other keys that
+# never hold texts.
 _QUICK: Mapping[str, tuple[Wire, str, _Texts, bool]] = {
     kind: (_TEMPLATES[kind], shape.main, _by_type(shape.main_texts), bool(shape.arrays))
     for kind, shape in SHAPES.items()
@@ -220,7 +220,10 @@ def _quick_parts(parts: list[Wire], texts: _Texts) -> list[Wire]:
 
 
 def _settle(ordered: Wire, shape: Shape) -> bool:
-    """Return whether *ordered*, which holds more than texts, fits *shape*; change its values as they are written."""
+    """Return whether *ordered*, which holds more than texts, fits *shape*.
+
+    Its parts and nulls are put as Codex writes them.
+    """
     if "action" in ordered:  # an object, with an order of its own
         return False
     types = shape.keys.get

@@ -133,7 +133,7 @@ class Committer:
 
         Args:
             failure: the error.
-            takes: also those in the queue.
+            takes: whether acks that are still in the queue are answered, too.
         """
         failure.__traceback__ = None  # it would hold the frames of the writer that failed, which hold the acks
         if takes:
@@ -156,7 +156,7 @@ class Committer:
                 ack.set()
 
     def _forget_surplus(self, command: object) -> None:
-        """Count the records of *command*, which is finished, no more."""
+        """Stop counting the records of *command*, which is finished."""
         surplus = surplus_of(command)
         if surplus:
             with suppress(ValueError):  # an interrupt came between the end of the command and this

@@ -47,8 +47,8 @@ class WriterQueue(queue.Queue[Any]):
             it, see `count_unfinished`.
         raw_qsize: `qsize` without a Python call, for the hot path.
         surplus: how many records a command that waits holds, less one, for each command that does not hold exactly one.
-            Who puts a command adds its number first, and the taker removes it when the command is finished. A sum
-            would lose some of the changes that threads make at the same moment.
+            A caller adds the number before it puts the command, and the taker removes it when the command is
+            finished. A sum could lose one of two changes that threads make at the same moment.
         put_unbounded: puts a command in without a check for room, for barriers and after a check; also without a Python
             call.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._json import MAX_LINE
 from .._paths import parse_file_name
-from .._reading.blocks import BLANK, COMPRESSED, Block, Source, StrPath, unmarked_blocks
+from .._reading.blocks import BLANK, Block, Source, StrPath, unmarked_blocks
 from .._reading.lines import AT_ONCE, Copies, begin
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
 from ._rows import FileRows, entry_at
@@ -29,11 +29,7 @@ def scan(file: StrPath | Held, wanted: Wanted, sink: Sink, max_line: int = MAX_L
         if problem is None:
             yield from _scan(held, wanted, sink, max_line)
     except SessionNotFoundError as error:
-        other = _renamed(held.path)
-        if other is None:
-            problem = str(error)
-        else:
-            yield from scan(other, wanted, sink, max_line)
+        problem = str(error)
     except InvalidRolloutError as error:
         problem = error.problem
     except OSError as error:
@@ -42,13 +38,6 @@ def scan(file: StrPath | Held, wanted: Wanted, sink: Sink, max_line: int = MAX_L
         named = parse_file_name(held.name)
         sink.begin(held, None if named is None else named.id, None)
         sink.add("skipped", "file", None, None, {"text": problem}, False, b"")
-
-
-def _renamed(path: Path) -> Path | None:
-    """Return where a file is that Codex compressed or decompressed since it was listed, if it did."""
-    name = str(path)
-    other = Path(name.removesuffix(COMPRESSED) if name.endswith(COMPRESSED) else name + COMPRESSED)
-    return other if other.exists() else None
 
 
 def _scan(held: Held, wanted: Wanted, sink: Sink, max_line: int) -> Iterator[None]:
