@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .._item import CLASSES, Item, made, make_item
@@ -61,38 +61,47 @@ def item_line(value: ItemLike) -> bytes:
     return _from_mapping(wire).json + b"\n" if line is None else line
 
 
-# The classes below this module are pydantic's, generated from the API. Their `to_dict` calls the serializer with the
-# arguments below, after steps that cost half as much again.
-_OPENAI = "openai.types."
-
-
 def _to_wire(value: Any) -> Any:
     """Return *value*, which is not an item, as a dict: itself, or what it makes of itself."""
     if isinstance(value, dict):
         return value
-    try:
-        is_openai = type(value).__module__.startswith(_OPENAI)
-    except AttributeError:  # a class may have anything there
-        is_openai = False
-    if is_openai and (serializer := getattr(value, "__pydantic_serializer__", None)) is not None:
-        return _converted(value, serializer)
+    to_python = _SERIALIZERS.get(type(value)) or _serializer(type(value))
+    if to_python is not None:
+        return _converted(value, to_python)
     if callable(getattr(value, "to_dict", None)) and not isinstance(value, type):
-        return _converted(value)
+        return _converted(value, None)
     if isinstance(value, Mapping):
         return dict(value)
     raise InvalidItemError("item", _wrong_value(value))
 
 
-def _converted(value: Any, serializer: Any = None) -> Any:
+# The classes below this module are pydantic's, generated from the API. Their `to_dict` calls the serializer with the
+# arguments below, after steps that cost half as much again; to find the serializer costs another quarter.
+_OPENAI = "openai.types."
+_SERIALIZERS: dict[type, Callable[..., Any]] = {}
+
+
+def _serializer(cls: type) -> Callable[..., Any] | None:
+    """Return the method that makes a dict of an object of *cls*, if that is a class of the OpenAI SDK."""
+    module = getattr(cls, "__module__", None)  # a class may have anything there
+    if not isinstance(module, str) or not module.startswith(_OPENAI):
+        return None
+    serializer = getattr(cls, "__pydantic_serializer__", None)
+    if serializer is None:
+        return None
+    return _SERIALIZERS.setdefault(cls, serializer.to_python)
+
+
+def _converted(value: Any, to_python: Callable[..., Any] | None) -> Any:
     """Return the dict of an SDK's object *value*, without the values that the SDK's ``parse()`` added to it.
 
     These are copies of the text beside them, and may be of any type: a date has no place in a rollout.
     """
     try:
-        if serializer is None:
+        if to_python is None:
             item = value.to_dict()
         else:
-            item = serializer.to_python(value, mode="json", by_alias=True, exclude_unset=True)
+            item = to_python(value, mode="json", by_alias=True, exclude_unset=True)
     except Exception as error:
         raise InvalidItemError(type(value).__name__, f"its to_dict() raised {type(error).__name__}") from error
     if not isinstance(item, dict):
