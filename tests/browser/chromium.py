@@ -15,7 +15,8 @@ from helpers import DEADLINE
 
 REQUIRED = os.environ.get("ROLLOUTLOG_REQUIRE_BROWSER") == "1"
 AXE = Path(__file__).parents[2] / ".browser" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")  # Debian's name, and that of Google's build
+DRIVER = shutil.which("chromedriver")
 PHONE, DESKTOP = (390, 844), (1280, 1400)
 
 
