@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import importlib.util
 import logging
@@ -36,6 +37,12 @@ def pytest_report_header() -> str:
     package = importlib.util.find_spec("rolloutlog")
     found = package.origin if package else "not found"
     return f"rolloutlog: {found}; with " + ", ".join(map(_version, ("attrs", "cattrs", "filelock", "orjson")))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the tests, which live as long as the process: a sixth of the suite's time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
