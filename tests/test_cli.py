@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -59,6 +60,20 @@ def path_of(*arguments):
 def commands():
     """Return each command by its name."""
     return {name: import_module(f"rolloutlog._cli.{module}").command for name, (module, _) in COMMANDS.items()}
+
+
+def test_the_page_has_every_command_and_names_options_that_exist():
+    """The table of docs/face.md; a command's usual options, such as `--json`, need no mention."""
+    page = (Path(__file__).parents[1] / "docs/face.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `rolloutlog (\w+)[^`]*` \| (.*) \|$", page, re.MULTILINE))
+
+    assert rows.keys() == COMMANDS.keys()
+    for name, command in commands().items():
+        known = {spelling for parameter in command.params for spelling in [*parameter.opts, *parameter.secondary_opts]}
+        named = set(re.findall(r"`(--?[a-z][a-z-]*)", rows[name]))
+        if "the same options" in rows[name]:
+            named |= set(re.findall(r"`(--?[a-z][a-z-]*)", rows["archive"]))
+        assert named <= known, name
 
 
 # --- how a session is named -------------------------------------------------------------------------------------------

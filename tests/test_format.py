@@ -505,6 +505,25 @@ class Raises:
         raise RuntimeError("xyzzy")
 
 
+class SdkSerializer:
+    """As pydantic's classes have one."""
+
+    def to_python(self, value, **options):
+        return {"role": "user", "content": "xyzzy"}
+
+
+def test_a_class_that_the_sdk_made_for_a_class_of_the_caller_is_not_kept_alive():
+    """A program may have the SDK parse each answer into a class that it has just made."""
+    made = type("ParsedMessage[Answer]", (), {"__pydantic_serializer__": SdkSerializer()})
+    made.__module__ = "openai.types.responses.parsed_response"
+    known = weakref.ref(made)
+
+    assert to_item(made()).text == "xyzzy"
+    del made
+    gc.collect()
+    assert known() is None
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

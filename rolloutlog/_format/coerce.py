@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from .._item import CLASSES, Item, made, make_item
 from .._json import APPEND_NEWLINE, fast_dumps
@@ -89,6 +89,8 @@ def _serializer(cls: type) -> Callable[..., Any] | None:
     serializer = getattr(cls, "__pydantic_serializer__", None)
     if serializer is None:
         return None
+    if "[" in cls.__name__:  # made by ``parse()`` for a class of the caller, which we must not keep alive
+        return cast("Callable[..., Any]", serializer.to_python)
     return _SERIALIZERS.setdefault(cls, serializer.to_python)
 
 
