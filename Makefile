@@ -207,7 +207,7 @@ faults: .venv/zstd.stamp .venv/test.stamp .venv/fuzz.stamp
 faults-long: .venv/zstd.stamp .venv/test.stamp .venv/fuzz.stamp
 	$(BIN)/python -m tests.faults --size long $(ARGS)
 
-mutants: .venv/package.stamp .venv/mutants.stamp
+mutants: .venv/zstd.stamp .venv/mutants.stamp
 	$(BIN)/python tools/mutants.py $(ARGS)
 
 # Side by side with the peers. They have an environment of their own, so that no test can depend on them.

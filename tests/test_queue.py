@@ -16,6 +16,8 @@ import pytest
 from helpers import DEADLINE, in_fresh_process, interrupted, storm
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from rolloutlog._writing.ack import Ack
+from rolloutlog._writing.commands import Barrier, Batch, Filtered, Gap, surplus_of
 from rolloutlog._writing.queue import HEAVY, WriterQueue
 
 pytestmark = pytest.mark.system
@@ -500,3 +502,23 @@ def test_a_finalizer_may_put():
         handoff.put("item")
 
     assert handoff.qsize() >= 5_000
+
+
+# -- counting what waits -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "records"),
+    [
+        ([b"a line\n"], 1),
+        (Batch([b"a\n", b"b\n", b"c\n"], 3), 3),
+        (Gap(5), 1),
+        (Barrier(Ack()), 0),
+        (Barrier(Ack(), last=True), 0),
+        (Filtered(4), 0),
+    ],
+    ids=["record", "batch", "gap", "flush", "shutdown", "filtered"],
+)
+def test_each_command_counts_as_the_records_that_it_holds(command, records):
+    """A number of dropped records is one line; a flush and a number of filtered items are none."""
+    assert 1 + surplus_of(command) == records
