@@ -50,13 +50,13 @@ def place(instance: Any, attribute: attrs.Attribute[Any]) -> str:
 def is_text(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a string."""
     if not isinstance(value, str):
-        raise InvalidItemError(place(instance, attribute), "must be a string")
+        raise InvalidItemError(place(instance, attribute), f"must be a string; got {type(value).__name__}")
 
 
 def is_text_or_none(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check that *value* is a string or `None`."""
     if value is not None and not isinstance(value, str):
-        raise InvalidItemError(place(instance, attribute), "must be a string or None")
+        raise InvalidItemError(place(instance, attribute), f"must be a string or None; got {type(value).__name__}")
 
 
 def is_line_or_none(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -161,7 +161,7 @@ def problem(value: Wire) -> InvalidItemError:
     shape = SHAPES[kind]
     for key, types in shape.keys.items():
         if type(value.get(key)) not in types:
-            return InvalidItemError(f"{kind}.{key}", _PROBLEMS[types] if key in value else "is missing")
+            return InvalidItemError(f"{kind}.{key}", _wrong(value, key, _PROBLEMS[types]))
     for key, texts in shape.parts:
         held = value.get(key)
         for index, part in enumerate(held if type(held) is list else ()):
@@ -170,7 +170,7 @@ def problem(value: Wire) -> InvalidItemError:
                 return untyped
             text = texts.get(part["type"])
             if text is not None and type(part.get(text)) is not str and not _is_image_by_id(part):
-                return InvalidItemError(f"{where}.{text}", "must be a string" if text in part else "is missing")
+                return InvalidItemError(f"{where}.{text}", _wrong(part, text, "must be a string"))
     where = f"{kind}.action"
     key, why = exec_problem(value["action"]) or ("", "is not valid")
     return _untyped(value["action"], where) or InvalidItemError(f"{where}.{key}", why)
@@ -178,10 +178,20 @@ def problem(value: Wire) -> InvalidItemError:
 
 def _untyped(value: Any, where: str) -> InvalidItemError | None:
     if type(value) is not dict:
-        return InvalidItemError(where, "must be a JSON object")
+        return InvalidItemError(where, f"must be a JSON object; got {named_type(value)}")
     if type(value.get("type")) is not str:
-        return InvalidItemError(f"{where}.type", "must be a string" if "type" in value else "is missing")
+        return InvalidItemError(f"{where}.type", _wrong(value, "type", "must be a string"))
     return None
+
+
+def _wrong(value: Mapping[str, Any], key: str, expected: str) -> str:
+    """Return what is wrong with the value at *key*, which is not as *expected*, or is missing."""
+    return f"{expected}; got {named_type(value[key])}" if key in value else "is missing"
+
+
+def named_type(value: Any) -> str:
+    """Return the type of *value* as an error about JSON names it."""
+    return "null" if value is None else type(value).__name__
 
 
 def exec_problem(action: Mapping[str, Any]) -> tuple[str, str] | None:

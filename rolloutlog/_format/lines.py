@@ -16,7 +16,7 @@ from .._entries import OWN, Entry, LogEntry, OtherEntry, SessionMeta, SessionSta
 from .._item import CLASSES, Item, read_item, unsettled
 from .._json import MAX_RECORDED, InvalidJson, dumps, exactly, loads, parse
 from .._plain import plain, snapshot
-from .._shapes import SHAPES, Wire, is_simple
+from .._shapes import SHAPES, Wire, is_simple, named_type
 from ..exceptions import InvalidItemError, RedactionError
 from .coerce import ItemLike, item_line, to_item
 from .envelope import TYPE_AT, Envelope, is_wrapped, required_meta
@@ -111,7 +111,7 @@ def _payload(line: bytes) -> bytes:
 def _entry(value: Any, line: bytes) -> Entry:
     """Return the entry that *line*, whose fast parse is *value*, holds."""
     if type(value) is not dict:
-        raise InvalidItemError("line", "must be a JSON object")
+        raise InvalidItemError("line", f"must be a JSON object; got {named_type(value)}")
     kind = value.get("type")
     if kind == "event_msg" and "payload" in value and "timestamp" in value and "record_type" not in value:
         return other_entry(exactly(value, line))  # half of the lines of today's Codex
@@ -139,7 +139,7 @@ def _other_entry(value: Wire) -> Entry:
     if kind not in ("response_item", "session_meta"):
         return other_entry(value)
     if type(payload) is not dict:
-        raise InvalidItemError("payload", "must be a JSON object")
+        raise InvalidItemError("payload", f"must be a JSON object; got {named_type(payload)}")
     if kind == "session_meta":
         return structure(payload, SessionMeta, SessionMeta.type, "record_type")
     if type(payload.get("type")) is not str:
@@ -154,7 +154,7 @@ _WHERE = (("file", str), ("line", int), ("function", str), ("thread", str))
 def _log(value: Wire) -> LogEntry:
     extra = value.get("extra", {})
     if type(extra) is not dict:
-        raise InvalidItemError("log.extra", "must be a JSON object")
+        raise InvalidItemError("log.extra", f"must be a JSON object; got {named_type(extra)}")
     odd = {key: value[key] for key, kind in _WHERE if key in value and type(value[key]) is not kind}
     entry = structure({key: held for key, held in value.items() if key not in odd}, LogEntry, LogEntry.type)
     # A key that another version may have put beside ours is shown with the extras, rather than dropped.
@@ -306,7 +306,7 @@ class LineEncoder:
         required = {key: meta.extra.get(key, own) for key, own in self._required.items()}
         for key, value in required.items():
             if not isinstance(value, str):
-                raise InvalidItemError(f"{meta.type}.{key}", "must be a string")
+                raise InvalidItemError(f"{meta.type}.{key}", f"must be a string; got {named_type(value)}")
         return attrs.evolve(meta, extra={**meta.extra, **required}) if required else meta
 
     def meta(self, meta: SessionMeta) -> bytes:
