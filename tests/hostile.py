@@ -191,16 +191,15 @@ HARMFUL = re.compile(f"[{_BAD}]")
 """The characters that no output may hold: control, bidi, invisible and tag characters, and halves of pairs."""
 
 
+_JOINERS = "\u200c\u200d\u200e\u200f\u061c"
+
+
 def harm_in(output: str) -> list[str]:
     """Return the reasons why *output* is not safe to show, each with its place; an empty list if it is."""
     found = [f"U+{ord(match[0]):04X} at {match.start()}" for match in HARMFUL.finditer(output)]
-    marks = 0
-    for index, char in enumerate(output) if not output.isascii() else ():
-        is_mark = unicodedata.category(char) in ("Mn", "Me") or char in "\u200c\u200d\u200e\u200f\u061c"
-        marks = marks + 1 if is_mark else 0
-        if marks == 9:
-            found.append(f"more than eight marks at {index}")
-    return found[:20]
+    marks = "".join(char for char in set(output) if unicodedata.category(char) in ("Mn", "Me") or char in _JOINERS)
+    heaps = re.finditer(f"[{re.escape(marks)}]{{9,}}", output) if marks else ()
+    return [*found, *(f"more than eight marks at {heap.start() + 8}" for heap in heaps)][:20]
 
 
 def session_file(format: str, *, with_long: bool = True) -> bytes:
