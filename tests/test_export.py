@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from test_redaction import SECRETS
 
 pytest.importorskip("nh3", reason="the extra `cli` is not installed")
 
-from commands import run
+from commands import run, run_apart
+from helpers import DEADLINE
 from markdown_it import MarkdownIt
 from test_page import ELEMENTS, Elements
 
 import rolloutlog
+from rolloutlog._cli.export import _descriptor
 from rolloutlog._face.document import prose
 
 pytestmark = pytest.mark.extras
@@ -151,6 +155,15 @@ def test_stdout_can_be_named(path):
     assert run("export", path, "-o", "-").out == run("export", path).out
 
 
+@pytest.mark.parametrize(
+    ("target", "descriptor"),
+    [("-", 1), ("/dev/stdout", 1), ("/dev/stderr", 2), ("/dev/fd/63", 63), ("/proc/self/fd/1", 1), ("fd/1", None)],
+)
+def test_the_path_of_a_stream_is_its_descriptor(target, descriptor):
+    """None of these paths is opened or replaced, which would lose what was written to the stream before."""
+    assert _descriptor(target) == descriptor
+
+
 def test_a_page_does_not_fill_a_terminal(path):
     """On a terminal, a page needs a place; the error names the ways."""
     code, out, err = run("export", path, terminal=True)
@@ -170,6 +183,127 @@ def test_open_writes_a_private_file_and_shows_it(path, tmp_path, monkeypatch):
     assert (code, out, opened) == (0, "", [file.as_uri()])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("way", ["path", "symbolic link", "hard link", "other name"])
+def test_the_session_itself_is_never_the_target(format, way, path, tmp_path):
+    """It is refused by each path that leads to it, and holds what it held."""
+    if way == "other name":  # nothing but its inode tells that it is the session
+        path = path.rename(tmp_path / "other.html")
+    before, target = path.read_bytes(), tmp_path / "link.html"
+    if way == "symbolic link":
+        target.symlink_to(path)
+    elif way == "hard link":
+        target.hardlink_to(path)
+    else:
+        target = path
+
+    code, out, err = run("export", path, "--format", format, "-o", target)
+
+    assert (code, out) == (2, "")
+    assert f"expected a file for the export, got {target}" in " ".join(err.split())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rollout-x.jsonl", "rollout-x.jsonl.zst", "rollout-x.jsonl.before-repair-1", "kept.jsonl.zst", "session.jsonl"],
+)
+def test_another_session_is_never_the_target(name, path, tmp_path):
+    """Known by its name, or by the line that it begins with."""
+    other = tmp_path / name
+    other.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    before = other.read_bytes()
+
+    assert run("export", path, "-o", other).code == 2
+    assert other.read_bytes() == before
+
+
+def test_a_new_file_is_not_named_like_a_session(path, tmp_path):
+    """Else it would be listed as one."""
+    assert run("export", path, "-o", tmp_path / "rollout-new.jsonl").code == 2
+    assert not (tmp_path / "rollout-new.jsonl").exists()
+
+
+def test_an_export_may_be_replaced(path, tmp_path):
+    """Also where it has the suffix of lines of JSON; a private file stays private."""
+    file = tmp_path / "items.jsonl"
+    for _ in range(2):
+        assert run("export", path, "--format", "json", "-o", file).code == 0
+        file.chmod(0o600)
+    file.chmod(0o640)
+
+    assert run("export", path, "--format", "json", "-o", file).code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("command", ["show", "export", "tail"])
+def test_nothing_is_printed_to_the_end_of_the_session_that_is_read(command, path):
+    """`rolloutlog show X --raw >> X` would never end."""
+    before = path.read_bytes()
+    with path.open("ab") as end:
+        code, _, err = run_apart(command, path, stdout=end)
+
+    assert code == 2
+    assert "the file of the session itself" in err
+    assert path.read_bytes() == before
+
+
+def test_a_link_stays_and_its_file_is_replaced(path, tmp_path):
+    """Also a link to a link, and one whose file does not exist yet."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "second").symlink_to("pages/page.html")
+    (tmp_path / "first.html").symlink_to(tmp_path / "second")
+    for _ in range(2):
+        assert run("export", path, "-o", tmp_path / "first.html").code == 0
+
+        assert (tmp_path / "first.html").is_symlink()
+        assert (tmp_path / "second").is_symlink()
+        assert (tmp_path / "pages/page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_fifo_is_written_into(is_link, path, tmp_path):
+    """It stays a FIFO, and no file is said to be written."""
+    fifo = target = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    if is_link:
+        target = tmp_path / "link"
+        target.symlink_to(fifo)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+
+    code, out, err = run("export", path, "-o", target)
+    is_fifo = stat.S_ISFIFO(fifo.stat().st_mode)
+    assert is_fifo, "the FIFO was replaced"
+    reader.join(DEADLINE)
+
+    assert (code, out) == (0, "")
+    assert read == [run("export", path).out]
+    assert "wrote" not in err
+
+
+def test_a_descriptor_is_written_to_where_it_is(path, tmp_path):
+    """`-o /dev/fd/N` writes after what was written to it, also where it is a file."""
+    with (tmp_path / "file").open("w", encoding="utf-8") as file:
+        file.write("before\n")
+        file.flush()
+
+        code, out, err = run("export", path, "-o", f"/dev/fd/{file.fileno()}")
+
+    assert (code, out) == (0, "")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "before\n" + run("export", path).out
+    assert "wrote" not in err
+
+
+def test_open_needs_a_file(path):
+    """A browser cannot show stdout."""
+    code, out, err = run("export", path, "--open", "-o", "-")
+
+    assert (code, out) == (2, "")
+    assert "-o - is none" in err
 
 
 def test_open_needs_a_page(path):

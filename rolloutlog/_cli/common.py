@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -107,11 +109,25 @@ def session_argument(function: _F) -> _F:
 
     def run(*args: Any, session: str | None, last: bool, **kwargs: Any) -> Any:
         ctx = click.get_current_context()
-        return function(*args, path=session_path(ctx, session, last), **kwargs)
+        path = session_path(ctx, session, last)
+        _check_stdout(ctx, path)
+        return function(*args, path=path, **kwargs)
 
     run.__doc__, run.__name__ = function.__doc__, function.__name__
     run.__dict__.update(function.__dict__)
     return add(run)  # type: ignore[arg-type]
+
+
+def _check_stdout(ctx: click.Context, path: Path) -> None:
+    """Refuse to print what is read from a session to its own end, as `cat` does."""
+    try:
+        out, file = os.fstat(sys.stdout.fileno()), path.stat()
+    except (OSError, ValueError):  # a test's stream has no descriptor
+        return
+    if stat.S_ISREG(out.st_mode) and os.path.samestat(out, file):
+        raise click.UsageError(
+            f"stdout is {path}, the file of the session itself; send the output to another file", ctx
+        )
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

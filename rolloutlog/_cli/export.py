@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import webbrowser
 from collections import Counter
@@ -32,6 +33,12 @@ _SUFFIXES = {
     "messages": ".messages.json",
     "atif": ".atif.json",
 }
+
+# The names of sessions' files, and of what a repair kept of them. No export writes compressed lines.
+_NAME_OF_SESSION = re.compile(r"(rollout-.*\.jsonl|.*\.jsonl\.zst)(\.before-repair-\d+)?", re.DOTALL | re.IGNORECASE)
+# The beginning of a session that has any other name.
+_BEGIN_OF_SESSION = re.compile(rb'\s*\{[^\n]{0,500}"type"\s*:\s*"session_meta"')
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 
 
 @define(
@@ -72,14 +79,21 @@ def command(
         raise click.UsageError("--open shows a page, so it needs --format html", ctx)
     if target is None and not is_opened and format == "html" and sys.stdout.isatty():
         raise click.UsageError("a page fills the terminal; pass -o FILE, -o DIR or --open", ctx)
+    descriptor = _descriptor(target)
+    if is_opened and descriptor is not None:
+        raise click.UsageError(f"--open shows a file, and -o {target} is none; pass -o FILE or -o DIR, or neither", ctx)
     head, pieces, found = _exported(path, format, depth, full or depth in ("full", "all"), redact, target)
-    if (target is None and not is_opened) or target == "-":
+    if (target is None and not is_opened) or descriptor == 1:
         for piece in pieces:
             write(piece)
+    elif descriptor is not None:
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as stream:
+            stream.writelines(pieces)
     else:
         file = _place(head, format, target)
-        _write_file(file, pieces, is_private=target is None)
-        note(f"wrote {file}")
+        _check_place(file, path, ctx)
+        if _write_file(file, pieces, is_private=target is None):
+            note(f"wrote {file}")
     _tell_redaction(found, redact)
     if is_opened and not webbrowser.open(file.absolute().as_uri()):
         note("no browser was found; open the file yourself")
@@ -169,6 +183,37 @@ def _place(head: Head, format: str, target: str | None) -> Path:
     return path
 
 
+def _descriptor(target: str | None) -> int | None:
+    """Return the descriptor that *target* names. Its path is never opened, which would begin at its start again."""
+    named = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}.get(target or "")
+    match = _DESCRIPTOR.fullmatch(target or "")
+    return int(match[1]) if match else named
+
+
+def _check_place(file: Path, session: Path, ctx: click.Context) -> None:
+    """Refuse a *file* that is a session, by whatever path or link it was named: it would be lost."""
+    real = Path(os.path.realpath(file))
+    if any(map(_NAME_OF_SESSION.fullmatch, (file.name, real.name))) or _holds_session(real, session):
+        raise click.UsageError(
+            f"expected a file for the export, got {file}, which is a session or named like one, and a session is never "
+            "replaced; pass -o with another FILE, or with a DIR",
+            ctx,
+        )
+
+
+def _holds_session(file: Path, session: Path) -> bool:
+    try:
+        held = file.stat()
+    except FileNotFoundError:
+        return False
+    if os.path.samestat(held, session.stat()):
+        return True
+    if not stat.S_ISREG(held.st_mode):
+        return False
+    with file.open("rb") as begin:
+        return _BEGIN_OF_SESSION.match(begin.read(1024)) is not None
+
+
 def _page_of_parent(head: Head, target: str | None) -> str | None:
     """Return the name of the page of the session that this one was forked from, if it is in the same folder."""
     if head.parent_id is None or target in (None, "-"):
@@ -181,15 +226,30 @@ def _page_of_parent(head: Head, target: str | None) -> str | None:
     return pages[0].name if pages and re.fullmatch(r"[\w.-]+", pages[0].name, re.ASCII) else None
 
 
-def _write_file(path: Path, pieces: Iterable[str], *, is_private: bool) -> None:
-    """Write *pieces* to *path*, which has its old contents until all of it is written."""
+def _write_file(path: Path, pieces: Iterable[str], *, is_private: bool) -> bool:
+    """Write *pieces* to the file that *path* leads to, which has its old contents until all of it is written.
+
+    A FIFO or a device stays what it is: *pieces* are written into it. Returns whether a file was written.
+    """
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        before = None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        with os.fdopen(os.open(path, os.O_WRONLY), "w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        return False
+    path = Path(os.path.realpath(path))  # a link stays, and its file is replaced
+    mode = 0o600 if is_private else 0o666
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    mode = 0o600 if is_private else 0o666
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            if before is not None and not is_private:
+                new.chmod(stat.S_IMODE(before.st_mode))
             file.writelines(pieces)
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
+    return True
