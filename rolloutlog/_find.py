@@ -69,7 +69,8 @@ def load_session(
 
     Args:
         session: the path of a rollout, a session's id, its name, or the beginning of an id that only one session has.
-            Of several sessions that began under one name, the newest is meant.
+            Of several sessions that began under one name, the newest is meant. A name with a slash, such as
+            ``"trips/rome"``, is meant where no such path exists.
         home: where to look for an id or a name, as for `RolloutRecorder.create`.
         max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
 

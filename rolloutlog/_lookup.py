@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from typing import TypeGuard
@@ -23,6 +24,11 @@ _PREFIX = re.compile(r"[0-9a-f-]{1,36}")
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _MONTH = _DAY = re.compile(r"\d\d", re.ASCII)
 _MAX_CANDIDATES = 8
+
+PATH_ENDINGS = (".jsonl", ".jsonl.zst")
+"""A text that ends like this is a path, also without a separator."""
+
+_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 # Errors that come from the state of this process, not from the folder that it wanted to list.
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -226,7 +232,8 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
 
     Args:
         session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id,
-            a name, or the beginning of an id; in this order.
+            a name, or the beginning of an id; in this order. A string with a separator that leads to no file is a name,
+            except one that can only be a path: it is absolute, begins with ``~``, or ends in ``.jsonl`` or ``.zst``.
         home: the folder that holds all sessions, for an id or a name.
 
     Raises:
@@ -246,10 +253,14 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
             raise SessionNotFoundError(str(session), Path(session).parent) from error
         try:
             os.stat(path)
-        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # the last one: it holds a null character
+        except (OSError, ValueError) as error:  # the last one: it holds a null character
+            if isinstance(error, OSError) and error.errno not in _NO_SUCH_FILE:
+                raise
             compressed = path.with_name(f"{path.name}.zst")  # as Codex leaves a session that is not used
             if isinstance(error, FileNotFoundError) and compressed.exists():
                 return compressed
+            if isinstance(session, str) and (like := _named_like_path(session, home)) is not None:
+                return like
             raise SessionNotFoundError(str(path), path.parent) from error
         return path
     wanted = str(session).lower()
@@ -274,7 +285,24 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     return next(iter(matches.values()))
 
 
+def _named_like_path(name: str, home: StrPath | None) -> Path | None:
+    """Return the file of the session called *name*, which has a separator and leads to no file."""
+    if is_surely_path(name):
+        return None
+    with suppress(ValueError):  # half of a surrogate pair
+        if (found := find_named(home, name)) is not None:
+            return found.path
+    return None
+
+
 def _is_path(session: object) -> TypeGuard[StrPath]:
     if isinstance(session, os.PathLike):
         return True
-    return isinstance(session, str) and (os.sep in session or session.endswith((".jsonl", ".jsonl.zst")))
+    return isinstance(session, str) and (os.sep in session or session.endswith(PATH_ENDINGS))
+
+
+def is_surely_path(text: str) -> bool:
+    """Whether *text* is a path even where no file is found: no home is searched for a session of that name."""
+    if text.endswith(PATH_ENDINGS):
+        return True
+    return os.sep in text and (text.endswith(".zst") or text.startswith("~") or os.path.isabs(text))

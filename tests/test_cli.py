@@ -130,7 +130,124 @@ def test_an_ambiguous_session_names_the_candidates():
     assert "hello 1" in err
 
 
-@pytest.mark.parametrize("wanted", ["nothing", PARENT[-3:], OTHER, "./none.jsonl", "\x1b[2J", "\udcff"])
+@pytest.mark.parametrize("kind", ["a folder", "a link that leads nowhere"])
+def test_a_candidate_that_cannot_be_read_is_listed(home, kind):
+    """It is marked, and the others are listed as before."""
+    path = home / f"sessions/2025/07/23/rollout-2025-07-23T15-03-21-{CHILD}.jsonl"
+    path.unlink()
+    path.mkdir() if kind == "a folder" else path.symlink_to(home / "nowhere")
+
+    code, out, err = run("path", PARENT[:8])
+
+    assert (code, out) == (2, "")
+    words = {line.split()[0]: line for line in err.splitlines()[1:]}
+    assert words.keys() == {PARENT, CHILD}
+    assert words[CHILD].endswith("  (unreadable)")
+    assert words[PARENT].endswith("  hello 0")
+
+
+def test_candidates_of_one_id_are_named_by_their_paths(home):
+    """More of the id would not tell them apart."""
+    path = home / f"sessions/2025/07/23/rollout-2025-07-23T15-03-21-{CHILD}.jsonl"
+    path.write_bytes(meta(PARENT) + user("a copy"))
+
+    code, _, err = run("path", PARENT[:8])
+
+    first, *candidates = err.splitlines()
+    assert code == 2
+    assert first.endswith("pass more of the id, or the path")
+    named = [shlex.split(line)[0] for line in candidates]
+    assert sorted(map(path_of, named)) == sorted(path.parent.iterdir())
+
+
+@pytest.mark.parametrize("name", ["trips/rome", "../up", "trips/day.1", "x" * 300 + "/y"])
+def test_a_session_whose_name_has_a_slash_is_found(name, monkeypatch, tmp_path):
+    """Where there is no such path; a file that is there comes first."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with rolloutlog.session(name) as session:
+        session.record({"role": "user", "content": "go"})
+
+    assert path_of(name) == session.path
+    if len(name) < 100:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(meta(PARENT))
+        assert path_of(name) == Path(name)
+
+
+@pytest.mark.parametrize("name", ["/trips/rome", "~/rome", "trips/rome.jsonl", "trips/rome.zst"])
+def test_a_list_names_a_session_by_its_id_where_its_name_is_a_path(name, tmp_path_factory):
+    """A handle that a list shows can be typed."""
+    home = tmp_path_factory.mktemp("other")
+    with rolloutlog.session(name, home=home) as session:
+        session.record({"role": "user", "content": "go"})
+
+    assert run("path", "--home", home, name).code == 1
+    assert path_of("--home", home, run("list", "--home", home).out.split("\t")[0]) == session.path
+
+
+def test_a_missing_path_says_where_was_looked():
+    """As a path and as a name; a text that can only be a path is not looked for in the home."""
+    assert run("path", "trips/rome").err.startswith("rolloutlog: no session 'trips/rome' in trips, nor as a name in ")
+    assert run("path", "trips/rome.jsonl").err.startswith("rolloutlog: no session 'trips/rome.jsonl' in trips; ")
+
+
+def test_the_newest_of_no_sessions_is_an_error(tmp_path_factory):
+    """The option is not the name of a session."""
+    home = tmp_path_factory.mktemp("empty")
+
+    assert run("show", "--home", home, "--last") == (1, "", f"rolloutlog: there is no session yet in {home}\n")
+
+
+@pytest.mark.parametrize("unreadable", [0, 1])
+def test_the_newest_of_two_homes_is_found_beside_one_that_cannot_be_read(home, tmp_path_factory, unreadable):
+    """The time of that one is in its name."""
+    homes = [tmp_path_factory.mktemp("homes") for _ in range(2)]
+    files = [
+        each / f"sessions/2025/07/2{day}/rollout-2025-07-2{day}T15-03-20-{PARENT}.jsonl"
+        for day, each in enumerate(homes, 3)
+    ]
+    for index, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        file.mkdir() if index == unreadable else file.write_bytes(
+            meta(PARENT, timestamp=f"2025-07-2{3 + index}T15:03:20Z")
+        )
+
+    assert path_of("--last", "--home", homes[0], "--home", homes[1]) == files[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "-n"],
+        ["search", "Rome", "-n"],
+        ["tail", NAME, "-n"],
+        ["tail", NAME, "--raw", "-n"],
+        ["show", NAME, "--from"],
+        ["show", NAME, "--to"],
+        ["show", NAME, "--line"],
+        ["show", NAME, "--json", "--line"],
+        ["show", NAME, "--raw", "--line"],
+        ["prune", "--keep-last"],
+        ["prune", "--larger-than"],
+        ["prune", "--older-than"],
+        ["archive", "--older-than"],
+        ["archive", "--larger-than"],
+        ["view", "--port"],
+    ],
+)
+def test_a_number_that_is_too_large_is_all_or_an_error(arguments):
+    """It never ends in a traceback."""
+    code, out, err = run_apart(*arguments, "9" * 20)
+
+    assert code in (0, 1, 2), err
+    assert "Traceback" not in err
+    assert out if arguments[0] in ("list", "search", "tail") else code < 2 or err
+
+
+@pytest.mark.parametrize(
+    "wanted", ["nothing", PARENT[-3:], OTHER, "./none.jsonl", "~no-such-user/x", "\x1b[2J", "\udcff"]
+)
 def test_a_session_that_is_not_there_is_an_error(wanted):
     """Of one line, on stderr, without any character that a terminal obeys."""
     code, out, err = run("path", wanted)

@@ -17,7 +17,7 @@ from test_view import meta, model, user
 
 import rolloutlog
 from rolloutlog._cli.times import parse_moment
-from rolloutlog._face import rows
+from rolloutlog._face import heads
 
 pytestmark = pytest.mark.extras
 
@@ -279,7 +279,7 @@ def test_an_unreadable_file_does_not_end_the_list(put, monkeypatch):
     put(1, 1, user("x"))
     bad = put(2, 2, user("x"))
     gone = put(3, 3, user("x"))
-    read = rows.read_head
+    read = heads.read_head
 
     def read_head(path):
         if path == bad:
@@ -288,7 +288,7 @@ def test_an_unreadable_file_does_not_end_the_list(put, monkeypatch):
             path.unlink()
         return read(path)
 
-    monkeypatch.setattr(rows, "read_head", read_head)
+    monkeypatch.setattr(heads, "read_head", read_head)
     found = [json.loads(line) for line in run("list", "--json").out.splitlines()]
 
     assert [value["state"] for value in found] == [None, "unreadable"]
@@ -318,8 +318,8 @@ def test_only_the_files_that_are_shown_are_opened(put, monkeypatch):
     for number in range(30):
         put(number, number, user("x"))
     opened = []
-    read = rows.read_head
-    monkeypatch.setattr(rows, "read_head", lambda path: opened.append(path) or read(path))
+    read = heads.read_head
+    monkeypatch.setattr(heads, "read_head", lambda path: opened.append(path) or read(path))
 
     run("list", "-n", "5", terminal=True)
 

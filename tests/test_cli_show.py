@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import tide
 from commands import run, run_apart, start
 from helpers import DEADLINE
 from test_reader import GOLDEN, REAL
+from test_transcript import call, output
 from test_view import CHILD, PARENT, line, meta, model, user
 
 import rolloutlog
@@ -26,6 +29,7 @@ from rolloutlog._face.terminal import cells
 pytestmark = pytest.mark.extras
 
 FILES = [*REAL, *GOLDEN]
+SHORT = tide.ID[-8:]
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +45,10 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def session(tmp_path):
-    """The file of the session in `tide`."""
-    path = tmp_path / tide.FILE_NAME
+def session(home):
+    """The file of the session in `tide`, in the home."""
+    path = home / "sessions/2026/11/30" / tide.FILE_NAME
+    path.parent.mkdir(parents=True)
     path.write_bytes(tide.session())
     return path
 
@@ -75,7 +80,7 @@ def test_a_session_looks_as_it_was_looked_at(session, monkeypatch, columns):
     """On terminals of several widths. No line is wider."""
     monkeypatch.setenv("COLUMNS", str(columns))
 
-    out = shown(session)
+    out = shown(SHORT)
 
     snapshots.check(f"show-{columns}.txt", out)
     assert max(map(cells, out.splitlines())) <= columns
@@ -84,19 +89,19 @@ def test_a_session_looks_as_it_was_looked_at(session, monkeypatch, columns):
 @pytest.mark.parametrize("depth", ["user", "talk", "full", "all"])
 def test_each_depth_looks_as_it_was_looked_at(session, depth):
     """From what a person said to all lines of the file."""
-    snapshots.check(f"show-{depth}.txt", shown(session, "--depth", depth))
+    snapshots.check(f"show-{depth}.txt", shown(SHORT, "--depth", depth))
 
 
 def test_colours_follow_the_theme_of_the_terminal(session, monkeypatch):
     """Only the sixteen names, and each says something that a word says, too."""
     monkeypatch.delenv("NO_COLOR")
 
-    snapshots.check("show-colours.txt", shown(session, "--to", "1"))
+    snapshots.check("show-colours.txt", shown(SHORT, "--to", "1"))
 
 
 def test_a_pipe_gets_whole_lines(session):
     """Nothing is folded or cut, and messages keep the marks of Markdown."""
-    out = shown(session, terminal=False)
+    out = shown(SHORT, terminal=False)
 
     snapshots.check("show-pipe.txt", out)
     assert "`python3 -m unittest` fails since we added 2026. Find out why and fix it, with as small" in out
@@ -121,7 +126,7 @@ def test_some_turns_are_shown(write):
 
 def test_one_line_is_shown_whole(session):
     """The number is that of the hint; the line of an output shows its call, too."""
-    out = shown(session)
+    out = shown(SHORT)
     number = out.partition("more lines: rolloutlog show c29e6aa0 --line ")[2].split()[0]
 
     whole = shown(session, "--line", number)
@@ -131,12 +136,65 @@ def test_one_line_is_shown_whole(session):
     assert json.loads(shown(session, "--line", number, "--json", terminal=False))["line"] == int(number)
 
 
-def test_a_line_that_holds_nothing_is_an_error(session):
-    """As a session that is not there."""
-    code, out, err = run("show", session, "--line", "999")
+@pytest.mark.parametrize("option", [[], ["--raw"], ["--json"]])
+def test_a_line_that_is_not_there_is_an_error(session, option):
+    """As a session that is not there. The message says how many lines there are; a torn one counts."""
+    count = len(session.read_bytes().splitlines())
+    with open(session, "ab") as file:
+        file.write(b"torn")
+
+    expected = f"rolloutlog: there is no line {count + 2}; the file has {count + 1} lines\n"
+    assert run("show", session, "--line", str(count + 2), *option) == (1, "", expected)
+
+
+def test_a_line_that_holds_nothing_is_an_error_with_advice(write):
+    """The advice names the session, and works; for stdin there is none."""
+    path = write(meta(PARENT), b"\n", user("a"))
+
+    code, out, err = run("show", path, "--line", "2")
 
     assert (code, out) == (1, "")
-    assert "line 999" in err
+    advice = err.partition("holds nothing to show; ")[2].removesuffix(" prints its bytes\n")
+    assert run_apart(*shlex.split(advice)[1:]).out == "\n"
+    assert run_apart("show", "-", "--line", "2", data=path.read_bytes()).err == (
+        "rolloutlog: line 2 holds nothing to show\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["my trip.jsonl", "it's $HOME.jsonl", "rollout.jsonl"])
+def test_a_hint_names_a_session_as_it_was_named(tmp_path, name):
+    """By its path, as a shell reads it. The end of its id would lead to another file, or to none."""
+    path = tmp_path / name
+    path.write_bytes(meta(PARENT) + call("f", "1") + output("x\n" * 20, "1") + b"{bad\n")
+
+    out = shown(path, terminal=False)
+    hints = re.findall(r": (rolloutlog (?:show|doctor) .*)", out)
+
+    assert [shlex.split(hint)[1:3] for hint in hints] == [["doctor", str(path)], ["show", str(path)]]
+    assert shown(*shlex.split(hints[1])[2:]).count("x\n") == 20
+
+
+def test_a_hint_names_the_older_of_two_sessions_by_what_was_typed(home):
+    """A name means the newest session of that name."""
+    with rolloutlog.session("trip") as older:
+        older.record({"type": "function_call", "name": "f", "arguments": "{}", "call_id": "1"})
+        older.record({"type": "function_call_output", "call_id": "1", "output": "x\n" * 20})
+    with rolloutlog.session("trip", fresh=True):
+        pass
+
+    assert f"17 more lines: rolloutlog show {older.path.stem[-12:]} --line " in shown(older.path.stem[-12:])
+
+
+def test_a_hint_names_the_home_that_was_named(tmp_path, monkeypatch):
+    """Without it, the next command looks elsewhere."""
+    other = tmp_path / "other home"
+    with rolloutlog.session("trip", home=other) as recorded:
+        recorded.record({"type": "function_call", "name": "f", "arguments": "{}", "call_id": "1"})
+        recorded.record({"type": "function_call_output", "call_id": "1", "output": "x\n" * 20})
+
+    hint = re.search(r": (rolloutlog show .*)", shown("--home", other, "trip", terminal=False))[1]
+
+    assert shown(*shlex.split(hint)[2:]).count("x\n") == 20
 
 
 def test_the_last_answer_is_printed_alone(write):
@@ -182,7 +240,7 @@ def test_damage_is_said_at_the_top_and_at_its_place(write):
     """With the command that tells more."""
     out = shown(write(meta(PARENT), user("a"), b"{bad\n", b"\xff\n", model("b")))
 
-    assert "2 lines of the file cannot be read: rolloutlog doctor " in out
+    assert "2 lines of the file cannot be read: rolloutlog doctor" in out
     assert "! line 3 cannot be read: is not JSON" in out
 
 
@@ -316,11 +374,12 @@ def test_a_closed_pipe_ends_quietly(write):
 
 
 def test_a_session_is_read_from_stdin(session):
-    """As in `zstd -dc x.zst | rolloutlog show -`."""
+    """As in `zstd -dc x.zst | rolloutlog show -`. No hint names it, because no command finds it."""
     code, out, err = run_apart("show", "-", data=session.read_bytes())
 
     assert (code, err) == (0, "")
-    assert out == shown(session, terminal=False)
+    assert out == re.sub(": (rolloutlog show [0-9a-f]+|…) --line \\d+", "", shown(SHORT, terminal=False))
+    assert "--line" not in out
 
 
 def test_an_interrupt_in_the_middle_exits_with_130(write):

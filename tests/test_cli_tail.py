@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 
 import hostile
@@ -155,6 +156,18 @@ def test_an_archived_session_ends(tail, path, home, suffix):
     assert (found[1].kind, found[1].is_end) == ("archived", True)
 
 
+def test_a_session_that_is_compressed_where_it_is_was_archived(tail, path):
+    """As `rolloutlog archive` does it; its last lines are shown before."""
+    append(path, user("last"))
+    path.with_name(f"{path.name}.zst").write_bytes(b"")
+    path.unlink()
+
+    *lines, end = tail.poll()
+
+    assert [line.entry.text for line in lines] == ["last"]
+    assert (end.kind, end.text) == ("archived", f"the session was archived: {path}.zst")
+
+
 def test_a_removed_file_ends(tail, path):
     """Nothing can be appended to it any more that anyone could read."""
     append(path, user("last"))
@@ -222,6 +235,28 @@ def test_a_compressed_session_is_shown_but_not_followed(tmp_path):
 
     assert "hello" in run("tail", path).out
     assert run("tail", path, "-f").code == 2
+
+
+def test_stdin_is_not_followed():
+    """It is copied first, and nothing is appended to the copy. The error comes before anything is read."""
+    process = start("tail", "-f", "-", stdin=subprocess.PIPE)
+    try:
+        code = process.wait(DEADLINE)
+        error = process.stderr.read().decode()
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert code == 2
+    assert "stdin cannot be followed" in error
+
+
+def test_the_hints_of_a_file_name_its_path(tmp_path):
+    """As those of `show` do."""
+    path = tmp_path / "my trip.jsonl"
+    path.write_bytes(meta(PARENT) + call("f", "1") + output("x\n" * 20, "1"))
+
+    assert f"rolloutlog show '{path}' --line " in run("tail", path).out
 
 
 def followed(*arguments):

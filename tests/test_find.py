@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 
 import rolloutlog
-from rolloutlog import RolloutRecorder, find_sessions, load_session, session
+from rolloutlog import RolloutRecorder, _lookup, find_sessions, load_session, session
 from rolloutlog.exceptions import InvalidRolloutError, SessionNotFoundError
 
 NAME = "trip-to-rome"
@@ -133,3 +134,40 @@ def test_a_found_file_is_a_path(recorded):
     assert isinstance(found, rolloutlog.SessionFile)
     with open(found, "rb") as file:
         assert file.read() == recorded.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["trips/rome", "../up", "trips/day.1", "x" * 300 + "/y"])
+def test_a_name_with_a_slash_is_a_name_where_there_is_no_such_path(name, monkeypatch, tmp_path):
+    """To load it and to resume it. A file that is there comes first."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with session(name) as opened:
+        opened.record(HELLO)
+    RolloutRecorder.resume(name)[0].close()
+
+    assert load_session(name).path == opened.path
+    if len(name) < 100:
+        path = Path(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(opened.path.read_bytes())
+        assert load_session(name).path.resolve() == path.resolve()
+
+
+@pytest.mark.parametrize("wanted", ["/none/x", "~/none/x", "none/x.jsonl", "none/x.zst", "none/\0.jsonl"])
+def test_a_missing_path_is_looked_for_in_no_home(wanted, monkeypatch):
+    """So the error comes at once, and names the folder of the path."""
+    monkeypatch.setattr(_lookup, "newest_first", None)
+
+    with pytest.raises(SessionNotFoundError) as caught:
+        load_session(wanted)
+
+    assert caught.value.searched == Path(wanted).expanduser().parent
+
+
+@pytest.mark.parametrize("wanted", ["none/x", "none/\ud800", "none/\0"])
+def test_a_missing_name_with_a_slash_is_an_error(wanted):
+    """As a path that is not there."""
+    with pytest.raises(SessionNotFoundError) as caught:
+        load_session(wanted)
+
+    assert (caught.value.wanted, caught.value.searched) == (wanted, Path("none"))

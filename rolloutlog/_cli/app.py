@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import shell_complete
 
-from .._face.heads import read_head
+from .._face.heads import head_if_readable
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import NotUniqueError
 from .._face.words import Clock
@@ -128,13 +129,23 @@ def _refuse(error: click.ClickException) -> int:
 
 
 def _candidates(error: NotUniqueError) -> str:
-    """Return the message that names the sessions of which one may be meant."""
+    """Return the message that names the sessions of which one may be meant.
+
+    A session is named by the path of its file where its id is that of another one, or not the one in the file's name.
+    """
     clock = Clock()
-    lines = [f"{len(error.paths)} sessions are meant by {error.wanted!r}; pass more of the id"]
-    for head in map(read_head, error.paths):
-        moment = f"{clock.moment(head.began)} {clock.zone(head.began)}" if head.began else ""
-        lines.append(f"  {head.id}  {moment}  {one_line(head.name or head.title, 40)}")
-    return "\n".join(lines)
+    heads = [head_if_readable(found) for found in error.found]
+    ids = [found.id if head is None else head.id for found, (head, _) in zip(error.found, heads, strict=True)]
+    lines, needs_path = [], False
+    for found, (head, is_readable), id in zip(error.found, heads, ids, strict=True):
+        began = head.began if head is not None and head.began is not None else found.started
+        words = one_line(head.name or head.title, 40) if head is not None and is_readable else "(unreadable)"
+        is_path = ids.count(id) > 1 or id != found.id
+        needs_path = needs_path or is_path
+        handle = shlex.quote(str(found.path)) if is_path else id
+        lines.append(f"  {handle}  {clock.moment(began)} {clock.zone(began)}  {words}")
+    advice = "pass more of the id" + (", or the path" if needs_path else "")
+    return "\n".join([f"{len(lines)} sessions are meant by {error.wanted!r}; {advice}", *lines])
 
 
 def _fail(error: object, code: int = FOUND_WRONG) -> int:

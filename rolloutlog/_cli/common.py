@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import shlex
 import stat
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import click
 from click.shell_completion import CompletionItem
 
-from .._face.sessions import default_homes, find_session, newest_first
+from .._face.safe import for_terminal
+from .._face.sessions import default_homes, find_session, newest_first, short_path
 from ..exceptions import RolloutError
 from .output import note
+
+if TYPE_CHECKING:
+    from .._face.heads import Head
+    from .._paths import FoundFile
 
 SCHEMA = 1
 """The version of the shapes that `--json` prints. It rises when a key changes its meaning or is removed."""
@@ -31,6 +38,17 @@ _MOST_LOOKED_AT = 200
 EPILOG_OF_ALL = "Without a command, the ten newest sessions are listed."
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Count(click.IntRange):
+    """How many: a whole number from 0 on. One that is too large for a length means all, as the largest length does."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number that *value* is."""
+        return min(int(super().convert(value, param, ctx)), sys.maxsize)
 
 
 @attrs.define
@@ -133,7 +151,7 @@ def _check_stdout(ctx: click.Context, path: Path) -> None:
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names and the ends of ids that begin like *incomplete*, newest first, with their first words."""
     from .._face.heads import read_head
-    from .._face.safe import for_terminal, one_line
+    from .._face.safe import one_line
 
     root = ctx.find_root().params.get("homes") or ()
     homes = [Path(home).expanduser() for home in (*root, *(ctx.params.get("homes") or ()))] or default_homes()
@@ -166,22 +184,49 @@ def session_path(ctx: click.Context, session: str | None, last: bool) -> Path:
     if session is None:
         raise click.UsageError("expected a SESSION: its name, id, the end of its id, or a path; or --last", ctx)
     if session == "-":
+        if ctx.params.get("follow"):
+            raise click.UsageError("stdin cannot be followed; pass the path of a file, or leave out -f", ctx)
         return _stdin_as_file(ctx)
     return find_session(session, settings.homes)
 
 
 def newest_session(homes: Sequence[Path]) -> Path:
-    """Return the file of the newest session in *homes*."""
-    from .._face.heads import read_head
-    from ..exceptions import SessionNotFoundError
+    """Return the file of the newest session in *homes*.
+
+    Raises:
+        click.ClickException: there is no session yet.
+    """
+    from .._face.heads import head_if_readable
 
     # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
-    newest = [found.path for home in homes if (found := next(newest_first([home]), None)) is not None]
+    newest = [found for home in homes if (found := next(newest_first([home]), None)) is not None]
     if not newest:
-        raise SessionNotFoundError("--last", " and ".join(map(str, homes)))
+        raise click.ClickException(f"there is no session yet in {' and '.join(map(short_path, homes))}")
     if len(newest) == 1:
-        return newest[0]
-    return max(map(read_head, newest), key=lambda head: head.began.timestamp() if head.began else 0.0).path
+        return newest[0].path
+
+    def began(found: FoundFile) -> dt.datetime:
+        head, _ = head_if_readable(found)
+        return found.started if head is None or head.began is None else head.began
+
+    return max(newest, key=began).path
+
+
+def handle_to_type(head: Head) -> str:
+    """Return how the next command can name the session of this one, for a shell; empty if it cannot.
+
+    It is what the person typed, because that means this session: an id does not lead to a file outside of the homes,
+    and a name may mean a newer session.
+    """
+    ctx = click.get_current_context()
+    typed, settings = ctx.params.get("session"), ctx.obj
+    if typed is None:  # --last, which may mean another session soon
+        from .._face.printing import handle_of
+
+        typed = handle_of(head)
+    if typed.startswith("-") or not typed.isprintable() or for_terminal(typed) != typed:
+        return ""
+    return " ".join([shlex.quote(typed), *(f"--home {shlex.quote(str(home))}" for home in settings.named)])
 
 
 def _stdin_as_file(ctx: click.Context) -> Path:

@@ -17,7 +17,7 @@ from .._face.safe import for_terminal
 from .._face.sessions import count_sessions, short_path
 from .._face.states import STATES, word_for
 from .._face.words import Clock, size_of
-from .common import Settings, archived_option, define, json_option, utc_option
+from .common import Count, Settings, archived_option, define, json_option, utc_option
 from .output import Screen, note, write, write_json
 from .tables import Cell, Column, write_table
 from .times import since_option, until_option
@@ -42,9 +42,7 @@ _COLOURS = {"open": "green", "torn": "yellow", "bad": "red", "unreadable": "red"
         ("rolloutlog list --state torn --json", "all torn ones among the newest, for a program"),
     ],
 )
-@click.option(
-    "-n", "count", default=20, show_default=True, metavar="N", type=click.IntRange(0), help="How many; 0: all."
-)
+@click.option("-n", "count", default=20, show_default=True, metavar="N", type=Count(), help="How many; 0: all.")
 @since_option
 @until_option
 @click.option(

@@ -11,14 +11,14 @@ import click
 from .._face.entries import DEPTHS, Call, Depth, Entry, Part, Said, Turn, TurnEnd, is_shown
 from .._face.line import Line, line
 from .._face.lines import Lines, count_facts
-from .._face.printing import COUNTED_FIRST, handle_of
+from .._face.printing import COUNTED_FIRST
 from .._face.safe import for_terminal
 from .._face.terminal import Writer
 from .._face.transcript import Transcript
 from .._face.turns import Reader
-from .._face.words import Clock
+from .._face.words import Clock, counted
 from .._reading.blocks import Source
-from .common import define, json_option, session_argument, utc_option
+from .common import define, handle_to_type, json_option, session_argument, utc_option
 from .entries import as_object
 from .output import Screen, note, write, write_json
 from .pager import page
@@ -77,18 +77,16 @@ def command(
         return _last_answer(transcript)
     parts = _of_line(transcript, number) if number is not None else _turns(transcript, first, last_turn)
     if as_json:
-        return _json(parts, depth, number)
+        return _json(parts, depth) if number is None else _json_of_line(parts, transcript, number)
     screen = Screen.of_stdout()
     writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
     shown = "all" if number is not None else depth
-    lines = Lines(
-        shown, Clock(utc), handle_of(transcript.head), marks=not screen.is_terminal, single=number is not None
-    )
+    handle = handle_to_type(transcript.head)
+    lines = Lines(shown, Clock(utc), handle, marks=not screen.is_terminal, single=number is not None)
     if number is not None:
         found = list(parts)
         if not found:
-            note(f"line {number} holds nothing to show; rolloutlog show --raw --line {number} prints its bytes")
-            return 1
+            return _nothing_on(transcript, number)
         page(_texts((one for part in found if isinstance(part, Entry) for one in lines.entry(part)), writer), screen)
         return 0
     page(_texts(_conversation(transcript, lines, first, last_turn), writer), screen, is_wanted=not no_pager)
@@ -133,13 +131,40 @@ def _of_line(transcript: Transcript, number: int) -> Iterator[Part]:
                 yield part
 
 
-def _json(parts: Iterator[Part], depth: Depth, number: int | None) -> int:
-    count = 0
+def _nothing_on(transcript: Transcript, number: int) -> int:
+    """Say why nothing of line *number* is shown; return the exit code."""
+    with Source(transcript.head.path) as source:
+        count, last = 0, b"\n"
+        while chunk := source.read(_CHUNK):
+            count, last = count + chunk.count(b"\n"), chunk
+    count += not last.endswith(b"\n")
+    if number > count:
+        return _no_line(number, count)
+    handle = handle_to_type(transcript.head)
+    note(
+        f"line {number} holds nothing to show"
+        + (f"; rolloutlog show {handle} --raw --line {number} prints its bytes" if handle else "")
+    )
+    return 1
+
+
+def _no_line(number: int, count: int) -> int:
+    note(f"there is no line {number:,}; the file has {counted(count, 'line')}")
+    return 1
+
+
+def _json(parts: Iterator[Part], depth: Depth) -> int:
     for part in parts:
-        if isinstance(part, Turn | TurnEnd) or number is not None or is_shown(part, depth):
+        if isinstance(part, Turn | TurnEnd) or is_shown(part, depth):
             write_json(as_object(part))
-            count += 1
-    return 1 if number is not None and not count else 0
+    return 0
+
+
+def _json_of_line(parts: Iterator[Part], transcript: Transcript, number: int) -> int:
+    found = list(parts)
+    for part in found:
+        write_json(as_object(part))
+    return 0 if found else _nothing_on(transcript, number)
 
 
 def _texts(lines: Iterator[Line], writer: Writer) -> Iterator[str]:
@@ -181,5 +206,4 @@ def _raw(path: Path, number: int | None, force: bool) -> int:
     if left == 1 and rest:
         sys.stdout.buffer.write(rest)
         return 0
-    note(f"there is no line {number} in {path}")
-    return 1
+    return _no_line(number, number - left + bool(rest))

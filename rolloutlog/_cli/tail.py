@@ -15,14 +15,13 @@ from .._face.entries import Depth, Entry, Part, Turn, TurnEnd, is_shown
 from .._face.heads import read_head
 from .._face.line import line
 from .._face.lines import Lines
-from .._face.printing import handle_of
 from .._face.tail import Happening, Tail
 from .._face.terminal import Writer
 from .._face.transcript import Transcript
 from .._face.turns import Reader
 from .._face.words import Clock
 from .._reading.blocks import is_compressed
-from .common import define, json_option, session_argument, utc_option
+from .common import Count, define, handle_to_type, json_option, session_argument, utc_option
 from .entries import as_object
 from .output import Screen, write, write_json
 from .show import depth_option
@@ -43,9 +42,7 @@ _LAST_BYTES = 4_000_000
 )
 @session_argument
 @click.option("-f", "--follow", is_flag=True, help="Show each entry as it is recorded, until Ctrl-C.")
-@click.option(
-    "-n", "count", default=10, show_default=True, metavar="N", type=click.IntRange(0), help="How many entries first."
-)
+@click.option("-n", "count", default=10, show_default=True, metavar="N", type=Count(), help="How many entries first.")
 @depth_option
 @click.option("--raw", is_flag=True, help="The bytes of the lines, as they are.")
 @click.option("--force", is_flag=True, help="Print raw bytes to a terminal, too: it may obey them.")
@@ -132,7 +129,7 @@ def _printer(path: Path, depth: Depth, as_json: bool, utc: bool) -> Callable[[Pa
         return write_object
     screen = Screen.of_stdout()
     writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
-    lines = Lines(depth, Clock(utc), handle_of(read_head(path)), marks=not screen.is_terminal, live=True)
+    lines = Lines(depth, Clock(utc), handle_to_type(read_head(path)), marks=not screen.is_terminal, live=True)
 
     def write_lines(part: Part | Happening) -> None:
         made = [line(f"--- {part.text}", "warning", wraps=True)] if isinstance(part, Happening) else lines.of(part)

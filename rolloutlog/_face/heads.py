@@ -18,8 +18,9 @@ from .._entries import Entry, OtherEntry, SessionMeta
 from .._format.lines import Format, InvalidLine, decode_line, is_envelope, written_when
 from .._item import Item
 from .._json import parse
-from .._paths import parse_file_name
+from .._paths import FoundFile, parse_file_name
 from .._reading.blocks import BLANK, Source, is_compressed
+from ..exceptions import MissingExtraError, RolloutError
 from .titles import is_good_title, title_of, typed_text
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -107,6 +108,22 @@ def read_head(path: StrPath) -> Head:
         if source.can_reread or is_whole:
             found.add_last(rest)
     return _head(Path(path), status, found, is_whole)
+
+
+def head_if_readable(found: FoundFile) -> tuple[Head | None, bool]:
+    """Return the head of a session, and whether its file could be read; no head if it was removed in the meantime.
+
+    The head of a file that cannot be read has what its name tells.
+    """
+    unread = Head(found.path, found.id, began=found.started, is_compressed=found.path.suffix == ".zst")
+    try:
+        return read_head(found.path), True
+    except MissingExtraError:
+        return attrs.evolve(unread, size=os.stat(found.path).st_size), False
+    except LookupError:
+        return None, False
+    except (OSError, RolloutError):
+        return unread, False
 
 
 def _tail(source: Source, found: _Found, read: int, size: int) -> list[bytes]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 
+from .._lookup import is_surely_path
+from .._paths import home_of
 from .entries import DEPTHS, Depth
 from .heads import Head, StrPath
 from .line import Line
 from .lines import Lines
 from .safe import for_terminal
 from .screen import Screen
+from .sessions import default_homes
 from .terminal import Writer
 from .transcript import Transcript
 
@@ -21,9 +25,17 @@ COUNTED_FIRST = 4_000_000
 def handle_of(head: Head) -> str:
     """Return how a person names the session in the next command: by its name, if that can be typed as it is shown."""
     name = head.name
-    if name is not None and name.isprintable() and for_terminal(name) == name and not set(name) & set(" '\"$`\\!*?()"):
-        return name
-    return head.short_id
+    if name is None or is_surely_path(name) or not name.isprintable() or for_terminal(name) != name:
+        return head.short_id
+    return head.short_id if set(name) & set(" '\"$`\\!*?()") else name
+
+
+def _handle_anywhere(head: Head) -> str:
+    """Return how a shell names the session: as `handle_of`, or by its path if that is in no home."""
+    path = str(head.path)
+    if home_of(path) in default_homes():
+        return handle_of(head)
+    return shlex.quote(path) if path.isprintable() and for_terminal(path) == path else ""
 
 
 def show(path: StrPath, depth: str = "tools") -> None:
@@ -43,7 +55,7 @@ def show(path: StrPath, depth: str = "tools") -> None:
 
 
 def _lines(transcript: Transcript, depth: Depth, marks: bool) -> Iterator[Line]:
-    lines = Lines(depth, handle=handle_of(transcript.head), marks=marks)
+    lines = Lines(depth, handle=_handle_anywhere(transcript.head), marks=marks)
     yield from lines.head(transcript.head, transcript.counts() if transcript.head.size <= COUNTED_FIRST else None)
     for part in transcript:
         yield from lines.of(part)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import attrs
 
-from .._lookup import find_named
-from .._paths import FoundFile
-from ..exceptions import MissingExtraError, RolloutError
-from .heads import Head, read_head
+from .._lookup import find_named, is_surely_path
+from .heads import Head, head_if_readable
 from .safe import for_terminal, one_line
 from .sessions import newest_first
 from .states import Locks, State, state_of
@@ -67,7 +64,7 @@ def rows_of(
             return
         if until is not None and found.started > until + _NAME_IS_WITHIN:
             continue
-        head, is_readable = _head(found)
+        head, is_readable = head_if_readable(found)
         if head is None:
             continue
         began = head.began or found.started
@@ -87,22 +84,11 @@ def rows_of(
         yield row
 
 
-def _head(found: FoundFile) -> tuple[Head | None, bool]:
-    """Return the head of a session, and whether its file could be read; no head if it was removed in the meantime."""
-    unread = Head(found.path, found.id, began=found.started, is_compressed=found.path.suffix == ".zst")
-    try:
-        return read_head(found.path), True
-    except MissingExtraError:
-        return attrs.evolve(unread, size=os.stat(found.path).st_size), False
-    except LookupError:
-        return None, False
-    except (OSError, RolloutError):
-        return unread, False
-
-
 def _is_handle(name: str) -> bool:
     """Whether *name* can be shown whole, and typed as it is shown."""
-    return len(name) <= _LONGEST_NAME and name.isprintable() and for_terminal(name) == name and not name.startswith("-")
+    if len(name) > _LONGEST_NAME or name.startswith("-") or is_surely_path(name):
+        return False
+    return name.isprintable() and for_terminal(name) == name
 
 
 def _means(name: str, homes: Iterable[Path], head: Head) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .._lookup import count_files, find_by_id, find_files, find_named, find_with
+from .._lookup import PATH_ENDINGS, count_files, find_by_id, find_files, find_named, find_with, is_surely_path
 from .._paths import FoundFile, resolve_home
 from ..exceptions import AmbiguousSessionError, SessionNotFoundError
 
@@ -21,11 +22,11 @@ _PIECE = re.compile(rf"[0-9a-f-]{{{SHORTEST},36}}")
 
 
 class NotUniqueError(AmbiguousSessionError):
-    """Several sessions are meant by what a person wrote. `paths` are their files."""
+    """Several sessions are meant by what a person wrote. `found` are their files."""
 
     def __init__(self, wanted: str, homes: Sequence[Path], found: Sequence[FoundFile]) -> None:
         super().__init__(wanted, _named(homes), [each.id for each in found])
-        self.paths = [each.path for each in found]
+        self.found = tuple(found)
 
 
 def default_homes() -> list[Path]:
@@ -57,26 +58,22 @@ def find_session(wanted: str, homes: Sequence[Path]) -> Path:
     """Return the file of the session that *wanted* means in any of *homes*.
 
     In this order: a path; a whole id; a name, the newest session of that name; the beginning or the end of an id, from
-    four characters.
+    four characters. A text with a separator is a path, or else a name, unless it can only be a path.
 
     Raises:
         SessionNotFoundError: there is none.
         NotUniqueError: there are several.
         OSError: a folder that may hold it cannot be read, and it is nowhere else.
     """
-    if os.sep in wanted or wanted.endswith((".jsonl", ".jsonl.zst")):
-        path = Path(wanted).expanduser()
-        if not path.is_file():
-            raise SessionNotFoundError(wanted, path.parent)
-        return path
+    if os.sep in wanted or wanted.endswith(PATH_ENDINGS):
+        return _find_path(wanted, homes)
     if _UUID.fullmatch(wanted.lower()):
         for home in homes:
             if (exact := find_by_id(home, wanted)) is not None:
                 return exact
         raise SessionNotFoundError(wanted, _named(homes))
-    named = [found for home in homes if (found := _find_named(home, wanted)) is not None]
-    if named:
-        return max(named, key=lambda found: found.started).path
+    if (named := _newest_named(wanted, homes)) is not None:
+        return named
     matches = _with_piece(wanted.lower(), homes)
     if len(matches) > 1:
         raise NotUniqueError(wanted, homes, matches)
@@ -85,11 +82,30 @@ def find_session(wanted: str, homes: Sequence[Path]) -> Path:
     return matches[0].path
 
 
-def _find_named(home: Path, name: str) -> FoundFile | None:
+def _find_path(wanted: str, homes: Sequence[Path]) -> Path:
     try:
-        return find_named(home, name)
+        path = Path(wanted).expanduser()
+    except RuntimeError as error:  # "~someone/": there is no such user
+        raise SessionNotFoundError(wanted, Path(wanted).parent) from error
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    if is_surely_path(wanted):
+        raise SessionNotFoundError(wanted, path.parent)
+    if (named := _newest_named(wanted, homes)) is not None:
+        return named
+    raise SessionNotFoundError(wanted, f"{path.parent}, nor as a name in {_named(homes)}")
+
+
+def _newest_named(name: str, homes: Sequence[Path]) -> Path | None:
+    try:
+        named = [found for home in homes if (found := find_named(home, name)) is not None]
     except ValueError:  # half of a surrogate pair: bytes of the command line that are not text
         return None
+    return max(named, key=lambda found: found.started).path if named else None
 
 
 def _with_piece(piece: str, homes: Sequence[Path]) -> list[FoundFile]:

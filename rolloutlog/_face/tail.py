@@ -170,7 +170,10 @@ class Tail:
             yield Happening("renamed", "the file has another name now, and is followed under it")
 
     def _archived(self) -> Path | None:
-        """Return where the file is among the archived sessions, also if it was compressed there."""
+        """Return where the session is now: compressed where it was, or among the archived ones in either form."""
+        compressed = self.path.with_name(f"{self.path.name}.zst")
+        if compressed.exists():
+            return compressed
         for folder in self.path.absolute().parents:
             if folder.name == "sessions":
                 for name in (self.path.name, f"{self.path.name}.zst"):
