@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import signal
 import sqlite3
 import stat
@@ -22,6 +23,7 @@ from test_convert import left_in
 
 import rolloutlog
 from rolloutlog import import_agents, import_claude, import_messages, load_session
+from rolloutlog._imports import claude as claude_module
 from rolloutlog.exceptions import InvalidItemError, InvalidSourceError, SessionNotFoundError
 
 SESSION = "0b0f7dc2-4d0c-4f57-a2f0-6f9b0d0a4a11"
@@ -421,6 +423,22 @@ def test_each_row_of_a_data_set_is_a_session(tmp_path):
     assert [done.state for done in import_messages(path)] == ["known", "known"]
 
 
+def test_a_conversation_is_known_by_what_it_holds(tmp_path):
+    """Not by its file: one that has grown is another session, and one that was moved, or is in a list, is the same."""
+    path = written(tmp_path, "chat.json", CHAT)
+    (first,) = import_messages(path)
+    moved = path.rename(tmp_path / "moved.json")
+    longer = [*CHAT, {"role": "user", "content": "More"}]
+
+    (grown,) = import_messages(written(tmp_path, "chat.json", longer))
+    rows = import_messages(written(tmp_path, "rows.json", [{"messages": CHAT[:1]}, {"messages": CHAT}]))
+
+    assert (grown.state, load_session(grown.path).to_messages()) == ("new", longer)
+    assert load_session(first.path).to_messages() == CHAT
+    assert [one.state for one in rows] == ["new", "known"]
+    assert {import_messages(one)[0].session_id for one in (moved, CHAT)} == {first.session_id, rows[1].session_id}
+
+
 def test_messages_keep_usage_model_and_time():
     """Of Chat Completions and of Anthropic, where they tell them."""
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
@@ -454,6 +472,75 @@ def test_messages_that_cannot_be_read_are_told(tmp_path):
 
     assert sorted(line.number for line in done.skipped) == [2, 3]
     assert done.left_out == {"a part of the type 'file'": 1}
+
+
+def test_each_bad_line_among_rows_is_a_result_of_its_own(tmp_path):
+    """It is known by its number in the file, as the rows are, with its own reason; also in the next import."""
+    row = json.dumps({"messages": CHAT})
+    other = json.dumps({"messages": CHAT[:1]})
+    path = written(tmp_path, "rows.jsonl", f'{row}\ntorn{{\n\n{other}\n{{"foo": 1}}\n')
+
+    first, second = import_messages(path), import_messages(path)
+
+    for done, state in ((first, "new"), (second, "known")):
+        assert [one.source for one in done] == [f"{path}#{number}" for number in (1, 2, 4, 5)]
+        assert [one.state for one in done] == [state, "empty", state, "empty"]
+        assert [one.problem for one in done] == [None, "is not JSON", None, "has no list of messages"]
+        told = [[(line.number, line.reason) for line in one.skipped] for one in done]
+        assert told == [[], [(2, "is not JSON")], [], [(5, "has no list of messages")]]
+    assert [one.path for one in second] == [one.path for one in first]
+
+
+def test_an_element_that_is_no_row_is_a_result_of_its_own(tmp_path):
+    """By its place in the list; a text is not a row either."""
+    path = written(tmp_path, "rows.json", [{"messages": CHAT}, "text", {"messages": 5}])
+
+    done = import_messages(path)
+
+    assert [(one.source, one.state) for one in done] == [
+        (f"{path}#1", "new"),
+        (f"{path}#2", "empty"),
+        (f"{path}#3", "empty"),
+    ]
+    assert [[line.number for line in one.skipped] for one in done] == [[], [2], [3]]
+
+
+def test_messages_among_rows_are_a_session(tmp_path):
+    """It has the number of its first line."""
+    lines = [json.dumps({"messages": CHAT[:1]}), *map(json.dumps, CHAT)]
+    path = written(tmp_path, "mixed.jsonl", "\n".join(lines) + "\n")
+
+    row, loose = import_messages(path)
+
+    assert (row.source, loose.source) == (f"{path}#1", f"{path}#2")
+    assert load_session(loose.path).to_messages() == CHAT
+
+
+def test_the_error_for_rows_without_messages_names_the_first(tmp_path):
+    with pytest.raises(InvalidSourceError, match=r"rows.json: number 1: has no list of messages"):
+        import_messages(written(tmp_path, "rows.json", [{"foo": 1}, {"messages": []}]))
+
+
+@pytest.mark.parametrize("name", ["claude", "messages", "agents"])
+def test_each_import_reports_what_cannot_be_read(name, tmp_path):
+    """Also where the session was imported before, because no other import would tell of it."""
+    if name == "claude":
+        source = Claude(tmp_path / "claude")
+        source.user("Hello")
+        source.raw(b"torn{\n[1]\n")
+        read, path = import_claude, source.path
+    elif name == "messages":
+        text = json.dumps(CHAT[0]) + '\ntorn{\n{"role": "x"}\n'
+        read, path = import_messages, written(tmp_path, "chat.jsonl", text)
+    else:
+        read = import_agents
+        path = database(tmp_path, ("a", {"role": "user", "content": "Hi"}), ("a", "torn{"), ("a", "7"))
+
+    (first,), (second,) = read(path), read(path)
+
+    assert (first.state, second.state) == ("new", "known")
+    assert sorted(line.number for line in first.skipped) == [2, 3]
+    assert second.skipped == first.skipped
 
 
 @pytest.mark.parametrize("text", ["", "torn{", "[]", "{}", '{"messages": []}', '[{"role": "x"}]', "7"])
@@ -699,6 +786,71 @@ def test_the_command_refuses_what_holds_no_session(tmp_path):
 
     assert code == 1
     assert "SQLite says" in err
+
+
+@pytest.mark.parametrize("kind", ["claude", "messages", "agents"])
+@pytest.mark.parametrize("name", ["nosuch.json", "-"])
+def test_a_file_that_is_not_there_is_named_as_a_file(kind, name, tmp_path, monkeypatch):
+    """No list of sessions would help, so the message speaks of the file, in Python and on the command line."""
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = run("import", kind, name)
+    with pytest.raises(SessionNotFoundError) as caught:
+        getattr(rolloutlog, f"import_{kind}")(name)
+
+    assert (code, out) == (1, "")
+    assert err == f"rolloutlog: {caught.value}\n"
+    assert err.startswith(f"rolloutlog: there is no file {name}; expected the path of one")
+    assert ("save it to a file first" in err) == (name == "-")
+    assert (caught.value.wanted, pickle.loads(pickle.dumps(caught.value)).searched) == (name, Path("."))
+
+
+def test_a_folder_is_no_database(tmp_path):
+    with pytest.raises(InvalidSourceError, match="is not a regular file"):
+        import_agents(tmp_path)
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_the_folder_without_sessions_of_claude_code_is_named(tmp_path, monkeypatch, is_json):
+    """Where Claude Code is not on this machine, and where its folder is empty."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "config"))
+    arguments = ["import", "claude", "--all", *["--json"] * is_json]
+
+    absent = run(*arguments)
+    (tmp_path / "config/projects").mkdir(parents=True)
+    empty = run(*arguments)
+
+    assert (absent.code, absent.out) == (1, "")
+    assert f"there are no sessions of Claude Code in {tmp_path}/config/projects" in absent.err
+    assert empty == absent
+
+
+def test_a_bad_line_is_said_once_by_the_command(tmp_path):
+    """With the number of the line; the exit code says each time that one holds no session."""
+    path = written(tmp_path, "rows.jsonl", json.dumps({"messages": CHAT}) + "\ntorn{\n")
+
+    for _ in range(2):
+        code, out, _ = run("import", "messages", path)
+
+        assert code == 1
+        assert out.count("is not JSON") == 1
+        assert f"{path}#2: is not JSON" in out
+
+
+def test_a_file_that_is_removed_during_an_import_costs_no_other(tmp_path, monkeypatch):
+    """It is reported as one without a session."""
+    folder = tmp_path / "projects"
+    Claude(folder / "a").user("Hello")
+    gone = Claude(folder / "b", OTHER).path
+    monkeypatch.setattr(
+        claude_module, "claude_files", lambda path: [folder / "a" / f"{SESSION}.jsonl", gone, folder / "c"]
+    )
+
+    done = import_claude(folder)
+
+    assert [one.state for one in done] == ["new", "empty", "empty"]
+    assert done[1].source == str(gone)
+    assert "was removed" in done[2].problem
 
 
 def test_the_command_redacts(claude):

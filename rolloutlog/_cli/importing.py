@@ -12,6 +12,7 @@ import click
 from .._face.safe import for_terminal
 from .._face.sessions import short_path
 from .._face.words import counted
+from ..exceptions import SessionNotFoundError
 from ..redaction import secrets
 from .common import Settings, define, json_option
 from .output import note, write, write_json
@@ -40,7 +41,7 @@ def command(
     """Make a new session of each session of another program, and say what was not carried.
 
     The sessions go to the folder of --home, else to ROLLOUTLOG_HOME, else to ~/.rolloutlog. A session that is there
-    already is not imported twice. Exits with 1 if a source holds no session.
+    already is not imported twice. Exits with 1 if a source, or a row of one, holds no session.
     """
     settings: Settings = ctx.obj
     if len(settings.named) > 1:
@@ -57,19 +58,25 @@ def command(
     totals: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
-    for done in with_progress(_imported(kind, source, options), "importing"):
-        totals[done.state] += 1
-        kept.update(done.logged)
-        left_out.update(done.left_out)
-        if as_json:
-            write_json(done.to_dict())
-        else:
-            _write_one(done)
+    try:
+        for done in with_progress(_imported(kind, source, options), "importing"):
+            totals[done.state] += 1
+            kept.update(done.logged)
+            left_out.update(done.left_out)
+            if as_json:
+                write_json(done.to_dict())
+            else:
+                _write_one(done)
+    except SessionNotFoundError as error:  # it names a file here, and a list of sessions would not help
+        raise click.ClickException(str(error)) from error
     if not as_json:
         _write_counts("kept as log entries", kept)
         _write_counts("not carried", left_out)
-        if not totals:
-            note("there is no session to import")
+    if not totals:
+        from .._imports.claude import claude_home
+
+        where = for_terminal(short_path(source or claude_home()))
+        note(f"there are no sessions of Claude Code in {where}; expected files that end in .jsonl there")
     return 1 if totals["empty"] or not totals else 0
 
 
@@ -78,7 +85,8 @@ def _imported(kind: str, source: Path | None, options: dict[str, Any]) -> Iterat
     if kind == "claude" and (source is None or source.is_dir()):
         from .._imports.claude import claude_files, claude_home, import_file
 
-        for file in claude_files(source or claude_home()):
+        folder = source or claude_home()
+        for file in claude_files(folder) if folder.is_dir() else ():
             yield import_file(file, **options)
         return
     from .._imports import agents, claude, messages
@@ -101,7 +109,7 @@ def _write_one(done: Any) -> None:
     else:
         detail = done.problem or "imported before"
     write(f"{_LABELS[done.state]}  {handle}{where}: {for_terminal(detail)}\n")
-    for line in done.skipped:
+    for line in () if done.state == "empty" else done.skipped:  # then the problem is the reason
         write(f"  number {line.number:,} was skipped: {for_terminal(line.reason)}\n")
 
 

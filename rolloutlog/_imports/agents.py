@@ -13,7 +13,8 @@ from .._format.coerce import to_item
 from .._format.redact import Redact
 from .._json import InvalidJson, loads
 from .._reading.blocks import StrPath
-from ..exceptions import InvalidItemError, InvalidSourceError, SessionNotFoundError
+from ..exceptions import InvalidItemError, InvalidSourceError
+from .missing import missing
 from .rollout import Carrier, Origin, made_id, text_of, write
 from .value import Imported
 
@@ -60,7 +61,7 @@ def import_agents(
     """
     file = Path(path)
     if not file.is_file():
-        raise SessionNotFoundError(text_of(path), file.parent)
+        raise InvalidSourceError(path, "is not a regular file") if file.exists() else missing(path)
     if isinstance(sessions, str):
         sessions = [sessions]
     try:

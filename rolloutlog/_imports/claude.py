@@ -18,8 +18,9 @@ from .._paths import UUID
 from .._reading.blocks import StrPath
 from .._reading.lines import INHERITED
 from .._shapes import Wire
-from ..exceptions import InvalidItemError, InvalidRolloutError, InvalidSourceError
+from ..exceptions import InvalidItemError, InvalidRolloutError, InvalidSourceError, SessionNotFoundError
 from .claude_lines import Survey, kept_by, lines_of, message_of, survey, text, uuid_of
+from .missing import missing
 from .rollout import Carrier, Origin, made_id, text_of, write
 from .usage import kept_of
 from .value import Imported
@@ -109,6 +110,10 @@ def import_file(
     parent = _parent_of(path) if is_agent else None
     try:
         found = survey(path, own, is_agent)
+    except SessionNotFoundError:
+        if is_only:
+            raise missing(path) from None
+        return Imported(text_of(path), "empty", problem="the file was removed before it was read")
     except (InvalidRolloutError, OSError) as error:
         if is_only:
             raise
@@ -140,7 +145,8 @@ def import_file(
         source, last = found.foreign
         copied = sum(len(items) for number, items in _Conversation(path, found).items() if number <= last)
         origin = attrs.evolve(origin, meta={**origin.meta, "forked_from_id": source.lower(), INHERITED: copied})
-    return write(origin, _Conversation(path, found).lines, home, redact, again)
+    # To convert the messages again, only to find those of no known shape, would take several times as long.
+    return write(origin, _Conversation(path, found).lines, home, redact, again, found.unread)
 
 
 def _meta(found: Survey) -> Wire:

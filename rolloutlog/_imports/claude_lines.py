@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .._entries import SkippedLine
 from .._json import MAX_LINE, InvalidJson, loads
 from .._reading.blocks import BLANK, Source, StrPath, is_compressed, unmarked_blocks
 from .._reading.lines import AT_ONCE
@@ -84,6 +85,7 @@ class Survey:
             the last is right.
         kept: the messages that a compaction kept, by their uuids.
         foreign: the id of the session that the first lines were copied from, and the number of the last of them.
+        unread: the lines that are not objects.
         started, cwd, version, branch, instructions: the first of each.
         agent: the id of the sub-agent.
         end: how many bytes were read; `None` if all.
@@ -95,6 +97,7 @@ class Survey:
     live: set[str] = attrs.Factory(set)
     last_of: dict[str, int] = attrs.Factory(dict)
     kept: set[str] = attrs.Factory(set)
+    unread: list[SkippedLine] = attrs.Factory(list)
     foreign: tuple[str, int] | None = None
     started: str | None = None
     cwd: str | None = None
@@ -121,9 +124,10 @@ def survey(path: StrPath, own: str, is_agent: bool) -> Survey:
     if not is_compressed(path):  # Claude Code may be writing to it
         with Source(path) as source:
             found.end = source.status().st_size
-    for number, _, line in lines_of(path, found.end, digest):
+    for number, offset, line in lines_of(path, found.end, digest):
         found.lines += 1
         if not isinstance(line, dict):
+            found.unread.append(SkippedLine(number, offset, line))
             continue
         _note_facts(found, line)
         found.kept.update(kept_by(line))

@@ -11,14 +11,16 @@ from typing import Any
 import attrs
 
 from .._chat.incoming import Incoming
+from .._entries import SkippedLine
 from .._format.redact import Redact
 from .._item import Item
 from .._json import InvalidJson, dumps, loads
 from .._plain import stringified
 from .._reading.blocks import BLANK, StrPath
 from .._shapes import Wire
-from ..exceptions import InvalidItemError, InvalidSourceError
+from ..exceptions import InvalidItemError, InvalidSourceError, SessionNotFoundError
 from .claude_lines import lines_of
+from .missing import missing
 from .rollout import Carrier, Origin, made_id, text_of, write
 from .usage import kept_of
 from .value import Imported
@@ -31,11 +33,18 @@ _TIMES = ("timestamp", "created_at")
 
 @attrs.define
 class _Conversation:
-    """Messages, each with the number of its line, or its place in the list from 1; and what was beside them."""
+    """Messages, each with the number of its line, or its place in the list from 1; and what was beside them.
 
+    Attributes:
+        number: where it is in a source that can hold several: its first line, or its place in the list from 1.
+        problem: why the line or element of that number holds no conversation.
+    """
+
+    number: int
     messages: list[tuple[int, Any]] = attrs.Factory(list)
     beside: Wire = attrs.Factory(dict)
     unread: list[tuple[int, str]] = attrs.Factory(list)
+    problem: str | None = None
 
 
 def import_messages(
@@ -49,7 +58,8 @@ def import_messages(
 
     Messages become items as `from_messages` says; thinking and ``reasoning_content`` become reasoning. A message that
     tells its ``model`` and ``usage`` is kept as a response; a ``timestamp`` or ``created_at`` in ISO 8601 is its
-    time. A conversation that *home* has already is not imported twice; it is known by its content.
+    time. A conversation that *home* has already is not imported twice. It is known by its content, so one that has
+    grown becomes a new session.
 
     Args:
         source: a list of messages (dicts, or objects with a ``to_dict()``), or the path of a file: JSON with a list of
@@ -58,7 +68,8 @@ def import_messages(
         home, redact, again: as for `import_claude`.
 
     Returns:
-        One value for each conversation.
+        One value for each conversation, and one with the state ``"empty"`` for each line or element that is not a row
+        where others are.
 
     Raises:
         InvalidSourceError: there is no message in it.
@@ -78,14 +89,12 @@ def import_messages(
     elif isinstance(source, Mapping):
         raise InvalidItemError("messages", f"expected a list of messages or a path; got {type(source).__name__}")
     else:
-        name, found = "messages", [_Conversation(list(enumerate(source, 1)))]
+        name, found = "messages", [_Conversation(1, list(enumerate(source, 1)))]
     is_single = len(found) == 1
-    done = [
-        _import(one, name if is_single else f"{name}#{number}", home, redact, again)
-        for number, one in enumerate(found, 1)
-    ]
+    done = [_import(one, name if is_single else f"{name}#{one.number}", home, redact, again) for one in found]
     if all(one.state == "empty" for one in done):
-        raise InvalidSourceError(name, done[0].problem or "is empty" if done else "is empty")
+        where = "" if is_single or not found else f"number {found[0].number}: "
+        raise InvalidSourceError(name, f"{where}{done[0].problem or 'is empty'}" if done else "is empty")
     return done
 
 
@@ -104,35 +113,52 @@ def _read(path: StrPath) -> list[_Conversation]:
 
 def _of_value(value: Any) -> list[_Conversation]:
     given = value if isinstance(value, list) else [value]
-    if any(isinstance(one, dict) and isinstance(one.get("messages"), list) for one in given):
+    if any(map(_is_row, given)):
         return [_of_row(number, one) for number, one in enumerate(given, 1)]
-    return [_Conversation(list(enumerate(given, 1)))]
+    return [_Conversation(1, list(enumerate(given, 1)))]
+
+
+def _is_row(line: Any) -> bool:
+    return isinstance(line, dict) and isinstance(line.get("messages"), list)
 
 
 def _of_row(number: int, row: Any) -> _Conversation:
-    messages = row.get("messages") if isinstance(row, dict) else None
-    if not isinstance(messages, list):
-        return _Conversation(unread=[(number, "has no list of messages")])
-    return _Conversation(list(enumerate(messages, 1)), {key: row[key] for key in row if key != "messages"})
+    if not _is_row(row):
+        return _Conversation(number, problem="has no list of messages")
+    beside = {key: row[key] for key in row if key != "messages"}
+    return _Conversation(number, list(enumerate(row["messages"], 1)), beside)
 
 
 def _of_lines(path: StrPath) -> list[_Conversation]:
     """Return the conversations of JSON lines: one on each line, or one of which each line is a message."""
-    whole, rows = _Conversation(), list[_Conversation]()
-    for number, _, line in lines_of(path):
+    try:
+        lines = [(number, line) for number, _, line in lines_of(path)]
+    except SessionNotFoundError:
+        raise missing(path) from None
+    has_rows = any(_is_row(line) for _, line in lines)
+    found: list[_Conversation] = []
+    whole: _Conversation | None = None
+    for number, line in lines:
+        if has_rows and isinstance(line, str):
+            found.append(_Conversation(number, problem=line))
+            continue
+        if has_rows and (_is_row(line) or "role" not in line):
+            found.append(_of_row(number, line))
+            continue
+        if whole is None:
+            whole = _Conversation(number)
+            found.append(whole)
         if isinstance(line, str):
             whole.unread.append((number, line))
-        elif isinstance(line.get("messages"), list):
-            rows.append(_of_row(number, line))
         else:
             whole.messages.append((number, line))
-    if rows and whole.unread and not whole.messages:
-        rows[0].unread += whole.unread
-        return rows
-    return [*rows, whole] if whole.messages or whole.unread else rows
+    return found
 
 
 def _import(one: _Conversation, name: str, home: StrPath | None, redact: Redact | None, again: bool) -> Imported:
+    if one.problem is not None:
+        skipped = (SkippedLine(one.number, 0, one.problem),)
+        return Imported(name, "empty", problem=one.problem, skipped=skipped)
     system, incoming = one.beside.get("system"), Incoming(reasoning=True)
     said: list[tuple[int, list[Item], Wire]] = []
     for number, value in one.messages:

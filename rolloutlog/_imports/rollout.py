@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,7 +27,7 @@ from .._shapes import Wire
 from .._writing.file import Journal
 from .._writing.lines import longest
 from ..exceptions import InvalidItemError, RolloutError, SessionExistsError
-from .value import Imported
+from .value import Imported, State
 
 FROM = "imported_from"
 """The key of a meta that says where the session came from: kind, source, id, and the digest of its content."""
@@ -126,6 +126,20 @@ class Carrier:
         """Count a value that is not in the rollout."""
         self.left_out[what] += 1
 
+    def result(self, source: str, session_id: str, path: Path) -> Imported:
+        """Return what became of the session of *source*, whose rollout is at *path*."""
+        return Imported(
+            source,
+            "new",
+            session_id,
+            path,
+            items=self.items,
+            responses=self.responses,
+            logged=dict(self.logged.most_common()),
+            left_out=dict(self.left_out.most_common()),
+            skipped=tuple(self.skipped),
+        )
+
     def skip(self, number: int, offset: int, reason: str) -> None:
         """Report what could not be read."""
         self.skipped.append(SkippedLine(number, offset, reason))
@@ -134,7 +148,14 @@ class Carrier:
 Lines: TypeAlias = Callable[[Carrier], Iterator[bytes]]
 
 
-def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | None, again: bool) -> Imported:
+def write(
+    origin: Origin,
+    lines: Lines,
+    home: StrPath | None,
+    redact: Redact | None,
+    again: bool,
+    unread: Sequence[SkippedLine] | None = None,
+) -> Imported:
     """Write the session *origin* as a new rollout, unless *home* has one of it.
 
     The rollout gets its name when it is whole, so a kill at any point leaves none, or a whole one.
@@ -145,6 +166,7 @@ def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | N
         home: the folder for the rollout, as for `RolloutRecorder.create`.
         redact: the hook that sees each record before it is written.
         again: write it under a new id if *home* has one.
+        unread: what to report of a session that *home* has; if not given, its lines are made again to find it.
     """
     where = resolve_home(home).absolute()
     clock = Clock(origin.started or "")
@@ -154,33 +176,30 @@ def write(origin: Origin, lines: Lines, home: StrPath | None, redact: Redact | N
         started = dt.datetime.fromtimestamp(clock(), dt.UTC)
     encoder = LineEncoder(format="envelope", clock=clock, redact=redact)
     with id_lock(where, origin.session_id, rollout_path(where, started, origin.session_id)):
-        session_id = origin.session_id
-        found = find_by_id(where, session_id)
-        if found is not None and not again:
-            return Imported(origin.source, "known" if _has(found, origin) else "changed", session_id, found)
-        if found is not None:
-            session_id = str(uuid.uuid4())
-        session = SessionMeta(session_id, utc_timestamp(clock()), origin.instructions, _meta(origin))
-        path = rollout_path(where, started, session_id)
-        journal = Journal(path, header=encoder.meta(encoder.completed(session)), fsync="flush")
-        carrier = Carrier(encoder, clock, origin.kind)
-        try:
-            journal.create(batches(lines(carrier)))
-        except FileExistsError:
-            raise SessionExistsError(session_id, path) from None
-        finally:
-            journal.close()
-    return Imported(
-        origin.source,
-        "new",
-        session_id,
-        path,
-        items=carrier.items,
-        responses=carrier.responses,
-        logged=dict(carrier.logged.most_common()),
-        left_out=dict(carrier.left_out.most_common()),
-        skipped=tuple(carrier.skipped),
-    )
+        found = find_by_id(where, origin.session_id)
+        if found is None or again:
+            session_id = origin.session_id if found is None else str(uuid.uuid4())
+            session = SessionMeta(session_id, utc_timestamp(clock()), origin.instructions, _meta(origin))
+            path = rollout_path(where, started, session_id)
+            journal = Journal(path, header=encoder.meta(encoder.completed(session)), fsync="flush")
+            carrier = Carrier(encoder, clock, origin.kind)
+            try:
+                journal.create(batches(lines(carrier)))
+            except FileExistsError:
+                raise SessionExistsError(session_id, path) from None
+            finally:
+                journal.close()
+            return carrier.result(origin.source, session_id, path)
+    state: State = "known" if _has(found, origin) else "changed"
+    skipped = _unread(lines, clock, origin.kind) if unread is None else tuple(unread)
+    return Imported(origin.source, state, origin.session_id, found, skipped=skipped)
+
+
+def _unread(lines: Lines, clock: Clock, kind: str) -> tuple[SkippedLine, ...]:
+    """Return what cannot be read of a session that is not written, so that each import reports it."""
+    carrier = Carrier(LineEncoder(format="envelope", clock=clock), clock, kind)
+    deque(lines(carrier), maxlen=0)
+    return tuple(carrier.skipped)
 
 
 def _meta(origin: Origin) -> Wire:

@@ -31,7 +31,9 @@ class Imported:
         responses: of how many responses of a model it keeps the model and the usage.
         logged: values that are not items and are kept as log entries: how many of which kind.
         left_out: values that are not in the rollout: how many of which kind.
-        skipped: lines of a file, rows of a table or elements of a list that could not be read, by number, and why.
+        skipped: lines of a file, rows of a table or elements of a list that could not be read, by number, and why;
+            also if the state is not ``"new"``. Of a session of Claude Code that was imported before, these are the
+            lines that are not JSON objects: its messages are not converted again.
     """
 
     source: str
