@@ -17,7 +17,7 @@ from test_view import meta, model, user
 
 import rolloutlog
 from rolloutlog._cli.times import parse_moment
-from rolloutlog._face import heads
+from rolloutlog._face import heads, rows
 
 pytestmark = pytest.mark.extras
 
@@ -64,6 +64,32 @@ def test_the_newest_are_listed_first(put):
     assert ids() == list(range(20))
     assert ids("-n", "3") == [0, 1, 2]
     assert ids("-n", "0") == list(range(25))
+
+
+def test_sessions_of_one_second_are_listed_newest_first(put):
+    """By the time in their first lines, because the names of their files have no fractions."""
+    order = [3, 1, 4, 2]
+    for position, number in enumerate(order):
+        put(number, 1, user("x"), timestamp=f"2026-11-30T11:00:00.{900 - position}Z")
+    put(5, 2, user("x"))
+
+    assert ids() == [*order, 5]
+    assert [ids("-n", str(count)) for count in range(1, 5)] == [order[:count] for count in range(1, 5)]
+    assert order[0] == int(run("path", "--last").out[-18:-7])
+
+
+def test_of_many_sessions_of_one_second_few_are_opened(put, monkeypatch):
+    """The order of the rest is that of their names; none is listed twice."""
+    monkeypatch.setattr(rows, "_MOST_ORDERED", 2)
+    for number in range(5):
+        put(number, 1, user("x"), timestamp=f"2026-11-30T11:00:00.{900 - number}Z")
+    opened = []
+    read = heads.read_head
+    monkeypatch.setattr(heads, "read_head", lambda path: opened.append(path) or read(path))
+
+    assert ids("-n", "1") == [3]
+    assert len(opened) == 2
+    assert ids() == [3, 4, 1, 2, 0]
 
 
 def test_sessions_of_several_homes_are_listed_together(put, tmp_path):

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -196,10 +196,19 @@ def newest_session(homes: Sequence[Path]) -> Path:
     Raises:
         click.ClickException: there is no session yet.
     """
-    from .._face.heads import head_if_readable
+    from .._face.heads import fraction_of, head_if_readable
+
+    def newest_of(home: Path) -> FoundFile | None:
+        files = newest_first([home])
+        if (first := next(files, None)) is None:
+            return None
+        same_second = [first, *takewhile(lambda found: found.started == first.started, files)]
+        if len(same_second) == 1:
+            return first
+        return max(same_second, key=lambda found: fraction_of(found, head_if_readable(found)[0]))
 
     # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
-    newest = [found for home in homes if (found := next(newest_first([home]), None)) is not None]
+    newest = [found for home in homes if (found := newest_of(home)) is not None]
     if not newest:
         raise click.ClickException(f"there is no session yet in {' and '.join(map(short_path, homes))}")
     if len(newest) == 1:

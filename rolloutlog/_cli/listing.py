@@ -72,7 +72,7 @@ def command(
     """
     homes = settings.homes
     folder = None if cwd is None else Path(cwd).expanduser().absolute()
-    rows = rows_of(homes, since=since, until=until, folder=folder, state=state, archived=archived)
+    rows = rows_of(homes, since=since, until=until, folder=folder, state=state, archived=archived, is_exact=True)
     shown = islice(rows, count or None)
     if as_json:
         for row in shown:

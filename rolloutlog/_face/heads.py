@@ -126,6 +126,13 @@ def head_if_readable(found: FoundFile) -> tuple[Head | None, bool]:
         return unread, False
 
 
+def fraction_of(found: FoundFile, head: Head | None) -> int:
+    """Return how many microseconds after the second in its name a session began, as its first line says; else 0."""
+    if head is None or head.began is None or found.revision is not None:
+        return 0
+    return head.began.microsecond
+
+
 def _tail(source: Source, found: _Found, read: int, size: int) -> list[bytes]:
     """Return the last lines of a file of *size* bytes of which *found* has all before *read*, and the bytes after."""
     for length in (_LAST, _FIRST):  # a few lines may be longer than the first

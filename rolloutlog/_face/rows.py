@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 
 import attrs
 
 from .._lookup import find_named, is_surely_path
-from .heads import Head, head_if_readable
+from .._paths import FoundFile
+from .heads import Head, fraction_of, head_if_readable
 from .safe import for_terminal, one_line
 from .sessions import newest_first
 from .states import Locks, State, state_of
 
 # A longer name cannot be a handle: the id is shown in its place, and the name before the first words.
 _LONGEST_NAME = 24
+# So many files of one second are opened to order them.
+_MOST_ORDERED = 200
 # Codex names its files in local time, and we name ours in UTC: so far may a name be from the time that it tells.
 _NAME_IS_WITHIN = dt.timedelta(hours=15)
 
@@ -44,6 +47,7 @@ def rows_of(
     state: str | None = None,
     archived: bool = False,
     skip: int = 0,
+    is_exact: bool = False,
 ) -> Iterator[Row]:
     """Yield the sessions in *homes*, newest first by the time in their names. Each file is opened when it is yielded.
 
@@ -55,16 +59,19 @@ def rows_of(
         state: only those in this state.
         archived: the archived ones instead.
         skip: leave out so many of the newest, without a look at them.
+        is_exact: order those of one second by the time in their first lines. So at most some more are opened.
     """
     locks = Locks.now()
     names: set[str] = set()
     is_from_newest = until is None and not archived and not skip
-    for found in islice(newest_first(homes, archived=archived), skip, None):
-        if since is not None and found.started < since - _NAME_IS_WITHIN:
-            return
-        if until is not None and found.started > until + _NAME_IS_WITHIN:
-            continue
-        head, is_readable = head_if_readable(found)
+    named: Iterator[FoundFile] = islice(newest_first(homes, archived=archived), skip, None)
+    if since is not None:
+        begin = since - _NAME_IS_WITHIN
+        named = takewhile(lambda found: found.started >= begin, named)
+    if until is not None:
+        end = until + _NAME_IS_WITHIN
+        named = filter(lambda found: found.started <= end, named)
+    for found, head, is_readable in _with_heads(named, _MOST_ORDERED if is_exact else 1):
         if head is None:
             continue
         began = head.began or found.started
@@ -82,6 +89,13 @@ def rows_of(
         if folder is not None and not (head.cwd and Path(head.cwd).is_relative_to(folder)):
             continue
         yield row
+
+
+def _with_heads(files: Iterable[FoundFile], at_once: int) -> Iterator[tuple[FoundFile, Head | None, bool]]:
+    """Yield *files* with their heads, and whether they could be read; *at_once* of one second in the order of times."""
+    for _, together in groupby(files, key=lambda found: found.started):
+        while some := [(found, *head_if_readable(found)) for found in islice(together, at_once)]:
+            yield from sorted(some, key=lambda each: fraction_of(each[0], each[1]), reverse=True)
 
 
 def _is_handle(name: str) -> bool:
