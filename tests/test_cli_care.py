@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 from commands import run, run_apart
@@ -84,6 +85,16 @@ def test_the_doctor_reports_what_each_reader_sees():
     path, _, report = out.partition("\n")
     assert (code, report, err) == (1, REPORT, "")
     assert path.endswith("5f0c1d2e3b4a.jsonl")
+
+
+def test_the_repair_that_is_advised_finds_the_session(home, monkeypatch, tmp_path_factory):
+    """It names the home, too. A session from stdin cannot be repaired, so none is advised."""
+    monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path_factory.mktemp("other")))
+    advice = run("doctor", "--home", home, "1d2e3b4a").out.rpartition("repaired: ")[2]
+
+    assert run(*shlex.split(advice)[1:]).out.startswith("would blank line 3")
+    (path,) = home.rglob("*.jsonl")
+    assert run_apart("doctor", "-", data=path.read_bytes()).out.endswith("4 findings.\n")
 
 
 def test_wider_terminals_wrap_less(monkeypatch):

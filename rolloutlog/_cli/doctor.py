@@ -54,7 +54,11 @@ def command(ctx: click.Context, sessions: tuple[str, ...], last: bool, show_all:
     if sessions or last:
         named: Sequence[str | None] = sessions or (None,)
         found = [(each, session_path(ctx, each, last)) for each in named]
-        return _report_each([(each or "--last", path) for each, path in found], as_json)
+        homes = "".join(f" --home {shlex.quote(str(home))}" for home in ctx.obj.named)
+        handles = ["--last" if each is None else "" if each == "-" else shlex.quote(each) for each, _ in found]
+        return _report_each(
+            [(each and each + homes, path) for each, (_, path) in zip(handles, found, strict=True)], as_json
+        )
     return _report_all(ctx.obj, show_all, as_json)
 
 
@@ -93,8 +97,8 @@ def _write_report(found: Diagnosis, handle: str, screen: Screen) -> None:
         return
     wrong = sum(finding.severity != "note" for finding in found.findings)
     text = f"{counted(wrong, 'finding')}."
-    if any(finding.action != "leave" for finding in found.findings):
-        line = f"rolloutlog repair {handle if handle == '--last' else shlex.quote(handle)}"
+    if handle and any(finding.action != "leave" for finding in found.findings):
+        line = f"rolloutlog repair {handle}"
         text += f" To repair what can be repaired: {screen.styled(for_terminal(line), 'bold')}"
     write(f"{text}\n")
 
