@@ -10,7 +10,8 @@ def main() -> int:
     try:
         import click  # noqa: F401 (without the extra, the next import would be a traceback)
     except ImportError:
-        sys.stderr.write("rolloutlog: the command needs click and rich: pip install 'rolloutlog[cli]'\n")
+        if sys.stderr is not None:
+            sys.stderr.write("rolloutlog: the command needs click and rich: pip install 'rolloutlog[cli]'\n")
         return 2
     from ._cli.app import run
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from commands import run, run_apart
+from commands import run, run_apart, start
 from helpers import DEADLINE, needs_zstd
 from hostile import HARMFUL
 from test_view import CHILD, OTHER, PARENT, meta, user
@@ -419,6 +419,113 @@ def test_an_interrupt_exits_with_130():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE)
 
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def closed(streams, *arguments):
+    """Run the command as a shell runs it with *streams* closed, such as ``>&-``."""
+    words = [sys.executable, "-m", "rolloutlog", *map(str, arguments)]
+    script = f"{shlex.join(words)} {streams}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(rolloutlog.__file__).parents[1])}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, timeout=DEADLINE)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "show --last",
+        "show --last --raw",
+        "list",
+        "list --json",
+        "stats",
+        "path --last",
+        "export --last -o -",
+        "tail --last --raw",
+        "repair --last",
+        "--help",
+        "--version",
+        "",
+    ],
+)
+def test_a_result_that_cannot_be_printed_is_an_error(arguments):
+    """Without stdout, one line says so."""
+    code, out, err = closed(">&-", *arguments.split())
+
+    assert (code, out) == (1, "")
+    assert err == "rolloutlog: stdout is closed, so the result cannot be printed; open it, or use a pipe\n"
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_file_is_written_without_streams(streams, tmp_path):
+    """And it holds nothing else, though its number may be that of a stream."""
+    assert closed(streams, "export", NAME, "-o", tmp_path / "page.html")[0] == 0
+    assert (tmp_path / "page.html").read_bytes() == run("export", NAME).out.encode()
+
+
+@pytest.mark.parametrize("arguments", [["import", "messages", "chat.jsonl"], ["prune", NAME, "--apply"]], ids=" ".join)
+def test_work_is_done_without_stdout(arguments, home, monkeypatch):
+    """Its report is left out."""
+    monkeypatch.chdir(home)
+    before = set(home.rglob("rollout-*.jsonl"))
+
+    code, _, err = closed(">&-", *arguments)
+
+    assert (code, err) == (0, "")
+    assert set(home.rglob("rollout-*.jsonl")) != before
+
+
+def test_without_stderr_the_result_is_printed_alone():
+    """No hint gets onto stdout."""
+    assert closed("2>&-", "show", NAME)[:2] == (0, run("show", NAME).out)
+    assert closed("2>&-", "show", "nothing")[:2] == (1, "")
+
+
+def test_without_stdin_there_is_no_session_on_it():
+    """The error names the ways."""
+    code, out, err = closed("<&-", "show", "-")
+
+    assert (code, out) == (2, "")
+    assert "stdin is closed; pass a SESSION, or use a pipe" in err
+
+
+def test_a_session_prints_nothing_without_stdout(monkeypatch):
+    """From Python as well, where `print` prints nothing either."""
+    saved = rolloutlog.load_session(NAME)
+    monkeypatch.setattr(sys, "stdout", None)
+
+    saved.show()
+
+    assert sys.stdout is None
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "tram", "--json"], ["show", "tram", "--last-answer"], ["show", "tram", "--raw"]]
+    + [["export", "tram", "-o", "-", "--format", format] for format in ("json", "messages", "html", "markdown")],
+    ids=" ".join,
+)
+def test_no_encoding_changes_what_is_written(arguments, encoding):
+    """JSON is escaped; a document and bytes are UTF-8, as they say."""
+    with rolloutlog.session("tram") as session:
+        session.record({"role": "assistant", "content": "Zürich – 東京 🚋"})
+
+    process = start(*arguments, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    out, _ = process.communicate(timeout=DEADLINE)
+
+    assert process.returncode == 0
+    text = out.decode()
+    if "--json" in arguments or "messages" in arguments or "json" in arguments:
+        if encoding != "utf-8":
+            assert text.isascii()
+        text = json.dumps(
+            [json.loads(line.rstrip(",")) for line in text.splitlines() if len(line) > 1], ensure_ascii=False
+        )
+    assert "Zürich – 東京 🚋" in text
 
 
 # --- completion -------------------------------------------------------------------------------------------------------

@@ -206,6 +206,39 @@ def test_the_last_answer_is_printed_alone(write):
     assert run("show", write(meta(PARENT), user("a")), "--last-answer").code == 1
 
 
+def test_the_last_answer_as_json_is_one_object(write):
+    """The same object that the session as JSON has for it."""
+    path = write(meta(PARENT), user("a"), model("first"), model("last"), user("b"))
+
+    code, out, _ = run("show", path, "--last-answer", "--json")
+
+    assert code == 0
+    (line,) = out.splitlines()
+    assert json.loads(line)["text"] == "last"
+    assert line in run("show", path, "--json").out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--last-answer", "--line", "1"],
+        ["--last-answer", "--from", "1"],
+        ["--last-answer", "--to", "1"],
+        ["--last-answer", "--raw"],
+        ["--raw", "--json"],
+        ["--raw", "--from", "1"],
+        ["--line", "1", "--to", "1"],
+    ],
+)
+def test_options_of_which_one_would_have_no_effect_are_refused(options, session):
+    """The error names both."""
+    code, out, err = run("show", session, *options)
+
+    first, second = [option for option in options if option.startswith("--")]
+    assert (code, out) == (2, "")
+    assert f"expected {first} or {second}, not both" in err
+
+
 def test_raw_bytes_are_printed_as_they_are(session):
     """All, or one line; to a terminal only with --force, because it may obey them."""
     process = start("show", session, "--raw")

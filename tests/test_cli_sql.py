@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from commands import run
+from commands import run, run_apart
 
 import rolloutlog
 
@@ -54,6 +54,13 @@ def test_any_value_that_sql_makes_can_be_json():
 def test_rows_as_csv():
     """With quotes where they are needed."""
     assert run("sql", "--csv", "SELECT 1 AS a, 'x,y' AS b, NULL AS c")[1] == 'a,b,c\n1,"x,y",\n'
+
+
+def test_csv_is_utf8_in_each_encoding():
+    """It has no escapes, and a `?` in place of a character would be another value."""
+    code, out, _ = run_apart("sql", "--csv", "SELECT 'Zürich 東京' AS a", env={"PYTHONIOENCODING": "ascii"})
+
+    assert (code, out) == (0, "a\nZürich 東京\n")
 
 
 def test_no_terminal_obeys_a_text():

@@ -240,6 +240,8 @@ def handle_to_type(head: Head) -> str:
 
 def _stdin_as_file(ctx: click.Context) -> Path:
     """Copy stdin to a private file that is removed at the end: a session is read from a file, more than once."""
+    if sys.stdin is None:
+        raise click.UsageError("- is the session on stdin, and stdin is closed; pass a SESSION, or use a pipe", ctx)
     file = ctx.with_resource(tempfile.NamedTemporaryFile(prefix="rolloutlog-", suffix=".jsonl"))  # noqa: SIM115
     if sys.stdin.isatty():
         note("reads a session from the terminal; Ctrl-D ends it")

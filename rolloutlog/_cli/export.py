@@ -21,7 +21,7 @@ from .._face.words import counted
 from .._reading.reader import load_session
 from ..redaction import redacted_value
 from .common import define, session_argument
-from .output import json_line, note, write
+from .output import json_line, note, write_document, write_json_text
 
 if TYPE_CHECKING:
     from .._face.transcript import Transcript
@@ -84,6 +84,7 @@ def command(
         raise click.UsageError(f"--open shows a file, and -o {target} is none; pass -o FILE or -o DIR, or neither", ctx)
     head, pieces, found = _exported(path, format, depth, full or depth in ("full", "all"), redact, target)
     if (target is None and not is_opened) or descriptor == 1:
+        write = write_document if format in ("html", "markdown") else write_json_text
         for piece in pieces:
             write(piece)
     elif descriptor is not None:

@@ -15,7 +15,7 @@ from .._face.words import counted
 from ..exceptions import SessionNotFoundError
 from ..redaction import secrets
 from .common import Settings, define, json_option
-from .output import note, write, write_json
+from .output import note, print_if_open, write, write_json
 from .progress import with_progress
 
 _LABELS = {"new": "imported", "known": "known", "changed": "changed", "empty": "no session"}
@@ -55,6 +55,7 @@ def command(
         "redact": secrets if redact else None,
         "again": again,
     }
+    print_if_open()
     totals: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     left_out: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from .._face.safe import for_terminal
 from .._face.sessions import short_path
 from .._face.words import counted, size_of
 from .._keep.values import Keeping, KeptSession
-from .output import Screen, write, write_json
+from .output import Screen, print_if_open, write, write_json
 from .progress import with_progress
 from .times import Age
 
@@ -60,6 +60,8 @@ def carry_out(plan: Keeping, *, is_apply: bool, is_named: bool, as_json: bool, a
         as_json: print one JSON object for each session.
         afterwards: a line for people after it was carried out.
     """
+    if is_apply:
+        print_if_open()
     *_, report = with_progress(plan.steps(), _DOING[plan.action]) if is_apply else [plan]
     if as_json:
         for each in report.chosen:

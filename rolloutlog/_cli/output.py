@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import os
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+import click
 
 from .._face.safe import for_terminal
 from .._face.screen import Screen as Screen
@@ -15,8 +19,40 @@ from .._json import dumps
 _NOT_ASCII = re.compile("[^\x00-\x7e]")
 
 
+class _Closed(io.TextIOBase):
+    """Takes the place of stdout or stderr where the process was started without it.
+
+    Args:
+        drops: whether what is written is lost without a word; else it is an error.
+    """
+
+    encoding, errors = "utf-8", "strict"
+
+    def __init__(self, *, drops: bool) -> None:
+        self.drops = drops
+
+    @property
+    def buffer(self) -> _Closed:
+        """The stream for bytes."""
+        return self
+
+    def write(self, _: object) -> int:
+        if not self.drops:
+            raise click.ClickException("stdout is closed, so the result cannot be printed; open it, or use a pipe")
+        return 0
+
+
 def prepare_streams() -> None:
-    """Let no character fail that the encoding of the terminal does not have."""
+    """Let no character fail that the encoding of the terminal does not have, and no stream be missing."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        # Else the next file that is opened gets the number of the stream, and a child that is started writes to it.
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = _Closed(drops=False)
+    if sys.stderr is None:
+        sys.stderr = _Closed(drops=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -31,6 +67,32 @@ def note(text: str) -> None:
 def write(text: str) -> None:
     """Print a result to stdout. Text of a file and paths in *text* must have been neutralised."""
     sys.stdout.write(text)
+
+
+def print_if_open() -> None:
+    """Let a closed stdout stop nothing from now on, because the result is on disk, and only a report is printed."""
+    if isinstance(sys.stdout, _Closed):
+        sys.stdout.drops = True
+
+
+def write_document(text: str) -> None:
+    """Print *text*, a piece of a document, to stdout. It is UTF-8 except on a terminal of another encoding."""
+    out = getattr(sys.stdout, "buffer", None)
+    if out is None or _is_utf8() or sys.stdout.isatty():
+        write(text)
+        return
+    sys.stdout.flush()
+    out.write(text.encode("utf-8", "replace"))
+
+
+def write_json_text(text: str) -> None:
+    """Print *text*, a piece of JSON, to stdout: the same value in each encoding."""
+    write(text if text.isascii() or _is_utf8() else _NOT_ASCII.sub(_escaped, text))
+
+
+def _is_utf8() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None)
+    return encoding is None or codecs.lookup(encoding).name == "utf-8"
 
 
 def json_line(value: Mapping[str, Any]) -> str:
@@ -49,5 +111,5 @@ def _escaped(match: re.Match[str]) -> str:
 
 def write_json(value: Mapping[str, Any]) -> None:
     """Print *value* to stdout as one line, at once."""
-    write(json_line(value) + "\n")
+    write_json_text(json_line(value) + "\n")
     sys.stdout.flush()

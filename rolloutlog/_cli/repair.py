@@ -15,7 +15,7 @@ from .._face.sessions import short_path
 from .._face.words import counted
 from .common import define, json_option, session_argument
 from .doctor import finding_as_json, wrapped
-from .output import Screen, write, write_json
+from .output import Screen, print_if_open, write, write_json
 
 _PAST = {
     "blank": "blanked",
@@ -49,6 +49,8 @@ def command(path: Path, is_write: bool, move: bool, renumber: bool, as_json: boo
     """
     if is_write and click.get_current_context().params.get("session") == "-":
         raise click.UsageError("what comes from stdin has no file to write; without --write it can be looked at")
+    if is_write:
+        print_if_open()
     done = repair(path, write=is_write, move=move, renumber=renumber)
     if as_json:
         write_json(_as_json(done))

@@ -20,10 +20,16 @@ from .._face.words import Clock, counted
 from .._reading.blocks import Source
 from .common import define, handle_to_type, json_option, session_argument, utc_option
 from .entries import as_object
-from .output import Screen, note, write, write_json
+from .output import Screen, note, write_document, write_json
 from .pager import page
 
 _CHUNK = 1 << 20
+# Pairs of options of which one would have no effect.
+_CONFLICTS = [
+    *(("--last-answer", other) for other in ("--raw", "--line", "--from", "--to")),
+    *(("--raw", other) for other in ("--json", "--from", "--to")),
+    *(("--line", other) for other in ("--from", "--to")),
+]
 
 depth_option = click.option(
     "--depth",
@@ -70,11 +76,16 @@ def command(
     A call is shown with its exit code, its time, and the first lines of its output; --line shows all of it. In a pipe,
     lines are not cut or folded, and messages keep the marks of Markdown.
     """
+    given = {"--last-answer": last_answer, "--raw": raw, "--line": number is not None, "--json": as_json}
+    given |= {"--from": first is not None, "--to": last_turn is not None}
+    for one, other in _CONFLICTS:
+        if given[one] and given[other]:
+            raise click.UsageError(f"expected {one} or {other}, not both", click.get_current_context())
     if raw:
         return _raw(path, number, force)
     transcript = Transcript(path)
     if last_answer:
-        return _last_answer(transcript)
+        return _last_answer(transcript, as_json)
     parts = _of_line(transcript, number) if number is not None else _turns(transcript, first, last_turn)
     if as_json:
         return _json(parts, depth) if number is None else _json_of_line(parts, transcript, number)
@@ -172,16 +183,20 @@ def _texts(lines: Iterator[Line], writer: Writer) -> Iterator[str]:
         yield from writer.text(one)
 
 
-def _last_answer(transcript: Transcript) -> int:
-    """Print the last message of the model; on a terminal neutralised, else as it is."""
+def _last_answer(transcript: Transcript, as_json: bool) -> int:
+    """Print the last message of the model; on a terminal neutralised, else as it is, or as `--json` prints it."""
     answer = None
     for part in transcript:
         if isinstance(part, Said) and part.role == "assistant" and part.text:
-            answer = part.text
+            answer = part
     if answer is None:
         note("there is no answer in this session")
         return 1
-    write((for_terminal(answer) if sys.stdout.isatty() else answer).removesuffix("\n") + "\n")
+    if as_json:
+        write_json(as_object(answer))
+    else:
+        text = for_terminal(answer.text) if sys.stdout.isatty() else answer.text
+        write_document(text.removesuffix("\n") + "\n")
     return 0
 
 

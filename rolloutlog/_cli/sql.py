@@ -13,7 +13,7 @@ import click
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import default_homes
 from .common import Settings, define, json_option
-from .output import Screen, note, write, write_json
+from .output import Screen, note, write, write_document, write_json
 from .progress import progress
 
 # The longest cell on a terminal; elsewhere nothing is cut.
@@ -95,4 +95,4 @@ def _write_csv(rows: Any) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     written = text.getvalue()
-    write(for_terminal(written) if Screen.of_stdout().is_terminal else written)
+    write_document(for_terminal(written) if Screen.of_stdout().is_terminal else written)

@@ -56,6 +56,8 @@ def command(
     With -f it is followed: through a rename, a repair and a cut, until it is archived. A line is shown once it is
     ended; one whose writer died is reported as torn.
     """
+    if raw and as_json:
+        raise click.UsageError("expected --raw or --json, not both", click.get_current_context())
     if raw and sys.stdout.isatty() and not force:
         raise click.UsageError(
             "raw bytes can control a terminal; pass --force to print them all the same, or use a pipe"

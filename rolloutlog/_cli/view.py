@@ -14,7 +14,7 @@ import click
 
 from .._face.sessions import short_path
 from .common import Settings, define
-from .output import note, write
+from .output import note, print_if_open, write
 
 _HOST = "127.0.0.1"
 # After Ctrl-C, a page that is being made may take so many seconds to be sent.
@@ -46,6 +46,8 @@ def command(settings: Settings, port: int, is_opened: bool | None) -> int:
     except ImportError:
         note("the viewer needs starlette and uvicorn: pip install 'rolloutlog[cli,view]'")
         return 2
+    if is_opened:
+        print_if_open()
     with closing(_listen(port)) as listener:
         port = listener.getsockname()[1]
         guard = guarded(settings.homes, port, lambda: server.should_exit)

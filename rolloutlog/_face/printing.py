@@ -47,6 +47,8 @@ def show(path: StrPath, depth: str = "tools") -> None:
     """
     if depth not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(DEPTHS)}; got {depth!r}")
+    if sys.stdout is None:  # closed, or a program with windows only; `print` prints nothing, either
+        return
     screen = Screen.of_stdout()
     writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
     for line in _lines(Transcript(path), depth, not screen.is_terminal):

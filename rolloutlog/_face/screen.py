@@ -44,7 +44,7 @@ class Screen:
     @classmethod
     def of_stdout(cls) -> Screen:
         """Return what stdout is. ``COLUMNS``, ``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb`` are obeyed."""
-        is_terminal = sys.stdout.isatty()
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
         size = shutil.get_terminal_size()
         has_colours = is_terminal and os.environ.get("TERM") != "dumb"
         if os.environ.get("FORCE_COLOR"):
