@@ -8,6 +8,7 @@ import pytest
 from commands import run, run_apart
 
 import rolloutlog
+import rolloutlog.tables
 
 pytestmark = pytest.mark.extras
 pytest.importorskip("duckdb")
@@ -83,6 +84,28 @@ def test_a_query_that_duckdb_refuses_is_an_error_with_its_reason():
 def test_no_rows_are_said():
     """On stderr, so a program reads an empty table."""
     assert run("sql", "SELECT 1 AS a WHERE false") == (0, "a\n", "rolloutlog: no rows\n")
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) AS n FROM sessions",
+        "SELECT count(*) AS n FROM entries WHERE kind = 'message'",
+        "SELECT count(*) AS n FROM sessions JOIN entries USING (session_id) WHERE entries.kind = 'message'",
+    ],
+)
+def test_files_that_cannot_be_read_are_counted_on_stderr(home, query, is_copied):
+    """Also where the rows come from a copy, and where a query reads the files twice."""
+    (good,) = rolloutlog.find_sessions(home)
+    for digit, data in (("1", b""), ("2", b"garbage\n")):
+        good.path.with_name(f"{good.path.stem[:-1]}{digit}.jsonl").write_bytes(data)
+    if is_copied:
+        rolloutlog.tables.copy(home)
+
+    told = "rolloutlog: 2 files could not be read; the entries of the type 'file' say why\n"
+    assert run("sql", query, "--home", home) == (0, "n\n1\n", told)
+    assert run("sql", "SELECT count(*) AS n FROM entries WHERE type = 'file'", "--home", home).out == "n\n2\n"
 
 
 def test_only_one_form_can_be_asked_for():

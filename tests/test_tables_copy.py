@@ -259,7 +259,7 @@ def test_sql_answers_for_now_whatever_was_copied(home, is_copied):
 def test_sql_reads_no_session_of_a_day_that_is_in_the_copy(home, monkeypatch):
     """That is what makes it fast."""
     tables.copy(home)
-    monkeypatch.setattr(_sql, "batches", lambda *_, **__: pytest.fail("a session was read"))
+    monkeypatch.setattr(_sql, "row_batches", lambda *_, **__: pytest.fail("a session was read"))
     monkeypatch.setattr(_sql, "session_batches", lambda *_: pytest.fail("a session was read"))
 
     assert texts(home) == ["day 1", "day 2", "day 3"]
@@ -317,18 +317,20 @@ def test_a_query_reads_only_the_kinds_and_columns_that_it_needs(query, home, mon
     """Lines of other kinds are not parsed for it."""
     asked = []
 
-    def noted(home=None, **options):
-        asked.append(options)
-        return tables.entries(home, **options)
+    checked = _sql.checked
 
-    monkeypatch.setattr(_sql, "entries", noted)
+    def noted(kinds, columns, **options):
+        asked.append({"kinds": kinds, "columns": columns})
+        return checked(kinds, columns, **options)
+
+    monkeypatch.setattr(_sql, "checked", noted)
     session(home, 4, CALL, OUTPUT.format("done"), ITEM.format("bye"))
 
     tables.sql(query, home)
 
     kinds, columns = QUERIES[query]
-    assert [set(one["kinds"]) for one in asked if one] == ([kinds] if kinds else [])
-    assert all(set(one["columns"]) <= columns for one in asked if one)
+    assert [set(one["kinds"]) for one in asked] == ([kinds] if kinds else [])
+    assert all(set(one["columns"]) <= columns for one in asked)
 
 
 NARROWED = [

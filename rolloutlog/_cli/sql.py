@@ -12,6 +12,7 @@ import click
 
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import default_homes
+from .._face.words import counted
 from .common import Settings, define, json_option
 from .output import Screen, note, write, write_document, write_json
 from .progress import progress
@@ -41,9 +42,10 @@ def command(ctx: click.Context, query: str, as_json: bool, as_csv: bool) -> None
     if as_json and as_csv:
         raise click.UsageError("expected --json or --csv, not both", ctx)
     settings: Settings = ctx.obj
+    unread: set[str] = set()  # a query may read a file more than once
     try:
         with progress("reading", "rows") as show:
-            result = sql(query, settings.named or default_homes(), progress=show)
+            result = sql(query, settings.named or default_homes(), progress=show, unread=unread.add)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     names = result.schema.names
@@ -63,6 +65,8 @@ def command(ctx: click.Context, query: str, as_json: bool, as_csv: bool) -> None
                 _write_row(row)
     if not as_json and not as_csv and result.num_rows == 0:
         note("no rows")
+    if unread:
+        note(f"{counted(len(unread), 'file')} could not be read; the entries of the type 'file' say why")
 
 
 def _plain(value: Any) -> Any:

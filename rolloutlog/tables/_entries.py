@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .._json import MAX_LINE
 from .._reading.blocks import StrPath
@@ -51,7 +51,11 @@ def entries(
     ...     print(batch.to_pylist())
     [{'kind': 'session', 'text': None}, {'kind': 'message', 'text': 'hello'}]
     """
-    wanted, names = _checked(kinds, columns, inherited)
+    return entries_of(home, *checked(kinds, columns, inherited), since)
+
+
+def entries_of(home: StrPath | Store | None, wanted: Wanted, names: Sequence[str], since: dt.date | None) -> Table:
+    """Return the table of the *wanted* rows of *home* with the columns *names*."""
     after = moment(since)
     if is_remote(home):
         remote = Remote(home)
@@ -90,7 +94,7 @@ def batches(
         ValueError, MissingExtraError: as for `entries`; also where a file is compressed, and the extra "zstd" is not
             installed.
     """
-    wanted, names = _checked(kinds, columns, inherited)
+    wanted, names = checked(kinds, columns, inherited)
     return row_batches(remote_files(paths, store), wanted, names, max_line)
 
 
@@ -107,13 +111,17 @@ def row_batches(
         yield rows.batch()
 
 
-def _checked(
-    kinds: Collection[str] | None, columns: Collection[str] | None, inherited: bool
+def checked(
+    kinds: Collection[str] | None,
+    columns: Collection[str] | None,
+    inherited: bool = False,
+    unread: Callable[[str], object] | None = None,
 ) -> tuple[Wanted, tuple[str, ...]]:
+    """Return the rows that a caller wants, and the names of their columns."""
     pyarrow()
     names = _names("column", columns, ENTRIES) if columns is not None else [name for name in ENTRIES if name != "raw"]
     chosen = frozenset(KINDS if kinds is None else _names("kind", kinds, KINDS))
-    return Wanted(chosen, frozenset(names), inherited), tuple(names)
+    return Wanted(chosen, frozenset(names), inherited, unread), tuple(names)
 
 
 def _names(what: str, given: Collection[str], known: Collection[str]) -> list[str]:

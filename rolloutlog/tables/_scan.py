@@ -34,6 +34,8 @@ def scan(file: StrPath | Held, wanted: Wanted, sink: Sink, max_line: int = MAX_L
         problem = error.problem
     except OSError as error:
         problem = error.strerror or str(error)
+    if problem is not None and wanted.unread is not None:
+        wanted.unread(held.name)
     if problem is not None and "skipped" in wanted.kinds:
         named = parse_file_name(held.name)
         sink.begin(held, None if named is None else named.id, None)

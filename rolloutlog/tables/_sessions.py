@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
+
+import attrs
 
 from .._entries import SessionMeta
 from .._face.titles import is_added, is_good_title, title_of, typed_text
@@ -53,18 +55,23 @@ def sessions(home: StrPath | Store | None = None, *, since: dt.date | None = Non
     ...     print(batch.select(["title", "items", "kind"]).to_pylist())
     [{'title': 'Plan a day in Rome', 'items': 1, 'kind': 'user'}]
     """
+    return sessions_of(home, since, _WANTED)
+
+
+def sessions_of(home: StrPath | Store | None, since: dt.date | None, wanted: Wanted) -> Table:
+    """Return the table of the sessions in *home*, of which *wanted* rows are counted."""
     pyarrow()
     after = moment(since)
     schema = schema_of(list(SESSIONS), SESSIONS)
     if is_remote(home):
         remote = Remote(home)
-        return Table(schema, lambda: _batches(_fetched_groups(remote, after)), "sessions")
-    return Table(schema, lambda: session_batches(groups_in(home, after)), "sessions")
+        return Table(schema, lambda: _batches(_fetched_groups(remote, after), wanted), "sessions")
+    return Table(schema, lambda: session_batches(groups_in(home, after), wanted), "sessions")
 
 
-def session_batches(groups: Iterable[Sequence[FoundFile]]) -> Iterator[Batch]:
+def session_batches(groups: Iterable[Sequence[FoundFile]], wanted: Wanted = _WANTED) -> Iterator[Batch]:
     """Yield the rows of the sessions whose files are *groups*, each oldest first."""
-    yield from _batches([file.path for file in group] for group in groups)
+    yield from _batches(([file.path for file in group] for group in groups), wanted)
 
 
 def _fetched_groups(remote: Remote, since: dt.datetime | None) -> Iterator[Iterable[Held]]:
@@ -75,10 +82,15 @@ def _fetched_groups(remote: Remote, since: dt.datetime | None) -> Iterator[Itera
         yield islice(held, len(group))
 
 
-def _batches(groups: Iterable[Iterable[StrPath | Held]]) -> Iterator[Batch]:
+def wanted_of(unread: Callable[[str], object] | None) -> Wanted:
+    """Return the rows that are counted, with a function that hears of files that cannot be read."""
+    return attrs.evolve(_WANTED, unread=unread)
+
+
+def _batches(groups: Iterable[Iterable[StrPath | Held]], wanted: Wanted) -> Iterator[Batch]:
     rows: list[Values] = []
     for group in groups:
-        row = session_row(group)
+        row = session_row(group, wanted)
         if row is not None:
             rows.append(row)
         if len(rows) >= _ROWS:
@@ -88,11 +100,11 @@ def _batches(groups: Iterable[Iterable[StrPath | Held]]) -> Iterator[Batch]:
         yield _batch(rows)
 
 
-def session_row(paths: Iterable[StrPath | Held]) -> Values | None:
+def session_row(paths: Iterable[StrPath | Held], wanted: Wanted = _WANTED) -> Values | None:
     """Return the row of the session in *paths*, its files from old to new; `None` where none holds a session."""
     summary = _Summary()
     for path in paths:
-        for _ in scan(path, _WANTED, summary, MAX_LINE):
+        for _ in scan(path, wanted, summary, MAX_LINE):
             pass
     return summary.row()
 

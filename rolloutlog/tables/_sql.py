@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .._json import MAX_LINE
 from .._reading.blocks import StrPath
 from ..exceptions import MissingExtraError
 from ._arrow import Batch, Table, pyarrow
 from ._copy import TABLES, copy_folder, days_of, marks
-from ._entries import batches, entries
+from ._entries import checked, entries, entries_of, row_batches
 from ._narrowed import narrowed
 from ._remote import is_remote
-from ._sessions import session_batches, sessions
+from ._sessions import session_batches, sessions_of, wanted_of
 
 Watched: TypeAlias = Callable[[Iterable[Batch]], Iterator[Batch]]
 
@@ -50,6 +51,7 @@ def sql(
     *,
     dest: StrPath | None = None,
     progress: Callable[[int], object] | None = None,
+    unread: Callable[[str], object] | None = None,
 ) -> Any:
     """Return the result of *query* over the sessions of *home*, a `pyarrow.Table`.
 
@@ -65,6 +67,8 @@ def sql(
         dest: the folder of the copy; else ``tables`` in each home.
         progress: called with how many rows were read from the sessions until then, from any thread. Rows of the copy
             are not counted.
+        unread: called with the path of each file that the query needs and that holds no session or cannot be read, from
+            any thread, and more than once if a file is read more than once. Of copied days, all such files are named.
 
     Raises:
         ValueError: DuckDB refuses the query; the message says why.
@@ -79,7 +83,8 @@ def sql(
     duckdb = _duckdb()
     connection = duckdb.connect(":memory:")
     try:
-        _define(connection, [home] if home is None or isinstance(home, str | os.PathLike) else home, dest, progress)
+        homes = [home] if home is None or isinstance(home, str | os.PathLike) else home
+        _define(connection, homes, dest, progress, unread)
         for setting in _SETTINGS:
             connection.execute(f"SET {setting}")
         try:
@@ -100,13 +105,17 @@ def _duckdb() -> Any:
 
 
 def _define(
-    connection: Any, homes: Sequence[StrPath | None], dest: StrPath | None, progress: Callable[[int], object] | None
+    connection: Any,
+    homes: Sequence[StrPath | None],
+    dest: StrPath | None,
+    progress: Callable[[int], object] | None,
+    unread: Callable[[str], object] | None,
 ) -> None:
     """Define the views of *homes*, of which some days may have been copied."""
     watched = _watched(progress)
     parts: dict[str, list[str]] = {table: [] for table in TABLES}
     for home in homes:
-        for table, part in _parts(home, None if is_remote(home) else copy_folder(home, dest), watched):
+        for table, part in _parts(home, None if is_remote(home) else copy_folder(home, dest), watched, unread):
             name = f"_{table}_{len(parts[table])}"
             connection.register(name, part)
             parts[table].append(f"SELECT * FROM {name}")
@@ -130,11 +139,18 @@ def _watched(progress: Callable[[int], object] | None) -> Watched:
     return watched
 
 
-def _parts(home: StrPath | None, folder: Path | None, watched: Watched) -> Iterator[tuple[str, Any]]:
+def _parts(
+    home: StrPath | None, folder: Path | None, watched: Watched, unread: Callable[[str], object] | None
+) -> Iterator[tuple[str, Any]]:
     """Yield the parts of each table of *home*, of which some days may be in the copy in *folder*."""
-    of_entries, of_sessions = entries(home), sessions(home)
+    counting = wanted_of(unread)
+    of_entries, of_sessions = entries(home), sessions_of(home, None, counting)
     if folder is None or not (folder / "sessions").is_dir():
-        yield "entries", narrowed(lambda kinds, columns: watched(entries(home, kinds=kinds, columns=columns).batches()))
+
+        def of_home(kinds: Collection[str], columns: Collection[str]) -> Iterator[Batch]:
+            return watched(entries_of(home, *checked(kinds, columns, unread=unread), None).batches())
+
+        yield "entries", narrowed(of_home)
         yield "sessions", Table(of_sessions.schema, lambda: watched(of_sessions.batches()), "sessions")
         return
     found = marks(folder)
@@ -144,9 +160,19 @@ def _parts(home: StrPath | None, folder: Path | None, watched: Watched) -> Itera
     changed = [day for day in days if day.name not in kept]
     for table, schema in (("entries", of_entries.schema), ("sessions", of_sessions.schema)):
         names = [str(folder / table / f"{day.name}.parquet") for day in fresh]
-        yield table, pyarrow("dataset").dataset(names, schema=schema, format="parquet")
+        dataset = pyarrow("dataset").dataset(names, schema=schema, format="parquet")
+        if table == "entries" and unread is not None:
+            field = pyarrow("dataset").field
+            of_files = (field("kind") == "skipped") & (field("type") == "file")
+            for path in dataset.to_table(columns=["path"], filter=of_files).column("path").to_pylist():
+                unread(path)
+        yield table, dataset
     if changed:
         paths = [path for day in changed for path in day.paths]
         groups = [group for day in changed for group in day.groups]
-        yield "entries", narrowed(lambda kinds, columns: watched(batches(paths, kinds=kinds, columns=columns)))
-        yield "sessions", Table(of_sessions.schema, lambda: watched(session_batches(groups)), "sessions")
+
+        def of_days(kinds: Collection[str], columns: Collection[str]) -> Iterator[Batch]:
+            return watched(row_batches(paths, *checked(kinds, columns, unread=unread), MAX_LINE))
+
+        yield "entries", narrowed(of_days)
+        yield "sessions", Table(of_sessions.schema, lambda: watched(session_batches(groups, counting)), "sessions")

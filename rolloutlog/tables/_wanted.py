@@ -41,6 +41,7 @@ class Wanted:
         kinds: of which kinds.
         columns: with which columns.
         inherited: whether lines that were copied from another session are rows, too.
+        unread: called with the name of each file that holds no session or cannot be read, whatever the kinds are.
         parsed: the kinds of rows whose lines must be parsed.
         unneeded: finds something in a line whose first bytes prove that it makes no row and tells nothing that a row
             needs; `None`: all must be read. With the kind ``skipped``, every line is parsed, as with `iter_lines`.
@@ -50,6 +51,7 @@ class Wanted:
     kinds: frozenset[str]
     columns: frozenset[str]
     inherited: bool = False
+    unread: Callable[[str], object] | None = attrs.field(default=None, eq=False)
     parsed: frozenset[str] = attrs.field(init=False)
     unneeded: Callable[[bytes], object] | None = attrs.field(init=False, eq=False)
     unneeded_copy: Callable[[bytes], object] | None = attrs.field(init=False, eq=False)
