@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 # No deadline, because no test asserts on time. The same examples each time, so that a failure is about the change at
 # hand; `make test ARGS=--hypothesis-profile=search` tries more.
@@ -41,8 +42,15 @@ def pytest_report_header() -> str:
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over the tests, which live as long as the process: a sixth of the suite's time."""
+    _draw_nothing()
     gc.collect()
     gc.freeze()
+
+
+@hypothesis.settings(max_examples=1, database=None)
+@hypothesis.given(st.none())
+def _draw_nothing(_: None) -> None:
+    """Let Hypothesis make its random numbers now: later, it would look for who holds them, and not find the frozen."""
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -313,11 +313,14 @@ def record_until_interrupted() -> None:
     done = 0
     try:
         with recorder:
+            while done < 100:
+                recorder.record(message(done))
+                done += 1
+            say("ready")
+            # Without an `if` at its end: where that jumps back, Python 3.14 forgets the blocks that are open.
             while True:
                 recorder.record(message(done))
                 done += 1
-                if done == 100:
-                    say("ready")
     except KeyboardInterrupt:
         say(done)
 
