@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 help:
 	@echo "make demo      run an agent, kill it half-way, run it again"
 	@echo "make test      the suite on the Python at hand, in about four minutes"
-	@echo "make test-all  the rest: every Python found, the oldest dependencies, no orjson; in about a quarter of an hour"
+	@echo "make test-all  the rest: every Python found, the oldest dependencies, no orjson; in about 25 minutes on two cores"
 	@echo "make lint      style, format, strict types, and which module may import which"
 	@echo "make format    mend what the linter can mend"
 	@echo "make interop   rolloutlog and the real Codex resume each other's sessions (fetches two releases and Claude Code with npm)"
@@ -62,7 +62,7 @@ test-plan:
 # The other Pythons and dependencies. All environments at once, because much of the suite waits; and an environment that
 # ran alone at the end would leave the other cores idle. Without the Python of `make test`, which has run all but the slow.
 test-all: .venv/matrix.stamp
-	@echo "make test-all runs what a Python or a dependency can change, in an environment for each: a quarter of an hour."
+	@echo "make test-all runs what a Python or a dependency can change, in an environment for each: about 25 minutes on two cores."
 	@rm -rf build  # setuptools would ship from it what has left the source tree
 	TOX_SKIP_ENV="^$$($(BIN)/python -c 'import sys; print("%d[.]%d" % sys.version_info[:2])')$$" $(BIN)/tox run-parallel --parallel all -- $(ARGS)
 
