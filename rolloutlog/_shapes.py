@@ -198,7 +198,7 @@ def exec_problem(action: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return which key of an ``exec`` action is wrong, and how."""
     command, timeout, env = action.get("command"), action.get("timeout_ms"), action.get("env")
     if not isinstance(command, list | tuple) or not all(isinstance(word, str) for word in command):
-        return "command", "must be a sequence of strings" if "command" in action else "is missing"
+        return "command", _wrong(action, "command", "must be a sequence of strings")
     if timeout is not None and not (type(timeout) is int and 0 <= timeout < 2**64):
         return "timeout_ms", "must be a whole number of milliseconds or None"
     if env is not None and not (

@@ -17,7 +17,7 @@ from test_view import meta, model, user
 
 import rolloutlog
 from rolloutlog._cli.times import parse_moment
-from rolloutlog._face import heads, rows
+from rolloutlog._face import heads
 
 pytestmark = pytest.mark.extras
 
@@ -80,7 +80,7 @@ def test_sessions_of_one_second_are_listed_newest_first(put):
 
 def test_of_many_sessions_of_one_second_few_are_opened(put, monkeypatch):
     """The order of the rest is that of their names; none is listed twice."""
-    monkeypatch.setattr(rows, "_MOST_ORDERED", 2)
+    monkeypatch.setattr(heads, "_MOST_ORDERED", 2)
     for number in range(5):
         put(number, 1, user("x"), timestamp=f"2026-11-30T11:00:00.{900 - number}Z")
     opened = []

@@ -220,6 +220,16 @@ def test_another_session_is_never_the_target(name, path, tmp_path):
     assert other.read_bytes() == before
 
 
+def test_a_flat_session_of_another_name_is_never_the_target(path, tmp_path):
+    """Its first line names no type, and its instructions may be long."""
+    other = tmp_path / "kept.txt"
+    other.write_text(json.dumps({"id": "x", "timestamp": "2025-07-23T15:03:20Z", "instructions": 9_000 * "x"}) + "\n")
+    before = other.read_bytes()
+
+    assert run("export", path, "-o", other).code == 2
+    assert other.read_bytes() == before
+
+
 def test_a_new_file_is_not_named_like_a_session(path, tmp_path):
     """Else it would be listed as one."""
     assert run("export", path, "-o", tmp_path / "rollout-new.jsonl").code == 2

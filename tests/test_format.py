@@ -355,7 +355,7 @@ def test_a_record_type_other_than_state_is_no_part_of_an_item():
         ),
         (
             '{"type":"local_shell_call","status":"x","action":{"type":"exec","command":"ls"}}',
-            "local_shell_call.action.command: must be a sequence of strings",
+            "local_shell_call.action.command: must be a sequence of strings; got str",
         ),
         (
             '{"type":"local_shell_call","status":"x","action":{"type":"exec","command":[],"timeout_ms":3.0}}',

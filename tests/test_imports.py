@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import run, start
 from helpers import DEADLINE, slow
 from hypothesis import given
 from hypothesis import strategies as st
@@ -859,3 +859,21 @@ def test_the_command_redacts(claude):
     path = json.loads(run("import", "claude", claude.path, "--redact", "--json").out)["path"]
 
     assert b"AKIAIOSFODNN7EXAMPLE" not in Path(path).read_bytes()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_import_ends_although_its_reader_has_gone(tmp_path, form):
+    """As in ``rolloutlog import claude | head -1``: all sessions are imported."""
+    for number in range(4):
+        Claude(tmp_path / "claude", f"{SESSION[:-1]}{number}").user("hello")
+    (tmp_path / "home").mkdir()
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    process = start("--home", tmp_path / "home", "import", "claude", tmp_path / "claude", *form, stdout=writing)
+    os.close(writing)
+
+    assert process.wait(DEADLINE) == 0
+    assert len(list(rolloutlog.find_sessions(tmp_path / "home"))) == 4
+    assert process.stderr.read() == b""
+    process.stderr.close()

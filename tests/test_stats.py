@@ -110,7 +110,7 @@ def fleet(tmp_path_factory):
 def test_a_home_of_all_kinds_of_sessions_is_counted_exactly(order, fleet):
     """Three generations of Codex, with forks, copies, turns taken back, compactions and damages: in either order."""
     home, truth = fleet
-    paths = list(order(sessions_in(home)))
+    paths = [path for path in order(sessions_in(home)) if path.stat().st_size]  # an empty one is none
 
     days = stats(*paths, by="day")
     tools = stats(*paths, by="tool")
@@ -280,6 +280,7 @@ def test_sessions_that_were_not_written_since_are_not_opened(home):
 
 def test_a_session_that_cannot_be_read_is_counted_as_such(home):
     """When all are asked for; a named one is an error."""
+    sessions = run("stats", "--by", "session").out
     path = written(home, b"", name=f"rollout-2025-07-23T15-08-00-{OTHER_SESSION}.jsonl")
     path.unlink()
     path.mkdir()
@@ -288,6 +289,19 @@ def test_a_session_that_cannot_be_read_is_counted_as_such(home):
 
     assert (code, err) == (0, "rolloutlog: 1 session could not be read\n")
     assert run("stats", path).code == 1
+    assert run("stats", "--by", "session").out == sessions
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage\n", b"\xff\n[]\n", b'{"torn'])
+def test_a_file_without_a_line_that_can_be_read_is_no_session(home, data):
+    """It is not counted as one, and a named one is an error."""
+    total = run("stats", terminal=True).out
+    path = written(home, data, name=f"rollout-2025-07-23T15-08-00-{OTHER_SESSION}.jsonl")
+
+    done = run("stats", terminal=True)
+
+    assert done == (0, total, "rolloutlog: 1 session could not be read\n")
+    assert run("stats", path) == (1, "", f"rolloutlog: {path}: no line of it can be read\n")
 
 
 def test_names_of_tools_are_safe(home):

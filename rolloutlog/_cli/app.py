@@ -19,7 +19,7 @@ from .._face.words import Clock
 from .._version import __version__
 from ..exceptions import RolloutError, SessionNotFoundError
 from .common import EPILOG_OF_ALL, SCHEMA, VARIABLE, Settings, add_home, home_option
-from .output import json_line, note, prepare_streams, write
+from .output import drop_stdout, json_line, note, prepare_streams, write
 from .table import COMMANDS
 
 DONE, FOUND_WRONG, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else DONE
     except BrokenPipeError:
-        _drop_stdout()
+        drop_stdout()
         return DONE
     except (KeyboardInterrupt, click.Abort):
         _flush_or_drop()
@@ -158,12 +158,4 @@ def _flush_or_drop() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _drop_stdout()
-
-
-def _drop_stdout() -> None:
-    """Let the interpreter flush its output at exit into nothing, because its reader has gone."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # a test's stream has no descriptor
-        pass
+        drop_stdout()

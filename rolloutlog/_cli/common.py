@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -196,29 +196,18 @@ def newest_session(homes: Sequence[Path]) -> Path:
     Raises:
         click.ClickException: there is no session yet.
     """
-    from .._face.heads import fraction_of, head_if_readable
+    from .._face.heads import with_heads
 
-    def newest_of(home: Path) -> FoundFile | None:
-        files = newest_first([home])
-        if (first := next(files, None)) is None:
-            return None
-        same_second = [first, *takewhile(lambda found: found.started == first.started, files)]
-        if len(same_second) == 1:
-            return first
-        return max(same_second, key=lambda found: fraction_of(found, head_if_readable(found)[0]))
-
-    # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
-    newest = [found for home in homes if (found := newest_of(home)) is not None]
+    newest = [first for home in homes if (first := next(with_heads(newest_first([home]), is_exact=True), None))]
     if not newest:
         raise click.ClickException(f"there is no session yet in {' and '.join(map(short_path, homes))}")
-    if len(newest) == 1:
-        return newest[0].path
 
-    def began(found: FoundFile) -> dt.datetime:
-        head, _ = head_if_readable(found)
+    # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
+    def began(each: tuple[FoundFile, Head | None, bool]) -> dt.datetime:
+        found, head, _ = each
         return found.started if head is None or head.began is None else head.began
 
-    return max(newest, key=began).path
+    return max(newest, key=began)[0].path
 
 
 def handle_to_type(head: Head) -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._face.entries import DEPTHS, Depth
-from .._face.heads import Head
+from .._face.heads import Head, read_head
 from .._face.titles import sentence
 from .._face.words import counted
 from .._reading.reader import load_session
+from ..exceptions import RolloutError
 from ..redaction import redacted_value
 from .common import define, session_argument
 from .output import json_line, note, write_document, write_json_text
@@ -36,8 +37,6 @@ _SUFFIXES = {
 
 # The names of sessions' files, and of what a repair kept of them. No export writes compressed lines.
 _NAME_OF_SESSION = re.compile(r"(rollout-.*\.jsonl|.*\.jsonl\.zst)(\.before-repair-\d+)?", re.DOTALL | re.IGNORECASE)
-# The beginning of a session that has any other name.
-_BEGIN_OF_SESSION = re.compile(rb'\s*\{[^\n]{0,500}"type"\s*:\s*"session_meta"')
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 
 
@@ -211,8 +210,10 @@ def _holds_session(file: Path, session: Path) -> bool:
         return True
     if not stat.S_ISREG(held.st_mode):
         return False
-    with file.open("rb") as begin:
-        return _BEGIN_OF_SESSION.match(begin.read(1024)) is not None
+    try:
+        return read_head(file).meta is not None
+    except RolloutError:
+        return False
 
 
 def _page_of_parent(head: Head, target: str | None) -> str | None:

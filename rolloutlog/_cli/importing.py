@@ -15,7 +15,7 @@ from .._face.words import counted
 from ..exceptions import SessionNotFoundError
 from ..redaction import secrets
 from .common import Settings, define, json_option
-from .output import note, print_if_open, write, write_json
+from .output import drop_stdout, note, print_if_open, write, write_json
 from .progress import with_progress
 
 _LABELS = {"new": "imported", "known": "known", "changed": "changed", "empty": "no session"}
@@ -64,10 +64,10 @@ def command(
             totals[done.state] += 1
             kept.update(done.logged)
             left_out.update(done.left_out)
-            if as_json:
-                write_json(done.to_dict())
-            else:
-                _write_one(done)
+            try:
+                write_json(done.to_dict()) if as_json else _write_one(done)
+            except BrokenPipeError:  # all are imported, although the reader has seen enough
+                drop_stdout()
     except SessionNotFoundError as error:  # it names a file here, and a list of sessions would not help
         raise click.ClickException(str(error)) from error
     if not as_json:

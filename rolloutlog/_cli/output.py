@@ -75,6 +75,14 @@ def print_if_open() -> None:
         sys.stdout.drops = True
 
 
+def drop_stdout() -> None:
+    """Let all that is printed from now on, also by the interpreter at exit, go nowhere, because its reader has gone."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # a test's stream has no descriptor
+        pass
+
+
 def write_document(text: str) -> None:
     """Print *text*, a piece of a document, to stdout. It is UTF-8 except on a terminal of another encoding."""
     out = getattr(sys.stdout, "buffer", None)

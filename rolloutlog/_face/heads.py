@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +29,8 @@ StrPath: TypeAlias = str | os.PathLike[str]
 # How many bytes are read at once at the beginning, how many at the end; and at most how many in search of a title: the
 # newest Codex writes 85 kB of instructions before the first words of a person.
 _FIRST, _LAST, _MOST = 64 * 1024, 4 * 1024, 512 * 1024
+# So many files of one second are opened to order them.
+_MOST_ORDERED = 200
 
 
 @attrs.frozen
@@ -126,7 +129,21 @@ def head_if_readable(found: FoundFile) -> tuple[Head | None, bool]:
         return unread, False
 
 
-def fraction_of(found: FoundFile, head: Head | None) -> int:
+def with_heads(files: Iterable[FoundFile], *, is_exact: bool) -> Iterator[tuple[FoundFile, Head | None, bool]]:
+    """Yield *files*, newest first, with their heads, and whether they could be read.
+
+    Args:
+        files: in the order of their names, which tell the second.
+        is_exact: order those of one second by the time in their first lines. So some more may be opened than are taken.
+    """
+    for _, together in groupby(files, key=lambda found: found.started):
+        while some := [
+            (found, *head_if_readable(found)) for found in islice(together, _MOST_ORDERED if is_exact else 1)
+        ]:
+            yield from sorted(some, key=lambda each: _fraction(each[0], each[1]), reverse=True)
+
+
+def _fraction(found: FoundFile, head: Head | None) -> int:
     """Return how many microseconds after the second in its name a session began, as its first line says; else 0."""
     if head is None or head.began is None or found.revision is not None:
         return 0

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice, takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 import attrs
 
 from .._lookup import find_named, is_surely_path
 from .._paths import FoundFile
-from .heads import Head, fraction_of, head_if_readable
+from .heads import Head, with_heads
 from .safe import for_terminal, one_line
 from .sessions import newest_first
 from .states import Locks, State, state_of
 
 # A longer name cannot be a handle: the id is shown in its place, and the name before the first words.
 _LONGEST_NAME = 24
-# So many files of one second are opened to order them.
-_MOST_ORDERED = 200
 # Codex names its files in local time, and we name ours in UTC: so far may a name be from the time that it tells.
 _NAME_IS_WITHIN = dt.timedelta(hours=15)
 
@@ -71,7 +69,7 @@ def rows_of(
     if until is not None:
         end = until + _NAME_IS_WITHIN
         named = filter(lambda found: found.started <= end, named)
-    for found, head, is_readable in _with_heads(named, _MOST_ORDERED if is_exact else 1):
+    for found, head, is_readable in with_heads(named, is_exact=is_exact):
         if head is None:
             continue
         began = head.began or found.started
@@ -89,13 +87,6 @@ def rows_of(
         if folder is not None and not (head.cwd and Path(head.cwd).is_relative_to(folder)):
             continue
         yield row
-
-
-def _with_heads(files: Iterable[FoundFile], at_once: int) -> Iterator[tuple[FoundFile, Head | None, bool]]:
-    """Yield *files* with their heads, and whether they could be read; *at_once* of one second in the order of times."""
-    for _, together in groupby(files, key=lambda found: found.started):
-        while some := [(found, *head_if_readable(found)) for found in islice(together, at_once)]:
-            yield from sorted(some, key=lambda each: fraction_of(each[0], each[1]), reverse=True)
 
 
 def _is_handle(name: str) -> bool:

@@ -13,13 +13,14 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
-from .._entries import LogEntry, OtherEntry
+from .._entries import LogEntry, OtherEntry, SkippedLine
 from .._item import Item
 from .._json import MAX_LINE
 from .._reading.forks import stream_history
 from .._reading.lines import RolloutLine, stream_lines
 from .._responses.calls import answer_keys, call_keys
 from .._usage import Requests, Tokens, of_log
+from ..exceptions import InvalidRolloutError
 from .calls import read_call
 from .heads import Head, read_head
 from .outputs import Result, read_output
@@ -124,7 +125,14 @@ class Stats:
         """
         head = read_head(path)
         session = _Session(head, self._seen, self._group, self._since)
-        for line in _lines(head, max_line):
+        lines = _lines(head, max_line)
+        for line in lines:
+            session.read(line)
+            if not isinstance(line.entry, SkippedLine):
+                break
+        else:
+            raise InvalidRolloutError(path, "no line of it can be read")
+        for line in lines:
             session.read(line)
         session.end()
 

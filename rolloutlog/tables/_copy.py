@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -26,11 +26,12 @@ from ._wanted import Wanted
 
 TABLES = ("entries", "sessions")
 # A part of each mark: raised when a row would be made in another way, so that all days are written again.
-_VERSION = 2
+_VERSION = 3
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\.parquet")
 _UNFINISHED = re.compile(r"\.\d{4}-\d\d-\d\d\.parquet\.(\d+)\.tmp")
-# In the footer of each file: its home and its mark, each quoted and in braces.
-_HOME, _MARK = b"rolloutlog.home", b"rolloutlog.mark"
+# In the footer of each file, quoted and in braces: its home, its mark, and in that of sessions the paths of files that
+# could not be read, one on each line.
+_HOME, _MARK, _UNREAD = b"rolloutlog.home", b"rolloutlog.mark", b"rolloutlog.unread"
 _FOOTER = 16 * 1024  # bytes, as many as nearly all footers have
 COLUMNS = tuple(name for name in ENTRIES if name != "raw")
 
@@ -116,9 +117,13 @@ def copy(
     _check_home(target, home, found)
     changed = [day for day in days if any(found[table].get(day.name) != day.mark for table in TABLES)]
     for number, day in enumerate(changed, 1):
-        _write(target / "entries" / f"{day.name}.parquet", _entries(day), schema_of(COLUMNS, ENTRIES), home, day.mark)
+        facts = {_HOME: _named(home), _MARK: day.mark}
+        unread: list[str] = []
+        rows = _entries(day, unread.append)
+        _write(target / "entries" / f"{day.name}.parquet", rows, schema_of(COLUMNS, ENTRIES), facts)
+        facts[_UNREAD] = "\n".join(unread)
         rows = session_batches(day.groups)
-        _write(target / "sessions" / f"{day.name}.parquet", rows, schema_of(list(SESSIONS), SESSIONS), home, day.mark)
+        _write(target / "sessions" / f"{day.name}.parquet", rows, schema_of(list(SESSIONS), SESSIONS), facts)
         if progress is not None:
             progress(number, len(changed))
     names = {day.name for day in days}
@@ -159,6 +164,11 @@ def _mark_of(groups: Sequence[Sequence[FoundFile]]) -> str:
 def marks(target: Path) -> dict[str, dict[str, str]]:
     """Return the marks of the days that were copied to *target*, by table; empty for a file that cannot be read."""
     return {table: {name: _read(target, table, name, _MARK) for name in _copied(target / table)} for table in TABLES}
+
+
+def unread_of(target: Path, day: str) -> list[str]:
+    """Return the paths of the files of *day* that could not be read when it was copied to *target*."""
+    return _read(target, "sessions", day, _UNREAD).splitlines()
 
 
 def _copied(folder: Path) -> list[str]:
@@ -205,14 +215,14 @@ def _braced(text: str) -> bytes:
     return f"{{{quote(text, errors='surrogateescape')}}}".encode()
 
 
-def _entries(day: Day) -> Iterable[Batch]:
-    return row_batches(day.paths, Wanted(frozenset(KINDS), frozenset(COLUMNS)), COLUMNS, MAX_LINE)
+def _entries(day: Day, unread: Callable[[str], object]) -> Iterable[Batch]:
+    return row_batches(day.paths, Wanted(frozenset(KINDS), frozenset(COLUMNS), unread=unread), COLUMNS, MAX_LINE)
 
 
-def _write(path: Path, batches: Iterable[Batch], schema: Any, home: Path, mark: str) -> None:
-    """Write *batches* to the file at *path*, which appears only when it is whole."""
+def _write(path: Path, batches: Iterable[Batch], schema: Any, facts: Mapping[bytes, str]) -> None:
+    """Write *batches* to the file at *path*, with *facts* in its footer; it appears only when it is whole."""
     parquet = pyarrow("parquet")
-    marked = schema.with_metadata({_HOME: _braced(_named(home)), _MARK: _braced(mark)})
+    marked = schema.with_metadata({key: _braced(fact) for key, fact in facts.items()})
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         descriptor = open_file(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | CLOEXEC, 0o600)

@@ -12,7 +12,7 @@ from .._json import MAX_LINE
 from .._reading.blocks import StrPath
 from ..exceptions import MissingExtraError
 from ._arrow import Batch, Table, pyarrow
-from ._copy import TABLES, copy_folder, days_of, marks
+from ._copy import TABLES, copy_folder, days_of, marks, unread_of
 from ._entries import checked, entries, entries_of, row_batches
 from ._narrowed import narrowed
 from ._remote import is_remote
@@ -158,15 +158,12 @@ def _parts(
     fresh = [day for day in days if all(found[table].get(day.name) == day.mark for table in TABLES)]
     kept = {day.name for day in fresh}
     changed = [day for day in days if day.name not in kept]
+    if unread is not None:
+        for path in [path for day in fresh for path in unread_of(folder, day.name)]:
+            unread(path)
     for table, schema in (("entries", of_entries.schema), ("sessions", of_sessions.schema)):
         names = [str(folder / table / f"{day.name}.parquet") for day in fresh]
-        dataset = pyarrow("dataset").dataset(names, schema=schema, format="parquet")
-        if table == "entries" and unread is not None:
-            field = pyarrow("dataset").field
-            of_files = (field("kind") == "skipped") & (field("type") == "file")
-            for path in dataset.to_table(columns=["path"], filter=of_files).column("path").to_pylist():
-                unread(path)
-        yield table, dataset
+        yield table, pyarrow("dataset").dataset(names, schema=schema, format="parquet")
     if changed:
         paths = [path for day in changed for path in day.paths]
         groups = [group for day in changed for group in day.groups]
