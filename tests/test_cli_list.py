@@ -242,7 +242,7 @@ def test_no_line_is_wider_than_the_terminal(put, monkeypatch, columns):
 @pytest.mark.parametrize(("columns", "has_states"), [(40, False), (80, True)])
 def test_a_narrow_terminal_spends_no_column_on_states_that_no_session_has(put, monkeypatch, columns, has_states):
     monkeypatch.setenv("COLUMNS", str(columns))
-    put(1, 1, user("Plan a day"))
+    put(1, 24 * 400, user("Plan a day"))  # so long ago that its date is as wide at each hour of the day
 
     heading, line, *_ = run("list", terminal=True).out.splitlines()
 

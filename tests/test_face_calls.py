@@ -129,6 +129,10 @@ def test_a_patch_is_a_diff_of_named_files(call):
         "await tools.exec_command({cmd: 'ls'}, 1);",
         "await tools.exec_command(" + "[" * 1000,
         "tools." + "{" * 2_000_000,
+        "// tools.",
+        'await tools.exec_command({cmd: "ls}); text("a");',
+        "await tools.exec_command({cmd: 'ls'}); text(`a);",
+        *("tools." + text * (900_000 // len(text)) for text in ("`\\`", "'\\'", "/*a", "//", "'\\\n")),
     ],
 )
 def test_a_script_that_does_not_only_call_with_constants_is_not_read(text):
@@ -141,6 +145,19 @@ def test_a_call_in_a_string_or_a_comment_is_none():
     text = '// tools.a({})\n/* tools.b({}) */ text("tools.c({})"); await tools.d("\\u{1f3d4}\\ud83c\\udfd4A" + `b`);'
 
     assert tool_calls(text) == [ToolCall("d", "🏔🏔Ab")]
+
+
+@pytest.mark.parametrize("comment", ["// tools.b({})", "/* tools.b({}) */", "/* tools.b({})"])
+def test_a_comment_at_the_end_adds_nothing(comment):
+    """Also where it has no end."""
+    assert tool_calls(f"await tools.a({{}}); {comment}") == [ToolCall("a", {})]
+
+
+def test_the_time_to_look_for_a_patch_grows_with_the_length_only():
+    """A megabyte takes no second; if the time grew with the square, an hour."""
+    command = "apply_patch <<EOF" + "\n" * 1_000_000
+
+    assert read_call(function("shell", {"command": ["bash", "-lc", command]})).command == command.rstrip("\n")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ _SHELLS = frozenset(
 )
 _LOGIN = frozenset({"-c", "-lc", "-ic", "-lic"})
 _PROGRAMS = frozenset({"sh", "bash", "zsh", "dash", "fish", "ksh"})
-_HEREDOC = re.compile(r"\s*apply_patch\s*<<\s*(['\"]?)(\w+)\1\s*\n(.*?)\n\2\s*", re.DOTALL)
+_HEREDOC = re.compile(r"\s*apply_patch\s*<<\s*(['\"]?)(\w+)\1[^\S\n]*\n(.*?)\n\2\s*", re.DOTALL)
 _PATCHED = re.compile(r"^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(.+)$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 

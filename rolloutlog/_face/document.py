@@ -29,13 +29,13 @@ from .heads import Head
 from .markup import is_harmless_source
 from .outputs import Image
 from .safe import for_terminal, one_line
+from .ticks import code_in
 from .titles import sentence
 from .transcript import Transcript
 from .turns import Reader
 from .words import QUICK, count_lines, counted, lasted, size_of
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-_CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _HEADING = re.compile(r"^( {0,3})(#{1,6})(?=[ \t]|$)")
 _UNDERLINE = re.compile(r"^( {0,3})(?=(?:=+|-+)[ \t]*$)")
@@ -200,9 +200,11 @@ def _harmless_lines(text: str) -> Iterator[str]:
 
 def _harmless_line(line: str) -> str:
     pieces, end = [], 0
-    for code in _CODE.finditer(line):
-        pieces += [_without_html(line[end : code.start()]), code[0]]
-        end = code.end()
+    for start, (inner, stop) in code_in(line).items():
+        if start >= end:
+            after = stop + inner - start
+            pieces += [_without_html(line[end:start]), line[start:after]]
+            end = after
     shown = "".join([*pieces, _without_html(line[end:])])
     shown = _HEADING.sub(lambda match: match[1] + "#" * min(6, len(match[2]) + 3), shown)
     return _UNDERLINE.sub(r"\1\\", shown)

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from .safe import for_terminal
+from .ticks import code_in
 
 Style: TypeAlias = Literal[
     "",
@@ -26,8 +27,9 @@ Style: TypeAlias = Literal[
     "hint",
 ]
 
-_HEADING = re.compile(r"#{1,6} +(.*?)(?: +#+)?$")
-_INLINE = re.compile(r"(`+)(.+?)\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_HEADING = re.compile(r"#{1,6} +(.*)")
+_INLINE = re.compile(r"`+|\*\*(?=\S)")
+_BOLD_ENDS = re.compile(r"(?<=\S)(?=\*\*)")
 
 
 @attrs.frozen
@@ -98,14 +100,32 @@ def styled(text: str) -> tuple[tuple[str, Style], ...]:
     A library that renders Markdown would double the time until the first screen, and reflow what people typed.
     """
     if (heading := _HEADING.match(text)) is not None:
-        return ((heading[1].replace("**", "").replace("`", ""), "bold"),)
+        return ((_heading(heading[1]).replace("**", "").replace("`", ""), "bold"),)
     if "`" not in text and "**" not in text:
         return ((text, ""),)
     spans: list[tuple[str, Style]] = []
-    end = 0
-    for match in _INLINE.finditer(text):
-        spans.append((text[end : match.start()], ""))
-        spans.append((match[2], "code") if match[2] is not None else (match[3].replace("`", ""), "bold"))
-        end = match.end()
+    codes = code_in(text)
+    bold_ends = (match.start() for match in _BOLD_ENDS.finditer(text))
+    bold_end = 0
+    end = index = 0
+    while (mark := _INLINE.search(text, index)) is not None:
+        start, index = mark.span()
+        if mark[0] != "**":
+            if start in codes:
+                inner, stop = codes[start]
+                spans += [(text[end:start], ""), (text[inner:stop], "code")]
+                end = index = stop + inner - start
+        else:
+            while bold_end < start + 3:
+                bold_end = next(bold_ends, len(text))
+            if bold_end < len(text):
+                spans += [(text[end:start], ""), (text[start + 2 : bold_end].replace("`", ""), "bold")]
+                end = index = bold_end + 2
     spans.append((text[end:], ""))
     return tuple((piece, style) for piece, style in spans if piece)
+
+
+def _heading(text: str) -> str:
+    """Return *text*, the words of a heading, without the marks that may be after them."""
+    words = text.rstrip("#")
+    return words.rstrip(" ") if words.endswith(" ") else text

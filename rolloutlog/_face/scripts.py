@@ -13,11 +13,13 @@ from typing import Any
 import attrs
 
 _TOKEN = re.compile(
-    r"""(?:\s|//[^\n]*|/\*.*?\*/)*
+    r"""(?:\s|//[^\n]*|/\*.*?(?:\*/|\Z))*+
     (?: (?P<text> "[^"\\\n]*(?:\\.[^"\\\n]*)*" | '[^'\\\n]*(?:\\.[^'\\\n]*)*' | `[^`\\]*(?:\\.[^`\\]*)*` )
+      | (?P<open> ["'`].* )
       | (?P<number> -?\d[\w.]* )
       | (?P<word> [A-Za-z_$][\w$]* )
       | (?P<mark> => | && | \|\| | \?\? | . )
+      | \Z
     )""",
     re.DOTALL | re.VERBOSE,
 )
@@ -51,7 +53,9 @@ def tool_calls(script: str) -> list[ToolCall]:
     """
     if "tools." not in script or len(script) > _LONGEST:
         return []
-    tokens = [(str(match.lastgroup), match[str(match.lastgroup)]) for match in _TOKEN.finditer(script)]
+    tokens = [(match.lastgroup, match[match.lastgroup]) for match in _TOKEN.finditer(script) if match.lastgroup]
+    if not tokens or tokens[-1][0] == "open":
+        return []  # only comments, or a text without an end, after which nothing is certain
     names: dict[str, Any] = {}
     calls: list[ToolCall] = []
     index = 0
