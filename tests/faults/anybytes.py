@@ -47,11 +47,17 @@ def golden() -> bytes:
 def _plain(each: bytes) -> Any:
     """Return what the line *each* holds as plain JSON, or `None`; half of a surrogate pair is not text."""
     try:
-        value = json.loads(each.decode())
+        value = json.loads(each.decode(), object_pairs_hook=_pairs)
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of *pairs*; if a key comes twice, the value that the object does not have must be text, too."""
+    json.dumps(pairs, ensure_ascii=False).encode()
+    return dict(pairs)
 
 
 def _read(report: Report, path: Path, content: bytes, where: str) -> None:
