@@ -35,8 +35,8 @@ def test_no_attack_passes(name, way):
 @WAYS
 @pytest.mark.parametrize("name", hostile.LONG)
 def test_the_time_grows_with_the_length_only(name, way):
-    """A megabyte of the worst texts takes seconds, and nothing of an attack is left; if it were quadratic, hours."""
-    assert hostile.harm_in(way(hostile.LONG[name])) == []
+    """The worst texts take part of a second, and nothing of an attack is left; if it were quadratic, many minutes."""
+    assert hostile.harm_in(way(hostile.LONG[name][:250_000])) == []
 
 
 @WAYS
