@@ -137,8 +137,8 @@ def test_both_print_json():
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["archive", "--older-than", "1h"], "at least a day"),
-        (["archive", "--older-than", "soon"], "expected 12h, 30d or 8w; got 'soon'"),
+        (["archive", "--older-than", "12h"], "--older-than: expected at least a day, such as 1d"),
+        (["archive", "--older-than", "soon"], "expected 36h, 30d or 8w; got 'soon'"),
         (["prune", "--larger-than", "much"], "expected 500000, 500kB, 20MB or 1GB; got 'much'"),
         (["prune", "--keep-last", "-1"], "-1 is not in the range"),
     ],

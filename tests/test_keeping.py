@@ -583,6 +583,23 @@ def test_a_name_that_was_pruned_begins_empty(home):
     assert done.new_path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("criteria", "reason"),
+    [
+        ({"older_than": dt.timedelta(days=9)}, "was not changed for 90 days"),
+        ({"larger_than": 100}, "is larger than 100 bytes"),
+        ({"keep_last": 0}, "is not among the newest 0"),
+        ({"larger_than": 1_000, "keep_last": 1}, "is larger than 1,000 bytes and is not among the newest 1"),
+    ],
+)
+def test_the_reason_is_that_which_was_given(home, criteria, reason):
+    """A plan to prune never names another."""
+    recorded("rome")
+    recorded("oslo")
+
+    assert {each.reason for each in prune(**criteria).chosen} == {reason}
+
+
 def test_only_what_fits_all_is_pruned(home):
     """Age, size and the number of those to keep."""
     small = recorded("small", days=40)

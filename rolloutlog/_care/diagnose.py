@@ -111,6 +111,9 @@ def described(found: Scan, held_by: Sequence[int]) -> Diagnosis:
     status = os.stat(found.path)
     findings = meta_findings(found, status)
     findings += found.findings  # after that, because the place of a damaged line may be used for a meta
+    if any(finding.kind == "no-meta" and finding.action == "leave" for finding in findings):
+        # Perhaps it is another text and not a session. No reader would gain anything from a change.
+        findings = [_as_it_is(finding) for finding in findings]
     base, base_findings = _base(found)
     findings += base_findings
     if found.meta is not None and found.meta.extra.get("history_mode") == "paginated":
@@ -137,6 +140,12 @@ def described(found: Scan, held_by: Sequence[int]) -> Diagnosis:
         {OURS: found.sees if found.is_meta_read else 0, CODEX[found.format]: codex},
         tuple(held_by),
     )
+
+
+def _as_it_is(finding: Finding) -> Finding:
+    """Return *finding* without its repair."""
+    remedy = finding.remedy if finding.action == "leave" else ""
+    return attrs.evolve(finding, action="leave", remedy=remedy, gains=0, _edits=())
 
 
 def _writer(found: Scan) -> str:

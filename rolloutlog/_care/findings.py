@@ -15,6 +15,9 @@ Action: TypeAlias = Literal["blank", "split", "end", "join", "move", "rebuild", 
 """blank: spaces in place of the bytes. split: a newline between two records. end: a newline at the end. join: a space
 in place of each newline. move: the meta to the front. rebuild: a new meta. renumber: new ordinals. leave: nothing."""
 
+OF_THE_SESSION = frozenset({"orphan-call", "orphan-output", "trailing-reasoning"})
+"""The kinds of findings about the items and not the file: no repair changes them, and `to_input()` handles each."""
+
 
 @attrs.frozen
 class Edit:

@@ -42,12 +42,13 @@ def command(
     from .._keep.archive import planned
     from .._writing.os_calls import REAL_SYSTEM
 
+    if older_than is not None and older_than < dt.timedelta(days=1):
+        raise click.UsageError(
+            "--older-than: expected at least a day, such as 1d, because a program may use it yet", ctx
+        )
     settings: Settings = ctx.obj
     named = [session_path(ctx, each, False) for each in sessions] if sessions else None
-    try:
-        plan = planned(named, settings.homes, older_than, larger_than or 0, restore, REAL_SYSTEM)
-    except ValueError as error:
-        raise click.UsageError(str(error), ctx) from error
+    plan = planned(named, settings.homes, older_than, larger_than or 0, restore, REAL_SYSTEM)
     hint = (
         "" if restore else "Older releases of Codex cannot read them: rolloutlog archive --restore SESSION unpacks one."
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .._care.findings import Finding
+from .._care.findings import OF_THE_SESSION, Finding
 from .._care.repair import Repair, repair
 from .._face.safe import for_terminal
 from .._face.sessions import short_path
@@ -38,14 +38,17 @@ _PAST = {
 )
 @session_argument
 @click.option("--write", "is_write", is_flag=True, help="Do it. Without it, nothing is changed.")
-@click.option("--move", is_flag=True, help="Also where bytes move to which forks refer; the forks are changed, too.")
+@click.option(
+    "--move", is_flag=True, help="Also move records to which forks refer by their place; the forks are changed, too."
+)
 @click.option("--renumber", is_flag=True, help="Also number the lines again, as the newest Codex wants them.")
 @json_option
 def command(path: Path, is_write: bool, move: bool, renumber: bool, as_json: bool) -> int:
     """Make every whole record of a damaged session readable, for every reader.
 
     Half records become spaces, so that all records keep their place and forks of Codex stay valid. The original is
-    kept as NAME.before-repair-1. A session that is open is never changed. Exits with 1 if something is left to repair.
+    kept as NAME.before-repair-1. A session that is open is never changed. Exits with 1 if something in the file is left
+    to repair. A call without its output is not: an agent that was killed leaves one, and `to_input()` answers it.
     """
     if is_write and click.get_current_context().params.get("session") == "-":
         raise click.UsageError("what comes from stdin has no file to write; without --write it can be looked at")
@@ -56,7 +59,11 @@ def command(path: Path, is_write: bool, move: bool, renumber: bool, as_json: boo
         write_json(_as_json(done))
     else:
         _write_report(done, Screen.of_stdout(), is_write)
-    return 1 if done.left or (done.done and not done.is_written) else 0
+    return 1 if _is_damage_left(done) or (done.done and not done.is_written) else 0
+
+
+def _is_damage_left(done: Repair) -> bool:
+    return any(finding.kind not in OF_THE_SESSION for finding in done.left)
 
 
 def _write_report(done: Repair, screen: Screen, is_write: bool) -> None:
@@ -64,7 +71,7 @@ def _write_report(done: Repair, screen: Screen, is_write: bool) -> None:
         verb = _PAST[finding.action] if is_write else f"would {finding.action}"
         _write_lines(f"{verb} {_deed(finding)}", verb, screen)
     if not done.done:
-        write("Nothing to repair.\n" if not done.left else "Nothing that can be repaired.\n")
+        write("Nothing that can be repaired.\n" if _is_damage_left(done) else "Nothing to repair.\n")
         return
     write(f"{counted(done.before, 'item')} before, {done.after:,} after; {_places(done)}.\n")
     if done.original is None:
@@ -89,10 +96,10 @@ def _deed(finding: Finding) -> str:
         again = ": the item on it is seen again" if finding.gains == 1 else f": {finding.gains:,} items are seen again"
     where = "the file" if finding.line is None else f"line {finding.line:,}"
     if finding.action == "blank":
-        return f"{where}, {counted(finding.length, 'byte')} from {finding.start or 0:,}{again}"
+        return f"{where}, {counted(finding.length, 'byte')} from byte {finding.start or 0:,}{again}"
     if finding.action == "leave":
         why = finding.remedy.removeprefix("left: ").removeprefix("left; ")
-        return f"{where}, {finding.what}" + (f": {why}" if why else "")
+        return f"{where}, {finding.what}" + (f"; {why}" if why else "")
     if finding.action == "end":
         return f"{where} with a newline"
     return f"{where}, {finding.what}: {finding.remedy}{again.replace(':', ';', 1)}"

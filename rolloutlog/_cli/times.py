@@ -30,7 +30,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older releases are n
 
 
 class Age(click.ParamType):  # type: ignore[type-arg]  # older releases are not generic
-    """A length of time: ``12h``, ``30d``, ``8w``."""
+    """A length of time: ``36h``, ``30d``, ``8w``."""
 
     name = "age"
 
@@ -40,7 +40,7 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # older releases are not 
             return value
         match = _AGO.fullmatch(value.strip().lower())
         if match is None:
-            self.fail(f"expected 12h, 30d or 8w; got {value!r}", param, ctx)
+            self.fail(f"expected 36h, 30d or 8w; got {value!r}", param, ctx)
         try:
             return dt.timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
         except OverflowError:

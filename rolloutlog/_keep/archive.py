@@ -90,7 +90,7 @@ def planned(
 ) -> Keeping:
     """Return the plan of `archive` of the files *named*, or of those in *homes* if it is `None`."""
     if older_than is not None and older_than < _A_DAY:
-        raise ValueError(f"older_than must be at least a day, because a program may have it open; got {older_than}")
+        raise ValueError(f"older_than must be at least a day, because a program may use it yet; got {older_than}")
     required_zstd("archiving sessions")
     if restore:
         return _restoring(named, homes, larger_than, system)

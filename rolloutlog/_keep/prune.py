@@ -150,8 +150,18 @@ def _fitting(families: dict[str, Family], criteria: Criteria) -> dict[str, str]:
             continue
         if criteria.larger_than is not None and size <= criteria.larger_than:
             continue
-        found[family.id] = age_of(changed)
+        found[family.id] = _reason(criteria, changed)
     return found
+
+
+def _reason(criteria: Criteria, changed: float) -> str:
+    """Return the reason for which a session fits *criteria* that was last changed then."""
+    reasons = [age_of(changed)] * (criteria.older_than is not None)
+    if criteria.larger_than is not None:
+        reasons.append(f"is larger than {criteria.larger_than:,} bytes")
+    if criteria.keep_last is not None:
+        reasons.append(f"is not among the newest {criteria.keep_last:,}")
+    return " and ".join(reasons)
 
 
 def _why_held(family: Family, writers: Writers) -> str | None:
