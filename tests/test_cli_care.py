@@ -213,7 +213,7 @@ def test_a_repair_says_what_it_would_do(home):
 
 
 def test_a_repair_that_is_written_says_what_it_did(home):
-    """And where the original is. A call without its output is left, because that is no damage of the file."""
+    """And where the original is. A call without its output is left, because the file is not damaged by it."""
     code, out, _ = run("repair", ID, "--write", terminal=True)
 
     done = PLAN.replace("would blank", "blanked").replace("would leave", "left").splitlines()[:-1]

@@ -163,7 +163,7 @@ def test_of_two_that_share_it_one_unpacks_it(path):
 
 
 def test_while_one_unpacks_it_the_other_waits(path):
-    """The lock on the file that has no name any more is held in the meantime. Either may go on first."""
+    """The lock on the file that has no name any more is held in the meantime. Either may be the next to write."""
     system = FakeSystem()
     one = opened(path, shared=True, system=system)
     other = Journal(path, header=HEADER, shared=True, lock_timeout=DEADLINE)

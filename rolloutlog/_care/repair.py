@@ -83,8 +83,8 @@ def repair(
     Half records become spaces, so that all others keep their place: forks of Codex refer to their parent by a byte.
     Nothing is ever lost. The new file is written beside the old one, synced, and read again; it gets the name only if
     each record that was read before is read again, byte for byte. The old one is kept as ``NAME.before-repair-1``,
-    which no reader lists. A file without damage is not written, nor one that may be no session at all: without a meta,
-    and with a name that does not say which session it is.
+    which no reader lists. A file without damage is not written, nor one without a meta whose name
+    does not say which session it is: it may be another text.
 
     Args:
         path: the file.

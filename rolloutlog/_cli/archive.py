@@ -44,7 +44,7 @@ def command(
 
     if older_than is not None and older_than < dt.timedelta(days=1):
         raise click.UsageError(
-            "--older-than: expected at least a day, such as 1d, because a program may use it yet", ctx
+            "--older-than: expected at least a day, such as 1d, because a program may use a newer one", ctx
         )
     settings: Settings = ctx.obj
     named = [session_path(ctx, each, False) for each in sessions] if sessions else None

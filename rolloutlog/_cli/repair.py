@@ -38,9 +38,7 @@ _PAST = {
 )
 @session_argument
 @click.option("--write", "is_write", is_flag=True, help="Do it. Without it, nothing is changed.")
-@click.option(
-    "--move", is_flag=True, help="Also move records to which forks refer by their place; the forks are changed, too."
-)
+@click.option("--move", is_flag=True, help="Also move records to whose place forks refer; the forks are changed, too.")
 @click.option("--renumber", is_flag=True, help="Also number the lines again, as the newest Codex wants them.")
 @json_option
 def command(path: Path, is_write: bool, move: bool, renumber: bool, as_json: bool) -> int:
