@@ -68,9 +68,10 @@ def load_session(
     So is the rest of the earlier file, where Codex took turns back and continued in a new one.
 
     Args:
-        session: the path of a rollout, a session's id, its name, or the beginning of an id that only one session has.
-            Of several sessions that began under one name, the newest is meant. A name with a slash, such as
-            ``"trips/rome"``, is meant where no such path exists.
+        session: the path of a rollout, a session's name, its id, or the beginning of an id that only one session has.
+            If no id begins like that, the end of one, from eight characters, as lists show it. Of several sessions that
+            began under one name, the newest is meant. A name with a slash, such as ``"trips/rome"``, is meant where no
+            such path exists.
         home: where to look for an id or a name, as for `RolloutRecorder.create`.
         max_line: how many bytes a line may have, its newline not counted; a longer one is skipped.
 

@@ -1,4 +1,4 @@
-"""Finding the files of sessions in a home: all of them, or one by path, id, name or the beginning of an id.
+"""Finding the files of sessions in a home: all of them, or one by path, id, name, or the beginning or end of an id.
 
 Opens no file: it looks at the names in folders.
 """
@@ -20,10 +20,13 @@ from ._listing import Listing, names_in
 from ._paths import UUID, FoundFile, StrPath, beginning_of, named_id, parse_session_id, parsed, resolve_home
 from .exceptions import AmbiguousSessionError, SessionNotFoundError
 
-_PREFIX = re.compile(r"[0-9a-f-]{1,36}")
+_ID_LENGTH = 36
+_PIECE = re.compile(rf"[0-9a-f-]{{1,{_ID_LENGTH}}}")
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _MONTH = _DAY = re.compile(r"\d\d", re.ASCII)
 _MAX_CANDIDATES = 8
+# So many characters of the end of an id are looked for, at least: as many as lists show.
+_SHORTEST_END = 8
 
 PATH_ENDINGS = (".jsonl", ".jsonl.zst")
 """A text that ends like this is a path, also without a separator."""
@@ -201,6 +204,12 @@ def find_with(home: StrPath, part: str) -> Iterator[FoundFile]:
     return _all_files(home, part)
 
 
+def find_ending(home: StrPath | None, end: str, unreadable: list[OSError] | None = None) -> Iterator[FoundFile]:
+    """Yield the files of the sessions in *home*, archived ones too, whose ids end with *end*."""
+    for part in (f"{end}.jsonl", f"{end}_"):  # the second: a revision comes after the id
+        yield from (found for found in _all_files(home, part, "", unreadable) if found.id.endswith(end))
+
+
 def find_base(home: StrPath, name: str) -> Path | None:
     """Return the file that others refer to as *name*: its revision, or the id of the session whose first file it is."""
     return next((found.path for found in _all_files(home, name) if (found.revision or found.id) == name), None)
@@ -232,13 +241,14 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
 
     Args:
         session: a path (a `PathLike`, or a string that has a separator or ends in ``.jsonl`` or ``.jsonl.zst``), an id,
-            a name, or the beginning of an id; in this order. A string with a separator that leads to no file is a name,
-            except one that can only be a path: it is absolute, begins with ``~``, or ends in ``.jsonl`` or ``.zst``.
+            a name, the beginning of an id, or the end of one, from eight characters; in this order. A string with a
+            separator that leads to no file is a name, except one that can only be a path: it is absolute, begins with
+            ``~``, or ends in ``.jsonl`` or ``.zst``.
         home: the folder that holds all sessions, for an id or a name.
 
     Raises:
         SessionNotFoundError: there is no such session.
-        AmbiguousSessionError: more than one id begins like that.
+        AmbiguousSessionError: more than one id begins like that, or none begins and more than one ends like that.
         TypeError: *session* is none of these.
         OSError: a folder that may hold it cannot be read, and no other folder holds it.
     """
@@ -269,12 +279,15 @@ def find_session(session: StrPath | uuid.UUID, home: StrPath | None = None) -> P
     matches: dict[str, Path] = {}
     if not re.fullmatch(UUID, wanted) and (named := _newest_named(home, str(session), unreadable)) is not None:
         return named.path
-    if _PREFIX.fullmatch(wanted):
+    if _PIECE.fullmatch(wanted):
         for found in _all_files(home, f"-{wanted}", wanted[:8], unreadable):
             if found.id.startswith(wanted):
                 matches.setdefault(found.id, found.path)
                 if found.id == wanted:
                     return found.path
+        if not matches and _SHORTEST_END <= len(wanted) < _ID_LENGTH:
+            for found in find_ending(home, wanted, unreadable):
+                matches.setdefault(found.id, found.path)
     if len(matches) > 1:
         raise AmbiguousSessionError(str(session), searched, list(matches)[:_MAX_CANDIDATES])
     if not matches:

@@ -122,8 +122,8 @@ class RolloutRecorder:
         A session that Codex compressed is unpacked beside, and the compressed file is removed, as Codex does itself.
 
         Args:
-            session: the path of a rollout, a session's id, its name, or the beginning of an id that only one session
-                has.
+            session: the path of a rollout, a session's name, its id, or the beginning or the end of an id, as for
+                `load_session`.
             home: where to look for an id or a name, as for `create`.
             options: see `RecorderOptions`; if this process has the session open already, the same ones.
 

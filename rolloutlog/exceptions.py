@@ -122,10 +122,10 @@ class InvalidSourceError(RolloutError, ValueError):
 
 
 class SessionNotFoundError(RolloutError, LookupError):
-    """No session has that path, id, name or prefix.
+    """No session has that path, id or name, nor an id of which that is the beginning or the end.
 
     Attributes:
-        wanted: the path, id, name or prefix that was asked for.
+        wanted: the path, name, id or piece of an id that was asked for.
         searched: the file or folder where it was looked for.
     """
 
@@ -136,13 +136,13 @@ class SessionNotFoundError(RolloutError, LookupError):
 
     def __str__(self) -> str:
         return (
-            f"no session {self.wanted!r} in {self.searched}; expected a path, an id or the beginning of one, or a name;"
-            " session(name) begins a session, and find_sessions() yields all of a home"
+            f"no session {self.wanted!r} in {self.searched}; expected its name, its id, the beginning or the end of its"
+            " id, or a path. find_sessions() yields all sessions."
         )
 
 
 class AmbiguousSessionError(SessionNotFoundError):
-    """The ids of several sessions begin with that prefix.
+    """The ids of several sessions begin like that, or none begins and several end like that.
 
     Attributes:
         candidates: the ids that match, newest first, eight at most.

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 from commands import run, run_apart, start
 from helpers import DEADLINE, needs_zstd, slow
@@ -19,9 +20,10 @@ from hostile import HARMFUL
 from test_view import CHILD, OTHER, PARENT, meta, user
 
 import rolloutlog
-from rolloutlog._cli.common import Command
+from rolloutlog._cli.common import Command, Count
 from rolloutlog._cli.output import json_line
 from rolloutlog._cli.table import COMMANDS
+from rolloutlog._face.sessions import SHORTEST
 
 pytestmark = pytest.mark.extras
 
@@ -90,6 +92,48 @@ def test_a_session_is_named_by_the_beginning_of_its_id(home):
     (home / f"sessions/2025/07/23/rollout-2025-07-23T15-03-21-{CHILD}.jsonl").unlink()
 
     assert PARENT in path_of(PARENT[:8]).name
+
+
+@pytest.mark.parametrize("piece", ["ef", "1", "0A1"])
+def test_a_piece_of_an_id_that_is_too_short_says_so(piece):
+    """The error says how long it must be, and so does the help; another text gets no such advice."""
+    code, _, err = run("path", piece)
+
+    assert code == 1
+    assert f"no session {piece!r} in " in err
+    assert f"needs at least {SHORTEST} characters" in err
+    assert "characters" not in run("path", "xy")[2]
+    assert f"(at least {SHORTEST} characters)" in " ".join(run("--help").out.split())
+
+
+def test_a_missing_session_is_asked_for_in_the_words_of_the_help():
+    """Each way to name one."""
+    ways = "name, its id, the beginning or the end of its id (at least 4 characters), or "
+
+    assert f"expected a SESSION: its {ways}a path" in run("path")[2]
+    assert f"a session's {ways}the path of its file" in " ".join(run("--help").out.split())
+
+
+@pytest.mark.parametrize("typed", ["trip-to-rom", "Trip-to-Rome", "trip_to_rome"])
+def test_a_name_that_is_nearly_one_names_it(typed):
+    """Among the newest sessions."""
+    code, _, err = run("path", typed)
+
+    assert code == 1
+    assert err.startswith(f"rolloutlog: no session {typed!r} in ")
+    assert err.endswith(f"; did you mean {NAME!r}? rolloutlog list shows all\n")
+    assert "did you mean" not in run("path", "oslo")[2]
+
+
+@pytest.mark.parametrize("named_by", ["id", "path"])
+def test_a_link_that_leads_nowhere_is_named(home, named_by):
+    """The session is listed, so "no session" would be of no help."""
+    path = home / f"sessions/2025/07/23/rollout-2025-07-23T15-03-22-{OTHER}.jsonl"
+    path.symlink_to(home / "nowhere")
+
+    code, _, err = run("show", OTHER if named_by == "id" else path)
+
+    assert (code, err) == (1, f"rolloutlog: the link {path} leads nowhere: there is no {home / 'nowhere'}\n")
 
 
 def test_a_session_is_named_by_its_name():
@@ -272,6 +316,36 @@ def test_an_unknown_command_names_the_known_ones():
 
     assert code == 2
     assert "there is no command 'lst'; there are " in err
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("shw", "; did you mean 'show'?"), ("LIST", "; did you mean 'list'?")])
+def test_an_unknown_command_names_the_one_that_may_be_meant(typed, meant):
+    """As an unknown option does."""
+    assert meant in run(typed)[2]
+
+
+def test_an_unknown_command_that_is_like_none_suggests_none():
+    """A guess that is far from what was typed would only confuse."""
+    assert "did you mean" not in run("zzz")[2]
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "1.5", ""])
+def test_a_number_that_is_none_is_explained(value):
+    """With what was expected, and what came."""
+    code, _, err = run("list", "-n", value)
+
+    assert code == 2
+    assert f"expected a whole number from 0; got {value!r}" in err
+
+
+def test_each_number_is_explained_in_the_same_way():
+    """No option has a type of click for numbers, whose sentences are of another kind."""
+    types = [parameter.type for command in commands().values() for parameter in command.params]
+    numbers = [type for type in types if isinstance(type, click.types.IntParamType | click.types.FloatParamType)]
+
+    assert len(numbers) > 5
+    assert all(type(each) is Count for each in numbers)
+    assert "expected a whole number from 0 to 65535; got '70000'" in run("view", "--port", "70000")[2]
 
 
 # --- homes ------------------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_both_print_json():
         (["archive", "--older-than", "12h"], "--older-than: expected at least a day, such as 1d"),
         (["archive", "--older-than", "soon"], "expected 36h, 30d or 8w; got 'soon'"),
         (["prune", "--larger-than", "much"], "expected 500000, 500kB, 20MB or 1GB; got 'much'"),
-        (["prune", "--keep-last", "-1"], "-1 is not in the range"),
+        (["prune", "--keep-last", "-1"], "expected a whole number from 0; got '-1'"),
     ],
 )
 def test_wrong_values_are_explained(arguments, problem):

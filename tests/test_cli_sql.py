@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from commands import run, run_apart
@@ -79,6 +80,14 @@ def test_a_query_that_duckdb_refuses_is_an_error_with_its_reason():
 
     assert (code, out) == (1, "")
     assert "nothing" in err
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    """In the words of a person who types commands."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+
+    told = "rolloutlog: queries need duckdb and pyarrow: pip install 'rolloutlog[cli,duckdb]'\n"
+    assert run("sql", "SELECT 1") == (1, "", told)
 
 
 def test_no_rows_are_said():

@@ -68,7 +68,7 @@ def test_a_file_in_the_current_folder_is_loaded(recorded, tmp_path, monkeypatch)
 
 def test_a_session_that_is_not_there_is_an_error_that_says_what_to_do(recorded):
     """Names are of whole words, so a part of one is none."""
-    with pytest.raises(SessionNotFoundError, match=r"or a name; session\(name\) begins a session"):
+    with pytest.raises(SessionNotFoundError, match=r"expected its name, its id, .* find_sessions\(\) yields all"):
         load_session("trip")
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rolloutlog
+from rolloutlog import _lookup
 from rolloutlog._lookup import find_by_id, find_files, find_session
 from rolloutlog._paths import FoundFile, parse_file_name, parse_session_id, resolve_home, rollout_path
 from rolloutlog.exceptions import AmbiguousSessionError, SessionNotFoundError
@@ -341,6 +342,46 @@ def test_a_session_is_found_by_the_beginning_of_its_id(home):
     put(home, WHEN, "f" * 8 + ID[8:])
 
     assert find_session("0198") == path
+
+
+def test_a_session_is_found_by_the_end_of_its_id(home):
+    """Lists show it; eight characters at least, in either case."""
+    path = put(home, WHEN, ID)
+    put(home, WHEN, ID[:-8] + "00000001")
+
+    assert find_session(ID[-8:]) == find_session(ID[-8:].upper()) == find_session(ID[-20:]) == path
+    with pytest.raises(SessionNotFoundError):
+        find_session(ID[-7:])
+
+
+def test_the_beginning_of_an_id_comes_before_the_end_of_another(home):
+    """So what was found before is still found."""
+    path = put(home, WHEN, "0198d7f2" + ID[8:-8] + "00000001")
+    put(home, WHEN, OTHER[:-8] + "0198d7f2")
+
+    assert find_session("0198d7f2") == path
+
+
+def test_an_end_that_fits_several_names_them(home):
+    """As a beginning does."""
+    ids = [f"{number:08d}{ID[8:]}" for number in range(3)]
+    for started, session_id in zip(days(3), ids, strict=True):
+        put(home, started, session_id)
+
+    with pytest.raises(AmbiguousSessionError) as caught:
+        find_session(ID[-8:])
+
+    assert caught.value.candidates == tuple(reversed(ids))
+
+
+def test_a_session_that_is_found_at_once_is_not_looked_for_by_the_end_of_its_id(home, monkeypatch):
+    """A whole id, a name, or the beginning of an id costs one look through the home."""
+    path = put(home, WHEN, ID)
+    monkeypatch.setattr(_lookup, "find_ending", None)
+
+    assert find_session(ID) == find_session(ID[:8]) == path
+    with pytest.raises(SessionNotFoundError):
+        find_session(OTHER)
 
 
 def test_a_beginning_that_fits_several_names_them(home):

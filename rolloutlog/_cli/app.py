@@ -19,6 +19,7 @@ from .._face.words import Clock
 from .._version import __version__
 from ..exceptions import RolloutError, SessionNotFoundError
 from .common import EPILOG_OF_ALL, SCHEMA, VARIABLE, Settings, add_home, home_option
+from .missing import closest, no_session
 from .output import drop_stdout, json_line, note, prepare_streams, write
 from .table import COMMANDS
 
@@ -47,7 +48,9 @@ class _Group(click.Group):
         name = args[0] if args else ""
         if name not in COMMANDS and not name.startswith("-"):
             known = ", ".join(COMMANDS)
-            raise click.UsageError(f"there is no command {name!r}; there are {known}", ctx)
+            meant = closest(name, COMMANDS)
+            hint = "" if meant is None else f"; did you mean {meant!r}?"
+            raise click.UsageError(f"there is no command {name!r}; there are {known}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -65,7 +68,8 @@ class _Group(click.Group):
 def app(ctx: click.Context, homes: tuple[str, ...], version: bool, as_json: bool) -> None:
     """Look at recorded sessions: list them, show one, search in all of them, repair a damaged one.
 
-    SESSION is a session's name, its id, the beginning or the end of its id, or the path of its file.
+    SESSION is a session's name, its id, the beginning or the end of its id (at least 4 characters), or the path of its
+    file.
     """
     if version:
         write(json_line({"version": __version__, "schema": SCHEMA}) if as_json else f"rolloutlog {__version__}")
@@ -110,7 +114,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except NotUniqueError as error:
         return _fail(_candidates(error), WRONG_USE)
     except SessionNotFoundError as error:
-        return _fail(f"no session {error.wanted!r} in {error.searched}; rolloutlog list shows all")
+        return _fail(no_session(error, ctx.obj.homes))
     except RolloutError as error:
         return _fail(error)
     except OSError as error:

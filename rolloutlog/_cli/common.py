@@ -18,7 +18,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from .._face.safe import for_terminal
-from .._face.sessions import default_homes, find_session, newest_first, short_path
+from .._face.sessions import SHORTEST, default_homes, find_session, newest_first, short_path
 from ..exceptions import RolloutError
 from .output import note
 
@@ -41,14 +41,21 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Count(click.IntRange):
-    """How many: a whole number from 0 on. One that is too large for a length means all, as the largest length does."""
+    """A whole number from *least* to *most*. One that is too large for a length means the largest length.
 
-    def __init__(self) -> None:
-        super().__init__(0)
+    The type of every number on the command line, so that a wrong one is explained in one way.
+    """
+
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        super().__init__(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number that *value* is."""
-        return min(int(super().convert(value, param, ctx)), sys.maxsize)
+        try:
+            return min(int(super().convert(value, param, ctx)), sys.maxsize)
+        except click.BadParameter:
+            most = "" if self.max is None else f" to {self.max}"
+            self.fail(f"expected a whole number from {self.min}{most}; got {value!r}", param, ctx)
 
 
 @attrs.define
@@ -182,7 +189,11 @@ def session_path(ctx: click.Context, session: str | None, last: bool) -> Path:
     if last:
         return newest_session(settings.homes)
     if session is None:
-        raise click.UsageError("expected a SESSION: its name, id, the end of its id, or a path; or --last", ctx)
+        raise click.UsageError(
+            "expected a SESSION: its name, its id, the beginning or the end of its id"
+            f" (at least {SHORTEST} characters), or a path; or --last",
+            ctx,
+        )
     if session == "-":
         if ctx.params.get("follow"):
             raise click.UsageError("stdin cannot be followed; pass the path of a file, or leave out -f", ctx)

@@ -7,7 +7,7 @@ import datetime as dt
 import click
 
 from .._face.sessions import find_session, short_path
-from .common import Settings, define, json_option, session_path
+from .common import Count, Settings, define, json_option, session_path
 from .keeping import apply_option, carry_out, larger_option, older_option
 
 
@@ -21,7 +21,7 @@ from .keeping import apply_option, carry_out, larger_option, older_option
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @older_option
 @larger_option
-@click.option("--keep-last", type=click.IntRange(0), metavar="N", help="Not the newest N sessions of each home.")
+@click.option("--keep-last", type=Count(), metavar="N", help="Not the newest N sessions of each home.")
 @click.option("--restore", is_flag=True, help="Move SESSION, or all, out of the trash again.")
 @apply_option
 @json_option

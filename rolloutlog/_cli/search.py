@@ -15,7 +15,7 @@ from .._face.safe import for_terminal, one_line
 from .._face.search import PARTS, Hit, Part, Query, ranked
 from .._face.widths import cells, fitted
 from .._face.words import Clock, counted, size_of
-from .common import define, json_option, session_path, utc_option
+from .common import Count, define, json_option, session_path, utc_option
 from .output import Screen, note, write, write_json
 from .progress import with_progress
 from .times import since_option
@@ -46,7 +46,7 @@ def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> fr
 @click.option("-s", "exact", is_flag=True, help="Capitals count. Without -s and -i, they count if TEXT has any.")
 @click.option("-i", "ignore", is_flag=True, help="Capitals do not count.")
 @click.option("--in", "parts", callback=_chosen, metavar="PARTS", help=f"Look only in some of {','.join(PARTS)}.")
-@click.option("-n", "most", default=0, metavar="N", type=click.IntRange(0), help="At most N sessions; 0: all.")
+@click.option("-n", "most", default=0, metavar="N", type=Count(), help="At most N sessions; 0: all.")
 @click.option("--all", "show_all", is_flag=True, help=f"Show all matches, not the best {_BEST} of each session.")
 @since_option
 @json_option

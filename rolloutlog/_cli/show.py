@@ -18,7 +18,7 @@ from .._face.transcript import Transcript
 from .._face.turns import Reader
 from .._face.words import Clock, counted
 from .._reading.blocks import Source
-from .common import define, handle_to_type, json_option, session_argument, utc_option
+from .common import Count, define, handle_to_type, json_option, session_argument, utc_option
 from .entries import as_object
 from .output import Screen, note, write_document, write_json
 from .pager import page
@@ -49,9 +49,9 @@ depth_option = click.option(
 )
 @session_argument
 @depth_option
-@click.option("--from", "first", type=click.IntRange(0), metavar="N", help="Begin at turn N.")
-@click.option("--to", "last_turn", type=click.IntRange(0), metavar="N", help="End with turn N.")
-@click.option("--line", "number", type=click.IntRange(1), metavar="N", help="Only the item of line N, whole.")
+@click.option("--from", "first", type=Count(), metavar="N", help="Begin at turn N.")
+@click.option("--to", "last_turn", type=Count(), metavar="N", help="End with turn N.")
+@click.option("--line", "number", type=Count(1), metavar="N", help="Only the item of line N, whole.")
 @click.option("--last-answer", is_flag=True, help="Only the text of the last answer, as it was given.")
 @click.option("--raw", is_flag=True, help="The bytes of the file, or of one line of it, as they are.")
 @click.option("--force", is_flag=True, help="Print raw bytes to a terminal, too: it may obey them.")

@@ -13,6 +13,7 @@ import click
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import default_homes
 from .._face.words import counted
+from ..exceptions import MissingExtraError
 from .common import Settings, define, json_option
 from .output import Screen, note, write, write_document, write_json
 from .progress import progress
@@ -46,6 +47,8 @@ def command(ctx: click.Context, query: str, as_json: bool, as_csv: bool) -> None
     try:
         with progress("reading", "rows") as show:
             result = sql(query, settings.named or default_homes(), progress=show, unread=unread.add)
+    except MissingExtraError as error:
+        raise click.ClickException("queries need duckdb and pyarrow: pip install 'rolloutlog[cli,duckdb]'") from error
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     names = result.schema.names

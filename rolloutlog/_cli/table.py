@@ -6,7 +6,7 @@ from __future__ import annotations
 COMMANDS = {
     "list": ("listing", "List sessions, newest first."),
     "show": ("show", "Show a session as a conversation."),
-    "tail": ("tail", "Show the end of a session, and follow it."),
+    "tail": ("tail", "Show the end of a session; -f follows it."),
     "sql": ("sql", "Answer a query in SQL over all lines, sessions and calls."),
     "view": ("view", "Show all sessions in the browser, and follow those that are open."),
     "export": ("export", "Write a session as a page, as Markdown or as JSON for other programs."),

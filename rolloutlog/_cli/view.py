@@ -13,7 +13,7 @@ from contextlib import closing
 import click
 
 from .._face.sessions import short_path
-from .common import Settings, define
+from .common import Count, Settings, define
 from .output import note, print_if_open, write
 
 _HOST = "127.0.0.1"
@@ -28,7 +28,7 @@ _GRACE = 3
         ("rolloutlog view --port 8765 --no-open", "at a port of your choice, as for ssh -L 8765:127.0.0.1:8765"),
     ],
 )
-@click.option("--port", default=0, metavar="N", type=click.IntRange(0, 65535), help="Default: any that is free.")
+@click.option("--port", default=0, metavar="N", type=Count(0, 65535), help="Default: any that is free.")
 @click.option(
     "--open/--no-open", "is_opened", default=None, help="Show it in the browser. Default: if stdout is a terminal."
 )

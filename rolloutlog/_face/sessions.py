@@ -9,7 +9,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from .._lookup import PATH_ENDINGS, count_files, find_by_id, find_files, find_named, find_with, is_surely_path
+from .._lookup import (
+    PATH_ENDINGS,
+    count_files,
+    find_by_id,
+    find_ending,
+    find_files,
+    find_named,
+    find_with,
+    is_surely_path,
+)
 from .._paths import FoundFile, resolve_home
 from ..exceptions import AmbiguousSessionError, SessionNotFoundError
 
@@ -115,10 +124,9 @@ def _with_piece(piece: str, homes: Sequence[Path]) -> list[FoundFile]:
     found: dict[str, FoundFile] = {}
     for home in homes:
         # The names are searched as text, and only those that hold the piece at such a place are looked at.
-        for part in (f"-{piece}", f"{piece}.jsonl", f"{piece}_"):
-            for each in find_with(home, part):
-                if each.id.startswith(piece) or each.id.endswith(piece):
-                    found.setdefault(each.id, each)
+        beginning = (each for each in find_with(home, f"-{piece}") if each.id.startswith(piece))
+        for each in (*beginning, *find_ending(home, piece)):
+            found.setdefault(each.id, each)
     return sorted(found.values(), key=lambda each: each.started, reverse=True)[:_MOST_CANDIDATES]
 
 
