@@ -25,6 +25,7 @@ from damaged import (
 )
 from hostile import HARMFUL
 
+import rolloutlog
 from rolloutlog import RolloutRecorder, diagnose
 
 pytestmark = pytest.mark.extras
@@ -135,7 +136,7 @@ def test_the_doctor_prints_json(home):
     value = json.loads(out)
 
     assert code == 1
-    keys = "path size lines format writer held_by items sees findings"
+    keys = "path name size lines format writer held_by items sees findings"
     assert list(value) == keys.split()
     assert (value["items"], value["sees"]) == (3, {"rolloutlog": 2, "Codex 0.169.0": 2})
     assert [each["kind"] for each in value["findings"]] == [finding.kind for finding in found.findings]
@@ -168,6 +169,26 @@ def test_without_a_session_the_damaged_ones_are_listed(home):
     )
     assert "nothing" in run("doctor", "--all", terminal=True).out
     assert run("doctor").out == (f"{SESSION}\t3\t1 lost, 2 torn, 1 model\n1 of 2 sessions in {home} with findings\n")
+
+
+def test_a_session_is_listed_by_its_name(home):
+    """As in `list`; of two that began under one name, the name means the newer one. JSON has both."""
+    ids = []
+    for fresh in (False, True):
+        with rolloutlog.session("trip-to-rome", fresh=fresh) as session:
+            session.record({"role": "user", "content": "Plan a day in Rome"})
+        with session.path.open("ab") as file:
+            file.write(b"torn\n")
+        ids.append(session.id)
+
+    shown = [line.split()[0] for line in run("doctor", terminal=True).out.splitlines()[1:4]]
+    piped = [line.split("\t")[0] for line in run("doctor").out.splitlines()[:3]]
+    objects = [json.loads(line) for line in run("doctor", "--json").out.splitlines()]
+
+    assert sorted(shown) == sorted([ids[0][-8:], "trip-to-rome", ID])
+    assert sorted(piped) == sorted([ids[0], "trip-to-rome", SESSION])
+    assert sorted(str(each["name"]) for each in objects) == ["None", "trip-to-rome", "trip-to-rome"]
+    assert json.loads(run("doctor", "trip-to-rome", "--json").out)["name"] == "trip-to-rome"
 
 
 def test_where_nothing_is_wrong_the_counts_say_so(home):

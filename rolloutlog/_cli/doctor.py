@@ -14,7 +14,8 @@ import click
 from .._care.diagnose import Diagnosis, described
 from .._care.findings import Finding
 from .._care.held import Writers
-from .._care.scan import scan
+from .._care.scan import Scan, scan
+from .._face.rows import name_to_show
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import newest_first, short_path
 from .._face.widths import fitted
@@ -70,10 +71,11 @@ def _report_each(named: Sequence[tuple[str, Path]], as_json: bool) -> int:
     is_healthy = True
     with paged(screen, is_wanted=not as_json):
         for index, (handle, path) in enumerate(named):
-            diagnosis = described(scan(path, MAX_LINE), Writers(path.name).of(path))
+            found = scan(path, MAX_LINE)
+            diagnosis = described(found, Writers(path.name).of(path))
             is_healthy &= diagnosis.is_healthy
             if as_json:
-                write_json(_as_json(diagnosis))
+                write_json(_as_json(diagnosis, _name_in(found)))
                 continue
             write("\n" if index else "")
             _write_report(diagnosis, handle, screen)
@@ -162,9 +164,14 @@ def finding_as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _as_json(found: Diagnosis) -> dict[str, Any]:
+def _name_in(found: Scan) -> str | None:
+    return None if found.meta is None else found.meta.name
+
+
+def _as_json(found: Diagnosis, name: str | None) -> dict[str, Any]:
     return {
         "path": os.fspath(found.path),
+        "name": name,
         "size": found.size,
         "lines": found.lines,
         "format": found.format,
@@ -183,7 +190,7 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
     screen = Screen.of_stdout()
     rows: list[list[Cell]] = []
     total = damaged = unread = 0
-    for path, diagnosis in _diagnoses(settings.homes):
+    for path, name, diagnosis in _diagnoses(settings.homes):
         total += 1
         if diagnosis is None:
             unread += 1
@@ -192,12 +199,14 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
         if diagnosis.is_healthy and not show_all:
             continue
         if as_json:
-            write_json(_as_json(diagnosis))
-        elif screen.is_terminal:
-            rows.append(_row(path, diagnosis))
+            write_json(_as_json(diagnosis, name))
+            continue
+        id = named.id if (named := parse_file_name(path)) is not None else ""
+        shown = name_to_show(name, id, settings.homes)
+        if screen.is_terminal:
+            rows.append(_row(shown, id[-8:] or path.name, diagnosis))
         else:
-            name = parse_file_name(path)
-            handle = os.fspath(path) if name is None else name.id
+            handle = shown or id or os.fspath(path)
             write("\t".join(map(for_terminal, (handle, str(diagnosis.items), _counts(diagnosis)))) + "\n")
     if unread and as_json:
         note(f"{counted(unread, 'session')} could not be read")
@@ -212,22 +221,23 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
     return 1 if damaged or unread else 0
 
 
-def _diagnoses(homes: Sequence[Path]) -> Iterator[tuple[Path, Diagnosis | None]]:
+def _diagnoses(homes: Sequence[Path]) -> Iterator[tuple[Path, str | None, Diagnosis | None]]:
+    """Yield the path of each session in *homes*, its name, and what is wrong; `None` if it cannot be read."""
     writers = Writers(".jsonl")
     for found in with_progress(newest_first(homes), "reading"):
         try:
-            yield found.path, described(scan(found.path, MAX_LINE), writers.of(found.path))
+            read = scan(found.path, MAX_LINE)
+            yield found.path, _name_in(read), described(read, writers.of(found.path))
         except LookupError:  # removed in the meantime
             continue
         except (OSError, RolloutError):
-            yield found.path, None
+            yield found.path, None, None
 
 
-def _row(path: Path, diagnosis: Diagnosis) -> list[Cell]:
-    name = parse_file_name(path)
+def _row(name: str | None, handle: str, diagnosis: Diagnosis) -> list[Cell]:
     worst = next(iter(diagnosis.counts), "note")
     return [
-        Cell(path.name if name is None else name.id[-8:], "cyan"),
+        Cell(name or handle, "bold cyan" if name else "cyan"),
         Cell(f"{diagnosis.items:,}"),
         Cell(_counts(diagnosis) or "nothing", STYLES[worst]),
     ]

@@ -78,7 +78,7 @@ def rows_of(
         name = head.name if head.name is not None and _is_handle(head.name) else None
         if name is not None:
             # Later beginnings of a name come first. Only the newest of them is meant by the name.
-            is_newest = name not in names if is_from_newest else _means(name, homes, head)
+            is_newest = name not in names if is_from_newest else _means(name, homes, head.id)
             names.add(name)
             name = name if is_newest else None
         row = Row(head, state_of(head, locks, is_readable=is_readable), name)
@@ -96,9 +96,14 @@ def _is_handle(name: str) -> bool:
     return name.isprintable() and for_terminal(name) == name
 
 
-def _means(name: str, homes: Iterable[Path], head: Head) -> bool:
+def name_to_show(name: str | None, session_id: str, homes: Iterable[Path]) -> str | None:
+    """Return the *name* of the session that has this id, if a list shows it: it can be typed, and means this one."""
+    return name if name is not None and _is_handle(name) and _means(name, homes, session_id) else None
+
+
+def _means(name: str, homes: Iterable[Path], session_id: str) -> bool:
     found = [each for home in homes if (each := find_named(home, name)) is not None]
-    return bool(found) and max(found, key=lambda each: each.started).id == head.id
+    return bool(found) and max(found, key=lambda each: each.started).id == session_id
 
 
 def arranged(rows: list[Row]) -> list[Row]:
