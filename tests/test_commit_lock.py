@@ -31,6 +31,16 @@ def test_the_action_runs_while_the_lock_is_held():
     assert in_thread(lock)
 
 
+def test_the_first_thread_gets_the_lock_before_all_others():
+    """Once; then the others get it again."""
+    lock = CommitLock()
+    lock.first = threading.get_ident()
+
+    assert not in_thread(lock)
+    assert lock.attempt(lambda: None)
+    assert in_thread(lock)
+
+
 def test_an_error_of_the_action_frees_the_lock():
     """The caller gets the error, and the next thread gets the lock."""
     lock = CommitLock()

@@ -930,6 +930,28 @@ def test_at_the_end_of_the_interpreter_callers_write_for_themselves(writer):
     assert written(writer) == numbers(501)
 
 
+def test_threads_that_record_without_a_pause_do_not_delay_the_end(writer):
+    """Else a process with daemon threads would end only when its time is up; and nothing of theirs is lost."""
+    enough = threading.Event()
+    counts = [0, 0, 0]
+
+    def babble(name: int) -> None:
+        while not enough.is_set():
+            put(writer, f"{name} {counts[name]}")
+            counts[name] += 1
+
+    threads = [threading.Thread(target=babble, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    writer.go_inline(DEADLINE)
+    assert writer._commit_lock.first is None
+    enough.set()
+    for thread in threads:
+        thread.join(DEADLINE)
+
+    assert sorted(flushed(writer)) == sorted(f"{name} {n}" for name in range(3) for n in range(counts[name]))
+
+
 def test_a_thread_that_is_stuck_delays_the_end_but_does_not_prevent_it(held, disk, monkeypatch):
     """An inline caller waits for the thread, but not forever; when the thread continues, all is there in order."""
     monkeypatch.setattr("rolloutlog._writing.writer._LOCK_TIMEOUT", 0.01)

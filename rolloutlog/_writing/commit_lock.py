@@ -17,6 +17,8 @@ class CommitLock:
     Attributes:
         begun: how many commits have begun.
         ended: the number of the last commit that was completed; less than `begun` during a commit.
+        first: the thread that gets the lock before all others, if one does: others that record without a pause could
+            keep it from the lock for any time.
     """
 
     # The holder sets `begun` and `ended`. Each thread adds itself to `_inside` and `_owing`, and removes itself: a
@@ -27,6 +29,7 @@ class CommitLock:
         self._inside: set[int] = set()
         self._owing: set[int] = set()
         self.begun = self.ended = 0
+        self.first: int | None = None
 
     @property
     def is_mine(self) -> bool:
@@ -43,17 +46,21 @@ class CommitLock:
         self._owing.add(_thread.get_ident())
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Call *action* while holding the lock, unless another thread holds it; return whether it was called.
+        """Call *action* while holding the lock; return whether that was so: not if another thread has it or is `first`.
 
         An interrupt or an error at any point leaves the lock free.
         """
         me = _thread.get_ident()
+        if self.first not in (None, me):
+            return False
         acquired: list[bool] = []
         try:
             self._inside.add(me)  # within the `try`: an interrupt after it would leave us in there forever
             try:
                 acquired.extend(map(self._lock.acquire, (False,)))  # in C: no interrupt between the lock and the note
                 if acquired[0]:
+                    if self.first == me:
+                        self.first = None
                     self._owing.discard(me)
                     action()
             finally:

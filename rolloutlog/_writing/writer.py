@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
+from threading import get_ident
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
@@ -428,8 +429,12 @@ class Writer:
         # comes later would be lost.
         lock = self._commit_lock
         commit = functools.partial(self._commit_here, deadline)
-        while not lock.is_mine and not lock.attempt(commit) and monotonic() < deadline:
-            sleep(0.001)
+        try:
+            lock.first = get_ident()
+            while not lock.is_mine and not lock.attempt(commit) and monotonic() < deadline:
+                sleep(0.001)
+        finally:
+            lock.first = None
         return ack
 
     def _serve_inline(self, deadline: float) -> None:
