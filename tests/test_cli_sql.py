@@ -10,6 +10,7 @@ from commands import run, run_apart
 
 import rolloutlog
 import rolloutlog.tables
+from rolloutlog._face.widths import cells
 
 pytestmark = pytest.mark.extras
 pytest.importorskip("duckdb")
@@ -21,6 +22,7 @@ COUNT = "SELECT kind, count(*) AS n FROM entries GROUP BY kind ORDER BY kind"
 def home(tmp_path, monkeypatch):
     """A home with one session, in which a program tried to colour the terminal."""
     monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
     with rolloutlog.session("tides") as session:
         session.record({"role": "user", "content": "high\twater, \x1b[31mred\x1b]0;x\x07\nlow"})
     return tmp_path
@@ -29,6 +31,41 @@ def home(tmp_path, monkeypatch):
 def test_rows_are_lines_with_tabs():
     """For people and for `cut`."""
     assert run("sql", COUNT) == (0, "kind\tn\nmessage\t1\nsession\t1\n", "")
+
+
+def test_a_terminal_gets_aligned_columns(monkeypatch):
+    """Wide characters take two columns, and numbers are at the right."""
+    monkeypatch.setenv("COLUMNS", "80")
+    query = "SELECT * FROM (VALUES ('東京', 7, true), ('Oslo', 1234, NULL)) AS v(place, n, \"is far\")"
+
+    assert run("sql", query, terminal=True) == (0, "place     n  is far\n東京      7  True\nOslo   1234\n", "")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_line_is_longer_than_the_terminal_is_wide(monkeypatch, width):
+    """The narrow column is whole, numbers are, and the wide ones share the rest."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    query = "SELECT repeat('東京 ', 60) AS a, 'Oslo' AS b, repeat('x', 300) AS c, 12345 AS n"
+    code, out, err = run("sql", query, terminal=True)
+    lines = out.splitlines()
+
+    assert code == 0
+    assert max(map(cells, lines)) <= width
+    assert "Oslo" in lines[1]
+    if width == 20:
+        assert err == "rolloutlog: 2 more columns did not fit; --json and --csv print all, and so does a pipe\n"
+        return
+    assert cells(lines[1]) > width - 2
+    assert (lines[1].split()[-1], err) == ("12345", "")
+    first, third = cells(lines[1][: lines[1].index("Oslo")]), cells(lines[1][lines[1].index("Oslo") + 4 : -5])
+    assert abs(first + 2 - third) <= 3
+
+
+def test_a_pipe_gets_whole_values_with_tabs(monkeypatch):
+    """Whatever the width is."""
+    monkeypatch.setenv("COLUMNS", "20")
+
+    assert run("sql", "SELECT repeat('x', 300) AS c, 1 AS n").out == f"c\tn\n{'x' * 300}\t1\n"
 
 
 def test_rows_as_json():
@@ -41,6 +78,19 @@ def test_rows_as_json():
         {"kind": "message", "lines": 2, "time": "2025-07-20T08:00:00.000Z"},
         {"kind": "session", "lines": 1, "time": "2025-07-20T08:00:00.000Z"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ([], "a\ta\tb\n1\t2\t3\n"),
+        (["--csv"], "a,a,b\n1,2,3\n"),
+        (["--json"], '{"a":1,"a_1":2,"b":3}\n'),
+    ],
+)
+def test_columns_of_one_name_are_all_printed(form, out):
+    """As a join has them; keys of an object differ, so the second has a number."""
+    assert run("sql", *form, "SELECT 1 AS a, 2 AS a, 3 AS b") == (0, out, "")
 
 
 def test_any_value_that_sql_makes_can_be_json():

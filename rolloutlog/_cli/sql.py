@@ -6,6 +6,8 @@ import csv
 import datetime as dt
 import decimal
 import io
+from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from typing import Any
 
 import click
@@ -17,9 +19,9 @@ from ..exceptions import MissingExtraError
 from .common import Settings, define, json_option
 from .output import Screen, note, write, write_document, write_json
 from .progress import progress
+from .tables import Cell, Column, write_even_table
 
-# The longest cell on a terminal; elsewhere nothing is cut.
-_LONGEST, _UNCUT = 60, 1 << 40
+_UNCUT = 1 << 40
 
 
 @define(
@@ -51,25 +53,42 @@ def command(ctx: click.Context, query: str, as_json: bool, as_csv: bool) -> None
         raise click.ClickException("queries need duckdb and pyarrow: pip install 'rolloutlog[cli,duckdb]'") from error
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    names = result.schema.names
+    names, screen = result.schema.names, Screen.of_stdout()
+    # By column, not as dicts: two columns may have one name.
+    batches = (
+        list(zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True))
+        for batch in result.to_batches()
+    )
     if as_csv:
         _write_csv([names])
-    elif not as_json:
-        _write_row(names)
-    for batch in result.to_batches():
-        rows = ([_plain(value) for value in row.values()] for row in batch.to_pylist())
-        if as_csv:
+        for rows in batches:
             _write_csv(rows)
-            continue
-        for row in rows:
-            if as_json:
-                write_json(dict(zip(names, row, strict=True)))
-            else:
-                _write_row(row)
+    elif as_json:
+        keys = _distinct(names)
+        for row in chain.from_iterable(batches):
+            write_json(dict(zip(keys, row, strict=True)))
+    elif screen.is_terminal:
+        _write_table(names, list(chain.from_iterable(batches)), screen)
+    else:
+        for row in chain([names], chain.from_iterable(batches)):
+            write("\t".join(_cell(value, _UNCUT) for value in row) + "\n")
     if not as_json and not as_csv and result.num_rows == 0:
         note("no rows")
     if unread:
         note(f"{counted(len(unread), 'file')} could not be read; the entries of the type 'file' say why")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return *names* as keys of one object: of two that are alike, the second has a number.
+
+    >>> _distinct(["a", "a", "b", "a"])
+    ['a', 'a_1', 'b', 'a_2']
+    """
+    keys: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        keys.append(name if name not in keys else next(key for key in numbered if key not in keys and key not in names))
+    return keys
 
 
 def _plain(value: Any) -> Any:
@@ -91,11 +110,24 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def _write_row(values: list[Any]) -> None:
-    """Print *values*, separated by tabs, without any character that a terminal obeys."""
-    longest = _LONGEST if Screen.of_stdout().is_terminal else _UNCUT
-    cells = ["" if value is None else for_terminal(one_line(str(value), longest)) for value in values]
-    write("\t".join(cells) + "\n")
+def _write_table(names: Sequence[str], rows: Sequence[Sequence[Any]], screen: Screen) -> None:
+    """Print *rows* in aligned columns, cut to the width of the terminal."""
+    columns = [
+        Column(_cell(name, screen.width), right=_are_numbers(row[index] for row in rows))
+        for index, name in enumerate(names)
+    ]
+    hidden = write_even_table(columns, [[Cell(_cell(value, screen.width)) for value in row] for row in rows], screen)
+    if hidden:
+        note(f"{counted(hidden, 'more column')} did not fit; --json and --csv print all, and so does a pipe")
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values if value is not None)
+
+
+def _cell(value: Any, longest: int) -> str:
+    """Return *value* on one line, cut to *longest* characters, without any character that a terminal obeys."""
+    return "" if value is None else for_terminal(one_line(str(value), longest))
 
 
 def _write_csv(rows: Any) -> None:
