@@ -601,6 +601,32 @@ def test_no_encoding_changes_what_is_written(arguments, encoding):
     assert "Zürich – 東京 🚋" in text
 
 
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("ascii", r"Z\xfcrich - \u6771\u4eac"), ("latin-1", r"Zürich - \u6771\u4eac")],
+)
+def test_text_loses_no_character_that_an_encoding_does_not_have(encoding, words):
+    """It is escaped, and the signs that we draw have stand-ins; also in a list, in an error, and from Python."""
+    with rolloutlog.session("tram") as session:
+        session.record({"role": "user", "content": "Zürich – 東京"})
+    environment = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    python = "import rolloutlog; rolloutlog.load_session('tram').show()"
+
+    shown, error = start("show", "tram", env=environment).communicate(timeout=DEADLINE)
+    listed, _ = start("list", env=environment).communicate(timeout=DEADLINE)
+    _, missing = start("show", "東", env=environment).communicate(timeout=DEADLINE)
+    printed = subprocess.run(
+        [sys.executable, "-c", python], env={**os.environ, **environment}, stdout=subprocess.PIPE, timeout=DEADLINE
+    ).stdout
+
+    assert error == b""
+    for out in (shown, listed, printed):
+        assert words in out.decode(encoding)
+        assert "?" not in out.decode(encoding)
+    assert re.search("1 [-·] You ---", shown.decode(encoding))
+    assert r"no session '\u6771' in " in missing.decode(encoding)
+
+
 # --- completion -------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from .._face.encodings import ESCAPES
 from .._face.safe import for_terminal
 from .._face.screen import Screen as Screen
 from .._json import dumps
@@ -43,7 +44,7 @@ class _Closed(io.TextIOBase):
 
 
 def prepare_streams() -> None:
-    """Let no character fail that the encoding of the terminal does not have, and no stream be missing."""
+    """Let each character that a stream's encoding does not have be escaped, and no stream be missing."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         # Else the next file that is opened gets the number of the stream, and a child that is started writes to it.
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -55,7 +56,7 @@ def prepare_streams() -> None:
         sys.stderr = _Closed(drops=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=ESCAPES)
 
 
 def note(text: str) -> None:

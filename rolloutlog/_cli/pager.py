@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import IO
 
+from .._face.encodings import ESCAPES
 from .output import Screen
 
 
@@ -74,7 +75,7 @@ def _command() -> list[str]:
 def _through(command: list[str], held: list[str], rest: Iterable[str]) -> None:
     sys.stdout.flush()
     environment = {"LESS": "FRX", "LESSCHARSET": "utf-8", **os.environ}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, encoding="utf-8", errors=ESCAPES)
     assert process.stdin is not None
     try:
         process.stdin.write("".join(line + "\n" for line in held))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from .._lookup import is_surely_path
 from .._paths import home_of
+from .encodings import writable
 from .entries import DEPTHS, Depth
 from .heads import Head, StrPath
 from .line import Line
@@ -53,7 +54,7 @@ def show(path: StrPath, depth: str = "tools") -> None:
     writer = Writer(screen.width if screen.is_terminal else None, screen.has_colours)
     for line in _lines(Transcript(path), depth, not screen.is_terminal):
         for text in writer.text(line):
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(writable(text, sys.stdout) + "\n")
 
 
 def _lines(transcript: Transcript, depth: Depth, marks: bool) -> Iterator[Line]:
