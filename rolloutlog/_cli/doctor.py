@@ -15,13 +15,13 @@ from .._care.diagnose import Diagnosis, described
 from .._care.findings import Finding
 from .._care.held import Writers
 from .._care.scan import Scan, scan
-from .._face.rows import name_to_show
+from .._face.rows import NamesToShow
 from .._face.safe import for_terminal, one_line
 from .._face.sessions import newest_first, short_path
 from .._face.widths import fitted
 from .._face.words import counted
 from .._json import MAX_LINE
-from .._paths import parse_file_name
+from .._paths import FoundFile
 from ..exceptions import RolloutError
 from .common import Settings, define, json_option, session_path
 from .output import Screen, note, write, write_json
@@ -190,7 +190,9 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
     screen = Screen.of_stdout()
     rows: list[list[Cell]] = []
     total = damaged = unread = 0
-    for path, name, diagnosis in _diagnoses(settings.homes):
+    names = NamesToShow()
+    for found, name, diagnosis in _diagnoses(settings.homes):
+        shown = names.of(found, name)
         total += 1
         if diagnosis is None:
             unread += 1
@@ -201,13 +203,10 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
         if as_json:
             write_json(_as_json(diagnosis, name))
             continue
-        id = named.id if (named := parse_file_name(path)) is not None else ""
-        shown = name_to_show(name, id, settings.homes)
         if screen.is_terminal:
-            rows.append(_row(shown, id[-8:] or path.name, diagnosis))
+            rows.append(_row(shown or found.id[-8:], bool(shown), diagnosis))
         else:
-            handle = shown or id or os.fspath(path)
-            write("\t".join(map(for_terminal, (handle, str(diagnosis.items), _counts(diagnosis)))) + "\n")
+            write("\t".join(map(for_terminal, (shown or found.id, str(diagnosis.items), _counts(diagnosis)))) + "\n")
     if unread and as_json:
         note(f"{counted(unread, 'session')} could not be read")
     if not as_json:
@@ -221,23 +220,23 @@ def _report_all(settings: Settings, show_all: bool, as_json: bool) -> int:
     return 1 if damaged or unread else 0
 
 
-def _diagnoses(homes: Sequence[Path]) -> Iterator[tuple[Path, str | None, Diagnosis | None]]:
-    """Yield the path of each session in *homes*, its name, and what is wrong; `None` if it cannot be read."""
+def _diagnoses(homes: Sequence[Path]) -> Iterator[tuple[FoundFile, str | None, Diagnosis | None]]:
+    """Yield the file of each session in *homes*, its name, and what is wrong; `None` if it cannot be read."""
     writers = Writers(".jsonl")
     for found in with_progress(newest_first(homes), "reading"):
         try:
             read = scan(found.path, MAX_LINE)
-            yield found.path, _name_in(read), described(read, writers.of(found.path))
+            yield found, _name_in(read), described(read, writers.of(found.path))
         except LookupError:  # removed in the meantime
             continue
         except (OSError, RolloutError):
-            yield found.path, None, None
+            yield found, None, None
 
 
-def _row(name: str | None, handle: str, diagnosis: Diagnosis) -> list[Cell]:
+def _row(handle: str, is_name: bool, diagnosis: Diagnosis) -> list[Cell]:
     worst = next(iter(diagnosis.counts), "note")
     return [
-        Cell(name or handle, "bold cyan" if name else "cyan"),
+        Cell(handle, "bold cyan" if is_name else "cyan"),
         Cell(f"{diagnosis.items:,}"),
         Cell(_counts(diagnosis) or "nothing", STYLES[worst]),
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from .._lookup import find_named, is_surely_path
-from .._paths import FoundFile
+from .._paths import FoundFile, beginning_of
 from .heads import Head, with_heads
 from .safe import for_terminal, one_line
 from .sessions import newest_first
@@ -20,6 +20,8 @@ from .states import Locks, State, state_of
 _LONGEST_NAME = 24
 # Codex names its files in local time, and we name ours in UTC: so far may a name be from the time that it tells.
 _NAME_IS_WITHIN = dt.timedelta(hours=15)
+# So many characters of the id are the same in all sessions of one name.
+_ALIKE = 14
 
 
 @attrs.frozen
@@ -78,7 +80,7 @@ def rows_of(
         name = head.name if head.name is not None and _is_handle(head.name) else None
         if name is not None:
             # Later beginnings of a name come first. Only the newest of them is meant by the name.
-            is_newest = name not in names if is_from_newest else _means(name, homes, head.id)
+            is_newest = name not in names if is_from_newest else _means(name, homes, head)
             names.add(name)
             name = name if is_newest else None
         row = Row(head, state_of(head, locks, is_readable=is_readable), name)
@@ -96,14 +98,26 @@ def _is_handle(name: str) -> bool:
     return name.isprintable() and for_terminal(name) == name
 
 
-def name_to_show(name: str | None, session_id: str, homes: Iterable[Path]) -> str | None:
-    """Return the *name* of the session that has this id, if a list shows it: it can be typed, and means this one."""
-    return name if name is not None and _is_handle(name) and _means(name, homes, session_id) else None
+class NamesToShow:
+    """The names that a list of all sessions shows. It must see the sessions newest first, each of them.
+
+    No home is looked through for it: a name means the newest of its sessions, which comes first.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[str, str] = {}
+
+    def of(self, found: FoundFile, name: str | None) -> str | None:
+        """Return the *name* of the session that was *found*, if it can be typed, and means this one."""
+        newest = self._newest.setdefault(found.id[:_ALIKE], found.id)
+        if name is None or newest != found.id or not _is_handle(name):
+            return None
+        return name if beginning_of(found.id, name) is not None else None
 
 
-def _means(name: str, homes: Iterable[Path], session_id: str) -> bool:
+def _means(name: str, homes: Iterable[Path], head: Head) -> bool:
     found = [each for home in homes if (each := find_named(home, name)) is not None]
-    return bool(found) and max(found, key=lambda each: each.started).id == session_id
+    return bool(found) and max(found, key=lambda each: each.started).id == head.id
 
 
 def arranged(rows: list[Row]) -> list[Row]:
