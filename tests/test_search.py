@@ -9,11 +9,16 @@ from commands import run
 from damaged import ENVELOPE_META, FLAT_META, OTHER_SESSION, packed, said, wrapped, written
 from fleet_corpus import NEEDLE, build
 from hostile import HARMFUL
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import rolloutlog
+from rolloutlog._cli.search import _beginnings
 from rolloutlog._face import search
+from rolloutlog._face.found import snippet_for_terminal
 from rolloutlog._face.search import Query
 from rolloutlog._face.sessions import newest_first
+from rolloutlog._face.widths import cells
 
 pytestmark = pytest.mark.once
 
@@ -157,6 +162,54 @@ def test_a_long_line_is_cut_around_the_match(home):
     line = run("search", "needle", terminal=True).out.splitlines()[1]
     assert "needle" in line
     assert len(line) <= 80
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", "\t", "\u2028", " "])
+def test_a_newline_beside_a_match_is_a_space(home, space):
+    """Before it, after it and in it: no two words become one, in no form of the output."""
+    text = f"alpha{space}needle one{space}two needle{space}omega"
+    written(home, FLAT_META + b"\n" + packed(said(text)) + b"\n")
+
+    for pattern, match in (("needle", "needle"), (r"one\s+two", "one two"), (r"needle\s+omega", "needle omega")):
+        value = json.loads(run("search", "-e", pattern, "--json").out)
+        assert (value["text"], value["match"]) == ("alpha needle one two needle omega", match)
+        for terminal in (True, False):
+            assert "alpha needle one two needle omega\n" in run("search", "-e", pattern, terminal=terminal).out
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    width=st.integers(20, 120),
+    before=st.text("ab 日\n\t\u0301\x9b", max_size=300),
+    match=st.sampled_from(["N", "Needle", "日本語", "N" * 60]),
+    after=st.text("ab 日\n\t\u0301\x9b", max_size=300),
+    number=st.sampled_from([2, 1_234_567]),
+    part=st.sampled_from(search.PARTS),
+)
+def test_a_match_is_seen_at_every_width(home, width, before, match, after, number, part):
+    """The whole of it if there is room, else its beginning; no line is too wide, and no ellipsis comes twice."""
+    hit = search.Hit(number, part, before + match + after, len(before), len(before) + len(match))
+    begin = _beginnings([hit], width)[0]
+    room = width - len(begin)
+
+    pieces = snippet_for_terminal(hit, room)
+    line = begin + "".join(pieces)
+
+    assert cells(line) <= width
+    assert "……" not in line
+    assert pieces[1] == (match if cells(match) <= room else match[: room - 1] + "…")
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 60, 80, 120])
+def test_each_line_of_a_search_fits_the_terminal(home, monkeypatch, columns):
+    """The heading and the closing line as well."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    written(home, FLAT_META + b"\n" + packed(said("what about the day " * 20 + "in Oslo" + " word" * 200)) + b"\n")
+
+    lines = run("search", "Oslo", terminal=True).out.splitlines()
+
+    assert "Oslo" in lines[1]
+    assert max(map(cells, lines)) <= columns
 
 
 def test_nothing_found_exits_with_1(home):

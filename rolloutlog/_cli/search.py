@@ -9,7 +9,7 @@ from time import monotonic
 
 import click
 
-from .._face.found import SearchCount, searched, snippet, written_since
+from .._face.found import SearchCount, searched, snippet, snippet_for_terminal, written_since
 from .._face.heads import Head, read_head
 from .._face.safe import for_terminal, one_line
 from .._face.search import PARTS, Hit, Part, Query, ranked
@@ -21,6 +21,9 @@ from .progress import with_progress
 from .times import since_option
 
 _BEST = 3
+# Columns: with fewer, the title is left out, and a line begins with less.
+_LEAST_TITLE = 8
+_LEAST_TEXT = 20
 
 
 def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> frozenset[Part]:
@@ -91,7 +94,7 @@ def command(
     if screen.is_terminal and not as_json:
         found = f"{count.matches:,} match{'' if count.matches == 1 else 'es'} in {count.found:,} of "
         took = f"{counted(count.sessions, 'session')}, {size_of(count.size)} read in {monotonic() - begin:.1f} s"
-        write(screen.dim(found + took) + "\n")
+        write(screen.dim(fitted(found + took, screen.width)) + "\n")
     if count.unread:
         note(f"{counted(count.unread, 'session')} could not be read")
     return 0 if count.found else 1
@@ -112,18 +115,24 @@ def _show(head: Head, hits: Sequence[Hit], screen: Screen, clock: Clock, as_json
             columns = (head.id, str(hit.line), hit.part, "".join(snippet(hit, 300)))
             write("\t".join(map(for_terminal, columns)) + "\n")
         return
-    handle, moment = for_terminal(head.name or head.short_id), clock.moment(head.began)
-    title = fitted(for_terminal(one_line(head.title, 300)), max(8, screen.width - cells(handle) - len(moment) - 4))
-    write(f"{screen.styled(handle, 'cyan')}  {moment}  {screen.dim(title)}".rstrip() + "\n")
+    handle, moment = fitted(for_terminal(head.name or head.short_id), screen.width), clock.moment(head.began)
+    heading, left = screen.styled(handle, "cyan"), screen.width - cells(handle)
+    if left >= len(moment) + 2:
+        heading, left = f"{heading}  {moment}", left - len(moment) - 2
+    if left >= _LEAST_TITLE + 2:
+        heading += "  " + screen.dim(fitted(for_terminal(one_line(head.title, 300)), left - 2))
+    write(heading.rstrip() + "\n")
+    for hit, begin in zip(hits, _beginnings(hits, screen.width), strict=True):
+        before, match, after = snippet_for_terminal(hit, max(1, screen.width - len(begin)))
+        write(f"{begin}{before}{screen.styled(match, 'bold yellow')}{after}".rstrip() + "\n")
+
+
+def _beginnings(hits: Sequence[Hit], width: int) -> list[str]:
+    """Return how the line of each hit begins: with less of it where a terminal is narrow."""
     wide = max(6, *(len(str(hit.line)) for hit in hits))
-    for hit in hits:
-        begin = f"{hit.line:>{wide}} {hit.part:9}  "
-        write(begin + _highlighted(hit, max(20, screen.width - len(begin)), screen) + "\n")
-
-
-def _highlighted(hit: Hit, width: int, screen: Screen) -> str:
-    before, match, after = map(for_terminal, snippet(hit, width))
-    before = fitted(before, width)
-    match = fitted(match, max(0, width - cells(before))) if match else ""
-    left = width - cells(before) - cells(match)
-    return before + screen.styled(match, "bold yellow") + (fitted(after, left) if left > 0 else "")
+    full = [f"{hit.line:>{wide}} {hit.part:9}  " for hit in hits]
+    short = [f"{hit.line} {hit.part} " for hit in hits]
+    for begins in (full, short):
+        if width - max(map(len, begins)) >= _LEAST_TEXT:
+            return begins
+    return [f"{hit.line} " for hit in hits]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
 from ..exceptions import MissingExtraError, RolloutError
+from .safe import for_terminal
 from .search import Hit, Query
 from .sessions import newest_first
+from .widths import around
 
-# Spaces, and what a terminal shows in place of a newline.
 _BEFORE = 24
+# Each of these becomes a space. A newline at the edge of a piece does, too, or two words would become one.
+_BREAK = re.compile(r"\r\n|[\t-\r\x1c-\x1e\x85\u2028\u2029]")
 
 
 @attrs.define
@@ -73,9 +77,21 @@ def searched(
 def snippet(hit: Hit, length: int) -> tuple[str, str, str]:
     """Return the text before the match, the match, and the text after it, in one line of about *length* characters."""
     begin = max(0, hit.start - _BEFORE)
-    before = " ".join(hit.text[begin : hit.start].replace("\t", " ").splitlines())
+    before = _BREAK.sub(" ", hit.text[begin : hit.start])
     if begin:
         before = f"…{before.partition(' ')[2] or before}"
-    match = " ".join(hit.text[hit.start : min(hit.end, hit.start + length)].splitlines())
-    after = " ".join(hit.text[hit.end : hit.end + length].replace("\t", " ").splitlines())
+    match = _BREAK.sub(" ", hit.text[hit.start : min(hit.end, hit.start + length)])
+    after = "…" if hit.end > hit.start + length else _BREAK.sub(" ", hit.text[hit.end : hit.end + length])
     return before.lstrip(), match, after
+
+
+def snippet_for_terminal(hit: Hit, width: int) -> tuple[str, str, str]:
+    """Return the same three pieces, neutralised and fitted to *width* columns, with the match in the middle."""
+    most = 4 * width  # some characters take no column
+    begin = max(0, hit.start - most)
+    pieces = (hit.text[begin : hit.start], hit.text[hit.start : hit.end][:most], hit.text[hit.end : hit.end + most])
+    before, match, after = (for_terminal(_BREAK.sub(" ", piece)) for piece in pieces)
+    before = f"…{before}" if begin else before.lstrip()
+    match = f"{match}…" if hit.end - hit.start > most else match
+    after = f"{after}…" if hit.end + most < len(hit.text) else after.rstrip()
+    return around(before, match, after, width)

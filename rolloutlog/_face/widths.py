@@ -63,6 +63,38 @@ def fitted(text: str, width: int) -> str:
     return text_of(cut(((text, ""),), width))
 
 
+def around(before: str, match: str, after: str, width: int) -> tuple[str, str, str]:
+    """Return the three pieces of one line cut to *width* columns: *match* is whole if it fits, and in the middle.
+
+    >>> around("one two three ", "four", " five six seven", 18)
+    ('…three ', 'four', ' five …')
+    """
+    spare = width - cells(match)
+    if cells(before) + cells(after) <= spare:
+        return before, match, after
+    if spare < 2:  # no room for an ellipsis on both sides
+        if spare < 1:
+            return "", fitted(match, width), ""
+        return ("", match, "…") if after else ("…", match, "")
+    left = min(cells(before), max(spare // 2, spare - cells(after)))
+    if cells(before) > left:
+        kept = _suffix(before, left - 1)
+        before = f"…{kept.partition(' ')[2] or kept}"  # from the beginning of a word
+    return before, match, fitted(after, spare - cells(before))
+
+
+def _suffix(text: str, width: int) -> str:
+    """Return as much of the end of *text* as *width* columns hold."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high) // 2
+        if cells(text[middle:]) <= width:
+            high = middle
+        else:
+            low = middle + 1
+    return text[low:]
+
+
 def _prefix(text: str, width: int) -> str:
     """Return as much of the beginning of *text* as *width* columns hold."""
     if text.isascii():
