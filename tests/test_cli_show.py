@@ -147,6 +147,25 @@ def test_a_line_that_is_not_there_is_an_error(session, option):
     assert run("show", session, "--line", str(count + 2), *option) == (1, "", expected)
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--to", "99"]])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_turn_that_is_not_there_is_an_error(write, options, terminal):
+    """As a line that is not there: nothing is printed, also no heading."""
+    path = write(meta(PARENT), user("a"), model("b"), user("c"), model("d"))
+
+    expected = "rolloutlog: there is no turn 3; the session has 2 turns\n"
+    assert run("show", path, "--from", "3", *options, terminal=terminal) == (1, "", expected)
+    assert run("show", path, "--from", "2", *options, terminal=terminal).code == 0
+
+
+def test_turns_in_the_wrong_order_are_wrong_use(write):
+    """It would show nothing."""
+    code, out, err = run("show", write(meta(PARENT), user("a")), "--from", "3", "--to", "1")
+
+    assert (code, out) == (2, "")
+    assert "expected a turn that is not after --to 1; got --from 3" in err
+
+
 def test_a_line_that_holds_nothing_is_an_error_with_advice(write):
     """The advice names the session, and works; for stdin there is none."""
     path = write(meta(PARENT), b"\n", user("a"))

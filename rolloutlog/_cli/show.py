@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -81,12 +82,18 @@ def command(
     for one, other in _CONFLICTS:
         if given[one] and given[other]:
             raise click.UsageError(f"expected {one} or {other}, not both", click.get_current_context())
+    if first is not None and last_turn is not None and first > last_turn:
+        raise click.UsageError(
+            f"expected a turn that is not after --to {last_turn}; got --from {first}", click.get_current_context()
+        )
     if raw:
         return _raw(path, number, force)
     transcript = Transcript(path)
     if last_answer:
         return _last_answer(transcript, as_json)
-    parts = _of_line(transcript, number) if number is not None else _turns(transcript, first, last_turn)
+    reader = Reader(transcript.head)
+    whole = transcript.read(reader)
+    parts = _of_line(whole, number) if number is not None else _between(whole, first, last_turn)
     if as_json:
         return _json(parts, depth) if number is None else _json_of_line(parts, transcript, number)
     screen = Screen.of_stdout()
@@ -100,29 +107,38 @@ def command(
             return _nothing_on(transcript, number)
         page(_texts((one for part in found if isinstance(part, Entry) for one in lines.entry(part)), writer), screen)
         return 0
-    page(_texts(_conversation(transcript, lines, first, last_turn), writer), screen, is_wanted=not no_pager)
+    shown_lines = _conversation(transcript, reader, parts, lines, is_to_end=last_turn is None)
+    page(_texts(shown_lines, writer), screen, is_wanted=not no_pager)
     return 0
 
 
-def _conversation(transcript: Transcript, lines: Lines, first: int | None, last_turn: int | None) -> Iterator[Line]:
-    """Yield the lines of the whole session, or of some turns of it."""
+def _conversation(
+    transcript: Transcript, reader: Reader, parts: Iterator[Part], lines: Lines, *, is_to_end: bool
+) -> Iterator[Line]:
+    """Yield the lines of *parts*, which *reader* makes: the whole session, or some turns of it."""
     is_counted = transcript.head.size <= COUNTED_FIRST
     yield from lines.head(transcript.head, transcript.counts() if is_counted else None)
-    reader = Reader(transcript.head)
-    for part in _between(transcript.read(reader), first, last_turn):
+    for part in parts:
         yield from lines.of(part)
     yield from lines.end()
-    if not is_counted and last_turn is None:
+    if not is_counted and is_to_end:
         yield Line()
         yield line(" · ".join(count_facts(reader.counts)), "dim")
 
 
-def _turns(transcript: Transcript, first: int | None, last_turn: int | None) -> Iterator[Part]:
-    return _between(iter(transcript), first, last_turn)
-
-
 def _between(parts: Iterator[Part], first: int | None, last_turn: int | None) -> Iterator[Part]:
-    """Yield the parts from turn *first* to *last_turn*."""
+    """Return the parts from turn *first* to *last_turn*. It reads up to turn *first*.
+
+    Raises:
+        click.ClickException: there is no turn *first*.
+    """
+    found = _turns(parts, first, last_turn)
+    if first is None or (one := next(found, None)) is None:
+        return found
+    return chain([one], found)
+
+
+def _turns(parts: Iterator[Part], first: int | None, last_turn: int | None) -> Iterator[Part]:
     number = 0
     for part in parts:
         if isinstance(part, Turn):
@@ -131,11 +147,13 @@ def _between(parts: Iterator[Part], first: int | None, last_turn: int | None) ->
                 return
         if first is None or number >= first:
             yield part
+    if first is not None and number < first:
+        raise click.ClickException(f"there is no turn {first:,}; the session has {counted(number, 'turn')}")
 
 
-def _of_line(transcript: Transcript, number: int) -> Iterator[Part]:
-    """Yield the entries that line *number* of the session's own file holds, or whose output it holds."""
-    for part in transcript:
+def _of_line(parts: Iterator[Part], number: int) -> Iterator[Part]:
+    """Yield the entries of *parts* that line *number* of the session's own file holds, or whose output it holds."""
+    for part in parts:
         if isinstance(part, Entry) and not part.inherited:
             result = part.result_line if isinstance(part, Call) else None
             if number in (part.line, result):
