@@ -18,6 +18,7 @@ from test_view import meta, model, user
 import rolloutlog
 from rolloutlog._cli.times import parse_moment
 from rolloutlog._face import heads
+from rolloutlog._face.states import STATES
 
 pytestmark = pytest.mark.extras
 
@@ -200,6 +201,45 @@ def test_a_session_that_a_program_has_open_says_so(put):
     closed = json.loads(run("list", "--json").out)["state"]
 
     assert (opened, closed) == ("open", None)
+
+
+def test_a_file_of_other_bytes_is_bad(put):
+    """Its last line was not ended either, but the file is not a session that lacks one."""
+    put(1, 1).write_bytes(b"\xff\x00\n\x80junk\n\xfe")
+    put(2, 2).write_bytes(b"\xff\x00junk")
+
+    assert [json.loads(line)["state"] for line in run("list", "--json").out.splitlines()] == ["bad", "bad"]
+    assert "3 bad" in run("list", terminal=True).out
+
+
+@pytest.mark.parametrize("options", [{"terminal": True}, {"terminal": False}])
+def test_an_empty_home_has_no_session_yet(tmp_path, monkeypatch, options):
+    """Only where options chose among sessions, none is like that. The sentence is on stderr."""
+    assert run("list", **options) == (0, "", f"rolloutlog: there is no session yet in {tmp_path}\n")
+    assert run("list", "--archived", **options).err == f"rolloutlog: there is no archived session in {tmp_path}\n"
+    assert run("list", "--since", "1d", **options).err == f"rolloutlog: no sessions like that in {tmp_path}\n"
+    assert run("stats", **options) == (0, "", f"rolloutlog: there is no session yet in {tmp_path}\n")
+
+    monkeypatch.setenv("ROLLOUTLOG_HOME", str(tmp_path / "nope"))
+    expected = f"rolloutlog: ROLLOUTLOG_HOME: there is no folder {tmp_path / 'nope'}\n"
+    assert run("list", **options) == run("stats", **options) == (0, "", expected)
+    assert run("show", "--last") == (1, "", expected)
+
+
+def test_an_empty_list_of_a_folder_says_which_sessions_have_none():
+    """Sessions of ours are in the flat format unless a caller asks for the other."""
+    with rolloutlog.session("trip") as session:
+        session.record({"role": "user", "content": "x"})
+
+    assert run("list", "--cwd").err.endswith("; those in the flat format do not tell their folder for --cwd\n")
+    assert "Sessions in the flat format do not tell their folder." in " ".join(run("list", "--help").out.split())
+
+
+def test_the_help_explains_each_state():
+    """All that `--state` takes."""
+    words = " ".join(run("list", "--help").out.partition("STATE is one word:")[2].partition("\n\n")[0].split())
+
+    assert [state for state in STATES if state not in words] == []
 
 
 def test_a_fork_is_put_under_its_parent(put):

@@ -90,8 +90,21 @@ def test_no_title_is_looked_for_in_all_of_a_large_file(write, monkeypatch):
         ([b""], False, 0, True),
         ([b"\n\n"], False, 0, True),
         ([meta(PARENT), user("a"), *[model("b")] * 3000, b"{bad\n", user("c")[:30]], True, 1, False),
+        ([b"\xff\x00\n\x80junk\n{x"], False, 3, True),
+        ([b"\xff\x00junk"], False, 1, True),
     ],
-    ids=["torn", "without its newline", "two bad", "only a meta", "a torn meta", "no bytes", "blank", "bad at the end"],
+    ids=[
+        "torn",
+        "without its newline",
+        "two bad",
+        "only a meta",
+        "a torn meta",
+        "no bytes",
+        "blank",
+        "bad at the end",
+        "junk",
+        "junk without a newline",
+    ],
 )
 def test_a_head_tells_damage(write, lines, torn, faults, empty):
     """As far as it was read."""

@@ -18,7 +18,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from .._face.safe import for_terminal
-from .._face.sessions import SHORTEST, default_homes, find_session, newest_first, short_path
+from .._face.sessions import SHORTEST, default_homes, find_session, newest_first, none_yet
 from ..exceptions import RolloutError
 from .output import note
 
@@ -211,7 +211,7 @@ def newest_session(homes: Sequence[Path]) -> Path:
 
     newest = [first for home in homes if (first := next(with_heads(newest_first([home]), is_exact=True), None))]
     if not newest:
-        raise click.ClickException(f"there is no session yet in {' and '.join(map(short_path, homes))}")
+        raise click.ClickException(none_yet(homes))
 
     # Names of files tell local time or UTC, so the newest of each home are compared by what they hold.
     def began(each: tuple[FoundFile, Head | None, bool]) -> dt.datetime:

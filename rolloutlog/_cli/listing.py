@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import click
 
 from .._face.rows import Row, arranged, rows_of, words_of
 from .._face.safe import for_terminal
-from .._face.sessions import count_sessions, short_path
+from .._face.sessions import count_sessions, none_yet, short_path
 from .._face.states import STATES, word_for
 from .._face.words import Clock, size_of
 from .common import Count, Settings, archived_option, define, json_option, utc_option
@@ -46,7 +46,11 @@ _COLOURS = {"open": "green", "torn": "yellow", "bad": "red", "unreadable": "red"
 @since_option
 @until_option
 @click.option(
-    "--cwd", is_flag=False, flag_value=".", metavar="[DIR]", help="Only of this folder and those in it. Default: here."
+    "--cwd",
+    is_flag=False,
+    flag_value=".",
+    metavar="[DIR]",
+    help="Only of this folder and those in it. Default: here. Sessions in the flat format do not tell their folder.",
 )
 @click.option("--state", type=click.Choice(STATES), help="Only in this state. Whole files are not read for it.")
 @archived_option
@@ -67,13 +71,18 @@ def command(
     """List sessions, newest first.
 
     A session of ours has a name, others the end of their id; each command takes either. STATE is one word: open (a
-    program records into it), torn (its last line was not ended), bad (lines cannot be read), empty, fork, sub (an agent
-    of another session), zst (compressed).
+    program records into it), torn (its last line was not ended), bad (lines cannot be read), unreadable (the file
+    cannot be opened), empty, fork, sub (an agent of another session), zst (compressed).
     """
     homes = settings.homes
     folder = None if cwd is None else Path(cwd).expanduser().absolute()
     rows = rows_of(homes, since=since, until=until, folder=folder, state=state, archived=archived, is_exact=True)
-    shown = islice(rows, count or None)
+    first = next(rows, None)
+    if first is None:
+        is_filtered = any(option is not None for option in (since, until, cwd, state))
+        note(_nothing_like_that(homes, cwd) if is_filtered else none_yet(homes, archived=archived))
+        return
+    shown = islice(chain([first], rows), count or None)
     if as_json:
         for row in shown:
             write_json(_as_json(row))
@@ -85,9 +94,6 @@ def command(
             write("\t".join(map(for_terminal, _as_columns(row, clock))) + "\n")
         return
     listed = list(shown)
-    if not listed:
-        note(f"no sessions like that in {' and '.join(map(short_path, homes))}")
-        return
     _write_list(listed if count == 0 or count > _MOST_ARRANGED else arranged(listed), screen, Clock(utc))
     total = count_sessions(homes, archived=archived)
     more = "; -n 0 shows all" if len(listed) == count else ""
@@ -95,6 +101,12 @@ def command(
 
 
 # --- how they are shown -----------------------------------------------------------------------------------------------
+
+
+def _nothing_like_that(homes: Sequence[Path], cwd: str | None) -> str:
+    text = f"no sessions like that in {' and '.join(map(short_path, homes))}"
+    # A session of ours is flat unless it was begun in the other format.
+    return text if cwd is None else f"{text}; those in the flat format do not tell their folder for --cwd"
 
 
 def _write_list(rows: Sequence[Row], screen: Screen, clock: Clock) -> None:

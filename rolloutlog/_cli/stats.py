@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .._face.safe import for_terminal
-from .._face.sessions import newest_first, short_path
+from .._face.sessions import newest_first, none_yet, short_path
 from .._face.stats import GROUPINGS, By, Stats, Tool, Totals
 from .._face.widths import fitted
 from .._face.words import Clock, counted, lasted
@@ -89,12 +89,14 @@ def command(
     if as_json:
         for name, totals in groups:
             write_json(_as_json(name, totals, by))
-    else:
+    elif total:
         with paged(screen):
             if by is None:
                 _write_totals(stats.groups.get("", Totals()), total, screen, clock)
             else:
                 _write_groups(groups, by, screen)
+    if not total and not unread:
+        note(none_yet(ctx.obj.homes) if since is None else "no session was written since then")
     if unread:
         note(f"{counted(unread, 'session')} could not be read")
     return 0

@@ -227,8 +227,11 @@ class _Found:
         """Look at the bytes after the last newline, which may be a whole line all the same."""
         faults = self.faults
         self.add(rest)
-        self.is_torn = self.faults > faults
-        self.faults = faults
+        # If no line can be read, the file is not a session that lacks its last line. Half a meta is.
+        is_session = self.meta is not None or self.items > 0 or (not faults and rest.lstrip(BLANK).startswith(b"{"))
+        if is_session:
+            self.is_torn = self.faults > faults
+            self.faults = faults
 
     def forget_last(self) -> None:
         """Forget the last line: those after it were left out."""

@@ -63,6 +63,16 @@ def count_sessions(homes: Iterable[Path], *, archived: bool = False) -> int:
     return sum(count_files(home, archived=archived) for home in homes)
 
 
+def none_yet(homes: Sequence[Path], *, archived: bool = False) -> str:
+    """Return the sentence that there is no session in *homes*, or no folder where ``ROLLOUTLOG_HOME`` says."""
+    named = os.environ.get("ROLLOUTLOG_HOME")
+    if named and list(homes) == [resolve_home()] and not homes[0].is_dir():
+        return f"ROLLOUTLOG_HOME: there is no folder {named}"
+    if archived:
+        return f"there is no archived session in {_named(homes)}"
+    return f"there is no session yet in {_named(homes)}"
+
+
 def find_session(wanted: str, homes: Sequence[Path]) -> Path:
     """Return the file of the session that *wanted* means in any of *homes*.
 
