@@ -37,6 +37,7 @@ from ._writing.commands import RecorderStats, State
 from .items import Call, FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 if _TYPE_CHECKING:
+    from . import adapters, otel, redaction, tables, testing
     from ._care.diagnose import Diagnosis, diagnose
     from ._care.findings import Finding
     from ._care.repair import Repair, repair
@@ -122,9 +123,13 @@ __all__ = [
     "to_messages",
 ]
 
+_MODULES = ("adapters", "otel", "redaction", "tables", "testing")
+
 
 def __getattr__(name: str) -> object:
     """Import the public *name* when it is first used."""
+    if name in _MODULES:
+        return _import_module(f".{name}", __name__)
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(_import_module(f".{_LATER[name]}", __name__), name)
@@ -133,4 +138,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_MODULES})

@@ -85,6 +85,9 @@ SHAPES: Mapping[str, Shape] = {
 }
 """The kinds that the original recorder knows, with the keys that real Codex writes. Other kinds may hold anything."""
 
+ROLES = frozenset({"user", "assistant", "system", "developer"})
+"""The roles of messages in the Responses API."""
+
 NOT_ITEMS = frozenset({"log"})
 """Types of lines that are not items."""
 
@@ -209,3 +212,10 @@ def exec_problem(action: Mapping[str, Any]) -> tuple[str, str] | None:
         if not isinstance(action.get(key), str | None):
             return key, "must be a string or None"
     return None
+
+
+def check_role(role: object) -> None:
+    """Raise `InvalidItemError` if *role*, which a caller gave a message, is a text that no API takes."""
+    if isinstance(role, str) and role not in ROLES:
+        shown = repr(role) if role.isidentifier() and len(role) <= 20 else "another text"
+        raise InvalidItemError("message.role", f"expected user, assistant, system or developer; got {shown}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Self, TypeAlias, TypeGuard
 
 from ._checks import EMPTY
 from ._item import Item, Key, Other, joined, made
@@ -62,6 +62,7 @@ from ._parts import (
 )
 from ._plain import quoted
 from ._repr import shortened, shown
+from ._shapes import check_role
 from .exceptions import InvalidItemError
 
 __all__ = [
@@ -139,6 +140,7 @@ class Message(Item, kind="message"):
     def __init__(
         self, role: str, content: Iterable[ContentPart], id: str | None = None, *, extra: Mapping[str, Any] = EMPTY
     ) -> None:
+        check_role(role)
         parts = written_parts(content, CONTENT, "message.content")
         self._fill({"id": id, "role": role, "content": parts}, extra)
 
@@ -161,6 +163,13 @@ class Message(Item, kind="message"):
     def developer(cls, text: str) -> Message:
         """Return a developer message: one `InputText`."""
         return _message(b"developer", b"input_text", text)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy of the message with some values replaced, as `Item.replace` does."""
+        check_role(changes.get("role"))
+        return super().replace(**changes)
+
+    __replace__ = replace
 
     @property
     def text(self) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rolloutlog._entries import LogEntry, SessionMeta, SessionStateSnapshot
-from rolloutlog._format.foreign import ROLES, foreign_item, foreign_message
+from rolloutlog._format.foreign import foreign_item, foreign_message
+from rolloutlog._item import make_item
+from rolloutlog._shapes import ROLES
 from rolloutlog.items import (
     ExecAction,
     FunctionCall,
@@ -94,7 +96,15 @@ exec_actions = st.builds(
     extra=extras(ExecAction),
 )
 
-messages = st.builds(Message, roles, contents, id=st.none() | texts, extra=extras(Message))
+
+def _of_role(message: Message, role: str) -> Item:
+    """Return *message* as a file may hold it: of any *role*."""
+    return make_item({**message.to_dict(), "role": role})
+
+
+messages = st.builds(
+    _of_role, st.builds(Message, st.just("user"), contents, id=st.none() | texts, extra=extras(Message)), roles
+)
 reasonings = st.builds(
     Reasoning,
     st.none() | texts,

@@ -262,3 +262,17 @@ def test_every_item_knows_its_type(item):
 def test_dicts_parts_and_classes_are_not_items(value):
     """Dicts, parts and classes are not items."""
     assert not is_item(value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Message("robot", [InputText("x")]),
+        lambda: Message("tool", []),
+        lambda: Message.user("x").replace(role="robot"),
+    ],
+)
+def test_a_role_that_no_api_takes_is_refused(make):
+    """As in a dict; only a file may hold it."""
+    with pytest.raises(InvalidItemError, match="message.role: expected user, assistant, system or developer; got"):
+        make()

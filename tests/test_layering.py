@@ -109,6 +109,18 @@ def test_the_front_door_is_light(absent):
     assert absent not in loaded
 
 
+def test_the_modules_of_the_package_are_there_when_they_are_used():
+    """`import rolloutlog` is enough, and imports none of them."""
+    printed = run_fresh(
+        "import rolloutlog\n"
+        "names = ['adapters', 'otel', 'redaction', 'tables', 'testing']\n"
+        "print([getattr(rolloutlog, name).__name__ for name in names], set(names) <= set(dir(rolloutlog)))"
+    )
+
+    assert printed.startswith("['rolloutlog.adapters', 'rolloutlog.otel', 'rolloutlog.redaction', 'rolloutlog.tables',")
+    assert printed.rstrip().endswith("True")
+
+
 def test_importing_the_package_adds_no_hooks():
     """A program that only reads gets no fork hook and no exit hook of ours; the first session adds them."""
     printed = run_fresh(

@@ -110,10 +110,21 @@ def test_a_cut_inside_a_character_hides_nothing():
     assert wholes(half + packed(ASKED), "flat") == [packed(ASKED)]
 
 
-@pytest.mark.parametrize("nested", ['{"type":', "[", '{"a":{"type":"x","b":'])
+@pytest.mark.parametrize(
+    "nested",
+    [
+        '{"type":',
+        "[",
+        '{"a":{"type":"x","b":',
+        '{"type":"message"',
+        '{"type":"message","role":"user",',
+        '{"id":"',
+        '{"id":}',
+    ],
+)
 def test_a_line_that_begins_many_objects_is_split_in_reasonable_time(nested):
     """The work grows with the length of the line, also for a line made to be slow: it ends, and finds the record."""
-    line = (nested * 50_000).encode()
+    line = (nested * 100_000).encode()
 
     assert wholes(packed(ASKED) + line, "flat") == [packed(ASKED)]
 

@@ -26,6 +26,23 @@ _VAIN_TIMES = 16
 _decoder = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
+class _Text(str):
+    """A text in which the parser does not look for the line of an error.
+
+    It would read all text before the error, for each error, and so need hours for some lines.
+    """
+
+    __slots__ = ()
+
+    def count(self, *_: object) -> int:
+        """Return 0: how many lines are before the error."""
+        return 0
+
+    def rfind(self, *_: object) -> int:
+        """Return -1: where the line before the error ends."""
+        return -1
+
+
 @attrs.frozen
 class Piece:
     """Some bytes of a line.
@@ -55,7 +72,7 @@ def split(line: bytes, format: Format) -> list[Piece]:
     [(0, 13, None), (13, 36, SessionStateSnapshot(0 keys))]
     """
     # One character for each byte, so that places in the text are places in the line, also in a character that was cut.
-    text = line.decode("latin-1")
+    text = _Text(line, "latin-1")
     pieces: list[Piece] = []
     half = position = 0  # where the bytes begin that are in no piece yet; where to look for the next record
     around = _Around(text, 0)

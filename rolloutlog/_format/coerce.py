@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 from .._item import CLASSES, Item, made, make_item
 from .._json import APPEND_NEWLINE, fast_dumps
 from .._plain import is_plain
-from .._shapes import EXEC_KEYS, SHAPES, Shape, Wire, named_type
+from .._shapes import EXEC_KEYS, ROLES, SHAPES, Shape, Wire, check_role, named_type
 from ..exceptions import InvalidItemError
-from .foreign import FOREIGN_KEYS, ROLES, foreign_item, foreign_message
+from .foreign import FOREIGN_KEYS, foreign_item, foreign_message
 
 
 @runtime_checkable
@@ -287,9 +287,7 @@ def _check_message(value: Wire) -> None:
         return  # nearly every one
     if (foreign := foreign_message(value)) is not None:
         raise InvalidItemError("message", foreign)
-    if isinstance(role, str) and role not in ROLES:
-        shown = repr(role) if role.isidentifier() and len(role) <= 20 else "another text"
-        raise InvalidItemError("message.role", f"expected user, assistant, system or developer; got {shown}")
+    check_role(role)
     if "content" in value and not isinstance(content, str | list):
         problem = f"must be a string or a list of parts; got {named_type(content)}"
         raise InvalidItemError("message.content", problem)

@@ -19,9 +19,6 @@ _PARTS = (
 FOREIGN_KEYS = frozenset({*_CHAT_KEYS, *_ANTHROPIC_KEYS})
 """Keys that messages of other APIs have, and those of the Responses API have not."""
 
-ROLES = frozenset({"user", "assistant", "system", "developer"})
-"""The roles of messages in the Responses API."""
-
 
 def foreign_message(value: Mapping[str, Any]) -> str | None:
     """Return what shows that *value*, a message, is of another API; `None` if it is not."""
