@@ -37,7 +37,11 @@ from ._writing.commands import RecorderStats, State
 from .items import Call, FunctionCall, FunctionCallOutput, Item, LocalShellCall, Message, Other, Reasoning, ResponseItem
 
 if _TYPE_CHECKING:
-    from . import adapters, otel, redaction, tables, testing
+    from . import adapters as adapters
+    from . import otel as otel
+    from . import redaction as redaction
+    from . import tables as tables
+    from . import testing as testing
     from ._care.diagnose import Diagnosis, diagnose
     from ._care.findings import Finding
     from ._care.repair import Repair, repair

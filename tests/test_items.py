@@ -274,5 +274,5 @@ def test_dicts_parts_and_classes_are_not_items(value):
 )
 def test_a_role_that_no_api_takes_is_refused(make):
     """As in a dict; only a file may hold it."""
-    with pytest.raises(InvalidItemError, match="message.role: expected user, assistant, system or developer; got"):
+    with pytest.raises(InvalidItemError, match=r"message\.role: expected user, assistant, system or developer; got"):
         make()
