@@ -35,8 +35,9 @@ def recorded(name: str, days: int = 90) -> Path:
     return made.path
 
 
-def handle(path: Path) -> str:
-    return path.name.removesuffix(".jsonl")[-8:]
+def handle(path: Path, name: str = "trip") -> str:
+    """Return the words for the session in *path*: the end of its id, and its name."""
+    return f"{path.name.removesuffix('.jsonl')[-8:]} ({name})"
 
 
 @needs_zstd

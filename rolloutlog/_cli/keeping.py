@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from .._face.safe import for_terminal
+from .._face.safe import for_terminal, one_line
 from .._face.sessions import short_path
 from .._face.words import counted, size_of
 from .._keep.values import Keeping, KeptSession
+from ..exceptions import RolloutError
 from .output import Screen, print_if_open, write, write_json
 from .progress import with_progress
 from .times import Age
@@ -20,6 +22,7 @@ from .times import Age
 _PAST = {"archive": "archived", "prune": "moved", "restore": "restored"}
 _FUTURE = {"archive": "archive", "prune": "move", "restore": "restore"}
 _DOING = {"archive": "archiving", "prune": "moving", "restore": "restoring"}
+_LONGEST_NAME = 40
 _SIZE = re.compile(r"(\d{1,15})\s*(|b|kb|mb|gb)")
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -94,11 +97,18 @@ def _write_report(report: Keeping, afterwards: str) -> None:
 
 
 def _handle(kept: KeptSession, screen: Screen) -> str:
-    """Return the end of the id on a terminal, which every command takes; the path elsewhere."""
+    """Return the end of the id on a terminal, which every command takes, and the name; the path elsewhere."""
+    from .._face.heads import read_head
     from .._paths import parse_file_name
 
+    path = kept.new_path or kept.path
     found = parse_file_name(kept.path)
-    return found.id[-8:] if screen.is_terminal and found is not None else short_path(kept.new_path or kept.path)
+    if not screen.is_terminal or found is None:
+        return short_path(path)
+    name = None
+    with suppress(RolloutError, OSError):
+        name = read_head(path).name
+    return found.id[-8:] if name is None else f"{found.id[-8:]} ({one_line(name, _LONGEST_NAME)})"
 
 
 def _sizes(kept: KeptSession) -> str:
