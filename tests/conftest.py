@@ -75,6 +75,12 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_forced_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests read what a pipe gets; CI sets FORCE_COLOR for the report of pytest."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Path of the home for this test and for the processes that it starts. The folder does not exist yet."""
     path = tmp_path / "home"

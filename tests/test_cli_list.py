@@ -326,7 +326,7 @@ def test_json_has_the_promised_keys(put):
 
 
 def test_colours_are_left_out_where_they_are_not_wanted(put, monkeypatch):
-    """With NO_COLOR, on a dumb terminal, and in a pipe unless FORCE_COLOR says otherwise."""
+    """With NO_COLOR, and on a dumb terminal."""
     put(1, 1, user("x"))
 
     coloured = run("list", terminal=True).out
@@ -338,6 +338,19 @@ def test_colours_are_left_out_where_they_are_not_wanted(put, monkeypatch):
     assert "\x1b[36m" in coloured
     assert "\x1b" not in dumb
     assert "\x1b" not in run("list", terminal=True).out
+
+
+@pytest.mark.parametrize("command", ["list", "search x", "stats", "stats --by session", "list --json"])
+def test_columns_for_programs_never_have_colours(put, monkeypatch, command):
+    """A program that reads a pipe would take FORCE_COLOR, which a person set for all programs, for a part of a value."""
+    put(1, 1, user("x"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    code, out, _ = run(*command.split())
+
+    assert code == 0
+    assert out
+    assert "\x1b" not in out
 
 
 def test_an_unreadable_file_does_not_end_the_list(put, monkeypatch):

@@ -107,6 +107,32 @@ def test_a_pipe_gets_whole_lines(session):
     assert "`python3 -m unittest` fails since we added 2026. Find out why and fix it, with as small" in out
 
 
+@pytest.mark.parametrize("command", ["show", "tail"])
+def test_a_pipe_gets_colours_if_they_are_forced(session, monkeypatch, command):
+    """With FORCE_COLOR, and the same text except blanks at the end of a line. NO_COLOR is stronger."""
+    plain = run(command, session).out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stronger = run(command, session).out
+    monkeypatch.delenv("NO_COLOR")
+    coloured = run(command, session).out
+
+    assert stronger == plain
+    assert "\x1b[2m" in coloured
+    uncoloured = re.sub(r"\x1b\[[\d;]*m", "", coloured)
+    assert [text.rstrip() for text in uncoloured.split("\n")] == plain.split("\n")
+
+
+@pytest.mark.parametrize("options", ["--last-answer", "--json", "--raw"])
+def test_what_programs_read_of_a_session_never_has_colours(session, monkeypatch, options):
+    """Where a person set FORCE_COLOR for all programs."""
+    plain = run("show", session, options)
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    assert plain.out
+    assert run("show", session, options) == plain
+
+
 def test_json_looks_as_it_was_looked_at(session):
     """One object a line: each turn, each entry, each end of a turn."""
     snapshots.check("show-json.txt", shown(session, "--json", terminal=False))

@@ -1,4 +1,4 @@
-"""Writes lines for a terminal: folded to its width, in the sixteen colours of its theme; or plain, for a pipe.
+"""Writes lines for a terminal, folded to its width, or whole for a pipe; in the sixteen colours of a theme, or plain.
 
 The colours never tell something alone: a word says it, too.
 """
@@ -50,7 +50,7 @@ class Writer:
     def text(self, line: Line) -> Iterator[str]:
         """Yield the lines of text, without newlines, that *line* becomes."""
         if self.width is None:
-            yield _plain(line)
+            yield self._whole(line)
         else:
             yield from self._folded(line, max(_NARROWEST, self.width))
 
@@ -81,6 +81,16 @@ class Writer:
         gap = " " * (room - cells(text_of(kept)) - cells(right)) if right else ""
         yield (start + mark + self._coloured(kept) + gap + self._styled(right, line.right_style)).rstrip()
 
+    def _whole(self, line: Line) -> str:
+        suffix = f"  {line.suffix}" if line.suffix else ""
+        text = " " * line.indent + self._styled(line.mark, line.mark_style) + self._coloured(line.spans)
+        text += self._styled(suffix, "dim")
+        if not (line.right or line.is_rule):
+            return text.rstrip()
+        taken = line.indent + cells(line.mark + line.text + suffix) + cells(line.right)
+        fill, style = ("─", "dim") if line.is_rule else (" ", line.right_style)
+        return text + self._styled(fill * max(2, _WIDTH_OF_PIPES - taken) + line.right, style)
+
     def _coloured(self, spans: Spans) -> str:
         return "".join(self._styled(text, style) for text, style in spans)
 
@@ -91,13 +101,3 @@ class Writer:
         if not text.isascii() or "\\x" in text or "<" in text:
             text = _SIGN.sub(lambda match: f"\x1b[7m{match[0]}\x1b[27m", text)
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
-
-
-def _plain(line: Line) -> str:
-    text = " " * line.indent + line.mark + line.text + (f"  {line.suffix}" if line.suffix else "")
-    if line.is_rule:
-        return text + "─" * max(2, _WIDTH_OF_PIPES - cells(text) - cells(line.right)) + line.right
-    if not line.right:
-        return text.rstrip()
-    gap = max(2, _WIDTH_OF_PIPES - cells(text) - cells(line.right))
-    return f"{text}{' ' * gap}{line.right}"
