@@ -342,7 +342,7 @@ def test_colours_are_left_out_where_they_are_not_wanted(put, monkeypatch):
 
 @pytest.mark.parametrize("command", ["list", "search x", "stats", "stats --by session", "list --json"])
 def test_columns_for_programs_never_have_colours(put, monkeypatch, command):
-    """A program that reads a pipe would take FORCE_COLOR, which a person set for all programs, for a part of a value."""
+    """A program would read them as a part of a value. A person sets FORCE_COLOR for all programs."""
     put(1, 1, user("x"))
     monkeypatch.setenv("FORCE_COLOR", "1")
 
