@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolloutlog import load_session
-from rolloutlog._face.safe import boxed, for_html, for_markup, for_terminal, one_line, pieces_for_terminal
+from rolloutlog._face.safe import boxed, for_html, for_markup, for_terminal, joinable, one_line, pieces_for_terminal
 
 pytestmark = pytest.mark.once
 
@@ -23,6 +23,9 @@ def by_markup(text: str) -> str:
 
 
 WAYS = pytest.mark.parametrize("way", [for_terminal, for_html, by_markup, boxed])
+
+
+ODD = st.characters() | st.sampled_from("\x1b[31m\r\n\u0301\u200d\u202e\ud800&<")
 
 
 @WAYS
@@ -48,7 +51,7 @@ def test_text_of_people_stays_as_it_is(name, way):
     assert way(text) == text
 
 
-@given(st.text(st.characters() | st.sampled_from("\x1b[31m\r\n\u0301\u200d\u202e\ud800&<"), max_size=60))
+@given(st.text(ODD, max_size=60))
 def test_no_text_passes_with_harm(text):
     """Whatever the text: the outputs hold nothing harmful, and a second run changes nothing more."""
     shown = for_terminal(text)
@@ -57,8 +60,32 @@ def test_no_text_passes_with_harm(text):
     assert for_terminal(shown) == shown
 
 
+@given(st.lists(st.text(ODD | st.sampled_from("a\u0301\u0310"), max_size=20), max_size=4))
+def test_pieces_of_a_text_are_harmless_together(pieces):
+    """As around a match of a search. Only marks are left out, and none if they are few."""
+    for way in (for_terminal, for_html):
+        shown = [way(piece) for piece in pieces]
+        joined = "".join(joinable(shown))
+
+        assert hostile.harm_in(joined) == []
+        assert joined == "".join(shown) or hostile.harm_in("".join(shown))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "joined"),
+    [
+        (["a" + 8 * "\u0301", "\u0301", "b"], ["a" + 8 * "\u0301", "", "b"]),
+        (["a" + 5 * "\u0301", 3 * "\u0301", "\u0301b"], ["a" + 5 * "\u0301", 3 * "\u0301", "b"]),
+        (["a" + 5 * "\u0301", "b\u0301", 7 * "\u0301"], ["a" + 5 * "\u0301", "b\u0301", 7 * "\u0301"]),
+    ],
+)
+def test_marks_at_the_beginning_of_a_piece_count_with_those_before(pieces, joined):
+    """Eight marks on one letter are shown, also where the letter is in another piece."""
+    assert joinable(pieces) == joined
+
+
 @WAYS
-@given(st.text(st.characters() | st.sampled_from("\x1b[31m\r\n\u0301\u200d\u202e\ud800&<"), max_size=60))
+@given(st.text(ODD, max_size=60))
 def test_a_text_is_shown_as_it_is_within_a_longer_one(way, text):
     """The quick look at a whole text misses nothing that the look at each of its characters would find."""
     assert way("\x07" + text) == way("\x07") + way(text)

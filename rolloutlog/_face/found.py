@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from ..exceptions import MissingExtraError, RolloutError
-from .safe import for_terminal
+from .safe import for_terminal, joinable
 from .search import Hit, Query
 from .sessions import newest_first
 from .widths import around
@@ -90,7 +90,7 @@ def snippet_for_terminal(hit: Hit, width: int) -> tuple[str, str, str]:
     most = 4 * width  # some characters take no column
     begin = max(0, hit.start - most)
     pieces = (hit.text[begin : hit.start], hit.text[hit.start : hit.end][:most], hit.text[hit.end : hit.end + most])
-    before, match, after = (for_terminal(_BREAK.sub(" ", piece)) for piece in pieces)
+    before, match, after = joinable(for_terminal(_BREAK.sub(" ", piece)) for piece in pieces)
     before = f"…{before}" if begin else before.lstrip()
     match = f"{match}…" if hit.end - hit.start > most else match
     after = f"{after}…" if hit.end + most < len(hit.text) else after.rstrip()

@@ -18,7 +18,7 @@ from .found import SearchCount, searched, snippet, written_since
 from .heads import Head, read_head
 from .html import css, hash_of, render
 from .rows import Row, arranged, rows_of, words_of
-from .safe import for_html, for_terminal, one_line
+from .safe import for_html, for_terminal, joinable, one_line
 from .search import Hit, Query, ranked
 from .sessions import count_sessions, short_path
 from .states import word_for
@@ -134,7 +134,7 @@ def _found(path: Path, hits: list[Hit], clock: Clock) -> str:
     shown = []
     for hit in ranked(hits)[:_BEST]:
         place = Markup(f"{address or '/'}#L{hit.line}")
-        before, match, after = (Markup(for_html(piece)) for piece in snippet(hit, _AROUND))
+        before, match, after = map(Markup, joinable(map(for_html, snippet(hit, _AROUND))))
         shown.append((place, f"{hit.line} {hit.part}", before, match, after))
     more = f"{len(hits) - len(shown):,} more" if len(hits) > len(shown) else ""
     words = one_line(head.title, 300) or "(no first words)"

@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
+from itertools import takewhile
 from typing import TypeAlias
 
 _Show: TypeAlias = Callable[[str], str]
@@ -84,6 +85,23 @@ def pieces_for_terminal(text: str) -> Iterator[tuple[str, bool]]:
     [('a', False), ('␇', True), ('b', False)]
     """
     return iter([(text, False)] if _is_harmless(text) else _pieces(text, _sign))
+
+
+def joinable(pieces: Iterable[str]) -> list[str]:
+    """Return *pieces* of one text, each neutralised, so that no letter has too many marks where they are joined.
+
+    Each piece may end and begin with as many marks as one letter may carry. Those at its beginning are left out if they
+    are too many with the marks before them.
+    """
+    joined: list[str] = []
+    before = 0
+    for piece in pieces:
+        leading = sum(1 for _ in takewhile(_is_mark, piece))
+        kept = piece[leading:] if before + leading > MOST_MARKS else piece
+        trailing = sum(1 for _ in takewhile(_is_mark, reversed(kept)))
+        before = trailing + (before if trailing == len(kept) else 0)
+        joined.append(kept)
+    return joined
 
 
 def for_html(text: str) -> str:
@@ -170,6 +188,10 @@ def _pieces(text: str, show: _Show) -> Iterator[tuple[str, bool]]:
         yield text[end:], False
 
 
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me") or char in _JOINERS
+
+
 def _odd_in(text: str) -> Iterator[re.Match[str]]:
     """Yield all that is odd in *text*."""
     for run in _UNUSUAL.finditer(text):
@@ -181,7 +203,7 @@ def _few_marks(run: str, show: _Show) -> Iterator[tuple[str, bool]]:
     kept: list[str] = []
     marks = 0
     for char in (*run, ""):
-        if char and (unicodedata.category(char) in ("Mn", "Me") or char in _JOINERS):
+        if char and _is_mark(char):
             marks += 1
             if marks > MOST_MARKS:
                 continue
