@@ -64,7 +64,7 @@ def check(*arguments):
 
 @pytest.mark.parametrize("command", OF_A_SESSION)
 def test_a_command_takes_each_file(command):
-    """Sessions of Codex and of ours, and texts that are no sessions: those say so, or show nothing."""
+    """Sessions of Codex and of ours, and texts that are not sessions: those say so, or show nothing."""
     name, *options = command.split()
     for path in FILES:
         check(name, path, *options)
