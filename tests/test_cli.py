@@ -507,6 +507,18 @@ def closed(streams, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("arguments", ["search hello", "stats", "doctor"])
+def test_a_pipe_without_a_reader_ends_quietly(arguments):
+    """As in `rolloutlog search hello | head -n 0`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start(*arguments.split(), stdout=writing) as process:
+        os.close(writing)
+        _, err = process.communicate(timeout=DEADLINE)
+
+    assert (process.returncode, err) == (0, b"")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

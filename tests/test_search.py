@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import snapshots
 from commands import run
 from damaged import ENVELOPE_META, FLAT_META, OTHER_SESSION, packed, said, wrapped, written
 from fleet_corpus import NEEDLE, build
@@ -210,6 +211,17 @@ def test_each_line_of_a_search_fits_the_terminal(home, monkeypatch, columns):
 
     assert "Oslo" in lines[1]
     assert max(map(cells, lines)) <= columns
+
+
+def test_a_search_looks_as_it_was_looked_at(home, monkeypatch):
+    """At 120 columns: each match after its line and its part. The closing line differs: it says how long it took."""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TZ", "UTC")
+
+    shown, _, closing = run("search", "pilot book", "--all", terminal=True).out.removesuffix("\n").rpartition("\n")
+
+    snapshots.check("search-120.txt", f"{shown}\n")
+    assert closing.startswith("5 matches in 1 of 1 session, ")
 
 
 def test_nothing_found_exits_with_1(home):
