@@ -64,6 +64,14 @@ def convert(path: StrPath, *, format: Format, home: StrPath | None = None) -> Pa
         SessionExistsError: the file that it would make exists already.
         SessionLockedError: another process creates a session of this id, and takes more than 30 seconds.
         OSError: the old file cannot be read, or the new one cannot be written; then nothing of it is left.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("trip-to-rome") as session:
+        ...     session.record({"role": "user", "content": "Plan a day in Rome"})
+        >>> path = rolloutlog.convert(session.path, format="envelope", home="for-codex")
+        >>> rolloutlog.load_session(path).items
+        [Message(role='user', 'Plan a day in Rome')]
     """
     head = read_head(path)
     clock = Clock(head.session.timestamp)

@@ -26,6 +26,13 @@ class SessionFile(FoundFile):
         started: when the session began, to the second, in UTC (the real Codex names its files in local time).
         revision: the UUID that Codex gave the file when it took turns back and continued the session in a new file;
             then `started` is when that happened. `None` for the first file of a session.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.session("trip-to-rome") as session:
+    ...     session.log("begun")
+    >>> newest = next(rolloutlog.find_sessions())
+    >>> newest.id == session.id, newest.revision, newest.started.tzname()
+    (True, None, 'UTC')
     """
 
     @property
@@ -54,6 +61,14 @@ def find_sessions(home: StrPath | None = None, *, archived: bool = False) -> Ite
 
     Raises:
         OSError: the folder that holds all the others cannot be read.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("trip-to-rome") as session:
+        ...     session.record({"role": "user", "content": "Plan a day in Rome"})
+        >>> for found in rolloutlog.find_sessions():
+        ...     print(found.name, len(rolloutlog.load_session(found).items))
+        trip-to-rome 1
     """
     for found in find_files(home, archived=archived):
         yield SessionFile(found.path, found.id, found.started, found.revision)

@@ -56,6 +56,12 @@ class RolloutRecorder:
 
     `record` and its kin return as soon as the record is handed over, after about a microsecond; a daemon thread writes
     it. `flush` waits until everything is written. A context manager: leaving it closes the recorder.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.RolloutRecorder.create() as recorder:
+    ...     recorder.record({"role": "user", "content": "Hello"})
+    >>> rolloutlog.load_session(recorder.path).items
+    [Message(role='user', 'Hello')]
     """
 
     # Set once at construction: path, session, _lease, _writer, _encoder, _line_of. `_left` goes once from None to the
@@ -103,6 +109,12 @@ class RolloutRecorder:
             TypeError, ValueError: an unknown option, or a value that it does not accept.
             OSError: the file cannot be made; nothing is left behind. Or the home has a folder that cannot be read and
                 may hold a session with this id.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.RolloutRecorder.create(instructions="Be brief.", meta={"cwd": "/srv"}) as recorder:
+            ...     recorder.path.exists(), recorder.session.instructions, recorder.session.extra["cwd"]
+            (True, 'Be brief.', '/srv')
         """
         writing, encoding = checked(options, "home", "session_id", "instructions", "meta")
         return cls(
@@ -140,6 +152,16 @@ class RolloutRecorder:
             TypeError, ValueError: an unknown option, or a value that it does not accept.
             OSError: the file cannot be read and appended to; or the session was not found, and a folder that may hold
                 it cannot be read.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.RolloutRecorder.create() as recorder:
+            ...     recorder.record({"role": "user", "content": "Hello"})
+            >>> recorder, saved = rolloutlog.RolloutRecorder.resume(recorder.path)
+            >>> recorder.record({"role": "assistant", "content": "Hi"})
+            >>> recorder.close()
+            >>> len(saved.items), len(rolloutlog.load_session(recorder.path).items)
+            (1, 2)
         """
         writing, encoding = checked(options, "session", "home")
         path = find_session(session, home).absolute()
@@ -178,6 +200,13 @@ class RolloutRecorder:
             RedactionError: the `redact` hook failed; none of them was recorded.
             RecorderClosedError: the recorder is closed.
             QueueFullError: there was no room in time, or the writer cannot write.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.RolloutRecorder.create() as recorder:
+            ...     recorder.record({"role": "user", "content": "Rain?"}, rolloutlog.FunctionCall("sky", "{}", "c1"))
+            >>> [item.type for item in rolloutlog.load_session(recorder.path).items]
+            ['message', 'function_call']
         """
         if len(items) == 1 and self._left is None:
             line = self._line_of(items[0])
@@ -199,6 +228,14 @@ class RolloutRecorder:
 
         Raises:
             InvalidItemError, RedactionError, RecorderClosedError, QueueFullError: as for `record`.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.RolloutRecorder.create() as recorder:
+            ...     recorder.record_state({"turn": 1})
+            ...     recorder.record_state({"turn": 2})
+            >>> rolloutlog.load_session(recorder.path).state["turn"]
+            2
         """
         self.hand_over(self.encode_state({} if state is None else state), timeout=timeout)
 
@@ -297,6 +334,14 @@ class RolloutRecorder:
             WriteError: it is not, and why; the records are kept and tried again.
             TimeoutError: the writer did not answer in time.
             RecorderClosedError: the writer failed, or belongs to another process.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.RolloutRecorder.create() as recorder:
+            ...     recorder.record({"role": "user", "content": "Hello"})
+            ...     recorder.flush()
+            ...     recorder.stats.written
+            1
         """
         deadline = monotonic() + timeout
         self._request_flush(timeout).result(max(0.0, deadline - monotonic()))
@@ -320,6 +365,11 @@ class RolloutRecorder:
 
         Called again it returns the same ack. The file stays open as long as other recorders of this process have the
         session open; the ack then means that everything recorded through this one is on disk.
+
+        >>> import rolloutlog
+        >>> recorder = rolloutlog.RolloutRecorder.create()
+        >>> ack = recorder.shutdown()  # the program can do other things now
+        >>> ack.result(timeout=30.0)
         """
         return self._shutdown(None)
 

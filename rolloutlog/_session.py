@@ -44,6 +44,13 @@ class Session:
         recorder: the recorder that writes it.
         saved: the contents of the file when it was opened, with a report of each line that could not be read; of a new
             session, nothing.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.session("trip-to-rome") as session:
+    ...     session.record({"role": "user", "content": "Plan a day in Rome"})
+    >>> with rolloutlog.session("trip-to-rome") as session:  # a later run
+    ...     len(session.items), session.name
+    (1, 'trip-to-rome')
     """
 
     # `_order` is held while lines are handed over, so that their numbers have the order of the file; it also guards
@@ -81,6 +88,13 @@ class Session:
             RedactionError: the `redact` hook failed; none of them was recorded.
             WriteError: they could not be written so far; they are kept, and tried again.
             RecorderClosedError, QueueFullError, TimeoutError: as for the recorder.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("greeter") as session:
+            ...     session.record(rolloutlog.Message.user("Hello"), {"role": "assistant", "content": "Hi"})
+            ...     session.items
+            [Message(role='user', 'Hello'), Message(role='assistant', 'Hi')]
         """
         self._carry_out(self._recording(items), wait, timeout)
 
@@ -88,6 +102,12 @@ class Session:
         """Record *items* as `record` does, without blocking the event loop of asyncio; likewise the errors.
 
         A call that is cancelled while it waits for the disk has recorded all of them; before that, nothing.
+
+        >>> import asyncio, rolloutlog
+        >>> async def main():
+        ...     async with rolloutlog.session("async") as session:
+        ...         await session.arecord({"role": "user", "content": "Hello"})
+        >>> asyncio.run(main())
         """
         await self._acarry_out(self._recording(items), wait, timeout)
 
@@ -159,6 +179,15 @@ class Session:
             call: one of `orphan_calls`, or another call that the model made, as for `record`.
             output: what the tool returned, as for `Item.answer`; likewise the errors.
             wait, timeout: as for `record`; likewise the errors.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("weather") as session:
+            ...     session.record(rolloutlog.FunctionCall("weather", '{"city": "Oslo"}', "call_1"))
+            ...     for call in session.orphan_calls:  # after a crash, those to run again
+            ...         session.answer(call, {"sky": "clear"})
+            ...     session.items[-1].text
+            '{"sky":"clear"}'
         """
         self.record(to_item(call).answer(output), wait=wait, timeout=timeout)
 
@@ -170,6 +199,13 @@ class Session:
         """Hide the last *count* items, or all of them, from the model; the line is written when this returns.
 
         They stay in `items`, and in the file; see `RolloutRecorder.take_back`, also for the errors.
+
+        >>> import rolloutlog
+        >>> with rolloutlog.session("undone") as session:
+        ...     session.record(rolloutlog.Message.user("Hello"), rolloutlog.Message.user("Oops"))
+        ...     session.take_back()
+        ...     len(session.items), session.context
+        (2, [Message(role='user', 'Hello')])
         """
         if count is not None and count < 1:
             raise ValueError(f"count must be at least 1, or None for all items; got {count}")
@@ -207,6 +243,12 @@ class Session:
         """Return `context`, as an API takes it for ``input=``; see `rolloutlog.to_input`.
 
         Items that no reasoning leads have no ids here, because a `redact` hook or a damaged line may have taken it.
+
+        >>> import rolloutlog
+        >>> with rolloutlog.session("asker") as session:
+        ...     session.record({"role": "user", "content": "Hello"})
+        ...     session.to_input()
+        [{'type': 'message', 'role': 'user', 'content': [{'type': 'input_text', 'text': 'Hello'}]}]
         """
         return session_input(self.context, orphans, ids, reasoning)
 
@@ -217,7 +259,14 @@ class Session:
 
     @property
     def state(self) -> SessionStateSnapshot:
-        """The session's state as it was last set, a mapping of free keys. Set as a whole, it is written at once."""
+        """The session's state as it was last set, a mapping of free keys. Set as a whole, it is written at once.
+
+        >>> import rolloutlog
+        >>> with rolloutlog.session("counter") as session:
+        ...     session.state = {"turn": 3}
+        >>> dict(rolloutlog.load_session("counter").state)
+        {'turn': 3}
+        """
         with self._contents.looking:
             return self._contents.look().state
 
@@ -383,6 +432,12 @@ def session(
         InvalidRolloutError, SessionOptionsError, TypeError, ValueError: as for `RolloutRecorder.resume`.
         OSError: the file cannot be made, or not read and appended to; or the session was not found, and a folder that
             may hold it cannot be read.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("trip-to-rome", instructions="Be brief.", meta={"model": "gpt-5"}) as session:
+        ...     session.instructions, session.saved.session.extra["model"], session.items
+        ('Be brief.', 'gpt-5', [])
     """
     if not name or type(name) is not str:
         came = "an empty one" if name == "" else type(name).__name__

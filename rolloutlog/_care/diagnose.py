@@ -95,6 +95,14 @@ def diagnose(path: StrPath, *, max_line: int = MAX_LINE) -> Diagnosis:
         InvalidRolloutError: it is not a regular file.
         MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("crashed") as session:
+        ...     session.record(rolloutlog.FunctionCall("weather", "{}", "call_1"))
+        >>> found = rolloutlog.diagnose(session.path)
+        >>> found.is_healthy, found.counts, [finding.kind for finding in found.findings]
+        (False, {'model': 1}, ['orphan-call'])
     """
     while True:
         found = scan(path, max_line)

@@ -101,6 +101,16 @@ def repair(
         InvalidRolloutError: it is not a regular file, or it is compressed.
         SessionNotFoundError: there is no such file.
         OSError: it cannot be read or written; the file is as it was.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("torn") as session:
+        ...     session.log("before the power cut")
+        >>> with session.path.open("ab") as file:
+        ...     _ = file.write(b'{"type":"mess')
+        >>> plan = rolloutlog.repair(session.path)  # writes nothing
+        >>> [(finding.kind, finding.remedy) for finding in plan.done], plan.is_written
+        ([('torn-tail', 'blanks them and ends the line')], False)
     """
     return repaired(Path(path), write, move, renumber, max_line, REAL_SYSTEM)
 

@@ -46,6 +46,13 @@ class RolloutLine(NamedTuple):
         inherited: whether it was copied from the session that this one was forked from.
         entry: what the line holds: a `SessionMeta`, an `Item`, a `SessionStateSnapshot`, a `LogEntry`, an
             ``OtherEntry`` for lines of other kinds, or a ``SkippedLine`` where it cannot be read.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.session("greeter") as session:
+    ...     session.log("greeted")
+    >>> meta, log = rolloutlog.iter_lines(session.path)
+    >>> meta.number, meta.offset, log.number, log.entry.message
+    (1, 0, 2, 'greeted')
     """
 
     number: int
@@ -88,6 +95,13 @@ def iter_lines(
         InvalidRolloutError: it is not a regular file.
         MissingExtraError: it is compressed, and the extra "zstd" is not installed.
         OSError: it cannot be read.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("greeter") as session:
+        ...     session.record({"role": "user", "content": "Hello"})
+        >>> [(line.number, line.entry.text) for line in rolloutlog.iter_lines(session.path, kinds=["message"])]
+        [(2, 'Hello')]
     """
     return stream_lines(path, checked_kinds(kinds), max_line)
 
@@ -104,6 +118,14 @@ def iter_entries(path: StrPath, *, max_line: int = MAX_LINE) -> Iterator[Entry]:
 
     Raises:
         SessionNotFoundError, InvalidRolloutError, MissingExtraError, OSError: as for `iter_lines`.
+
+    Example:
+        >>> import rolloutlog
+        >>> with rolloutlog.session("greeter") as session:
+        ...     session.record({"role": "user", "content": "Hello"})
+        ...     session.log("greeted")
+        >>> [entry.type for entry in rolloutlog.iter_entries(session.path)]
+        ['session_meta', 'message', 'log']
     """
     return stream_entries(path, max_line)
 

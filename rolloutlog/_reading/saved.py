@@ -74,6 +74,14 @@ class SavedSession:
         parents: the metas of the sessions whose history was copied into this file.
         inherited_others: how many of `others`, the first ones, were copied from there. Sums over several sessions, of
             tokens for example, leave them out.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.session("greeter") as session:
+    ...     session.record({"role": "user", "content": "Hello"})
+    ...     session.state = {"turn": 1}
+    >>> saved = rolloutlog.load_session("greeter")
+    >>> saved.items, saved.state["turn"], saved.skipped, saved.format
+    ([Message(role='user', 'Hello')], 1, [], 'flat')
     """
 
     session: SessionMeta
@@ -130,6 +138,12 @@ class SavedSession:
         """Return `context` as an API accepts it for ``input=``; see `rolloutlog.to_input`.
 
         Items that no reasoning leads have no ids here, because a `redact` hook or a damaged line may have taken it.
+
+        >>> import rolloutlog
+        >>> with rolloutlog.session("killed") as session:
+        ...     session.record(rolloutlog.Message.user("Rain?"), rolloutlog.FunctionCall("sky", "{}", "call_1"))
+        >>> [item["type"] for item in rolloutlog.load_session("killed").to_input()]  # the call got an output
+        ['message', 'function_call', 'function_call_output']
         """
         return session_input(self.context, orphans, ids, reasoning)
 

@@ -24,6 +24,13 @@ class Ack(threading.Event):
     Attributes:
         error: why it failed, or `None`. It is set before the event is. During a shutdown that is still retrying it is
             set as soon as a write fails, and `None` again once the records are written.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.RolloutRecorder.create() as recorder:
+    ...     recorder.record({"role": "user", "content": "Hello"})
+    ...     ack = recorder.request_flush()
+    ...     ack.wait(30.0), ack.error
+    (True, None)
     """
 
     # `_is_set` only goes from false to true. The base class guards its state with locks that can jam, so its

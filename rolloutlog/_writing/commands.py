@@ -84,6 +84,13 @@ class RecorderStats:
         filtered: items that were filtered out; not among the accepted.
         error: why the writer cannot write now, or `None`.
         failures: how many attempts to write have failed so far.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.RolloutRecorder.create() as recorder:
+    ...     recorder.record({"role": "user", "content": "Hello"})
+    ...     recorder.flush()
+    ...     recorder.stats
+    RecorderStats(accepted=1, written=1, pending=0, dropped=0, filtered=0, error=None, failures=0)
     """
 
     accepted: int = 0
