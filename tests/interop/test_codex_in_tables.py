@@ -53,6 +53,23 @@ def is_counted(codex: Codex, requests: list[dict[str, Any]]) -> None:
     assert {row["model"] for row in told} == {request["model"] for request in requests}
 
 
+def test_tokens_of_a_session(envelope: Codex, requests: list[dict[str, Any]]) -> None:
+    """Of two turns, of which the first has a call; each release that writes envelopes counts them in its way."""
+    call = envelope.shell_calls("echo yes", "call_w")[:1]
+    rollout, _ = envelope.begin("hi", [call, [says("ho")]])
+    envelope.resume(rollout, "more")
+
+    is_counted(envelope, requests)
+
+
+def test_files_without_tokens_have_no_row_of_them(flat: Codex, requests: list[dict[str, Any]]) -> None:
+    """The flat format has no place for what a request cost, so nothing is guessed."""
+    flat.begin("hi", [[says("ho")]])
+
+    assert requests
+    assert rows(flat.home, kinds={"usage"}) == []
+
+
 def test_tokens_and_calls_of_a_session_and_its_sub_agents(newest: Codex, requests: list[dict[str, Any]]) -> None:
     """One sub-agent has a copy of its parent's history, and one has none."""
     alone = calls("spawn_agent", "call_alone", task_name="alone", message="count", fork_turns="none")
@@ -115,12 +132,12 @@ def test_tokens_of_a_review(newest: Codex, requests: list[dict[str, Any]]) -> No
     assert sorted(kinds) == ["review", "user"]
 
 
-def test_tokens_of_a_session_that_was_compacted(newest: Codex, requests: list[dict[str, Any]]) -> None:
+def test_tokens_of_a_session_that_was_compacted(rewriting: Codex, requests: list[dict[str, Any]]) -> None:
     """The request for the summary counts."""
-    compacted(newest)
+    compacted(rewriting)
 
-    is_counted(newest, requests)
-    assert len(rows(newest.home, kinds={"compaction"})) == 1
+    is_counted(rewriting, requests)
+    assert len(rows(rewriting.home, kinds={"compaction"})) == 1
 
 
 def test_an_exit_code_is_that_of_the_command(codex: Codex) -> None:
