@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from test_tables import home as fleet  # noqa: F401 (a fixture)
 
-from rolloutlog import FunctionCall, Message, import_messages, session, tables
+from rolloutlog import FunctionCall, Message, import_messages, load_session, session, tables
 from rolloutlog.exceptions import MissingExtraError
 
 pytestmark = pytest.mark.extras
 arrow = pytest.importorskip("pyarrow")
 
 TOOLS = [{"type": "function", "function": {"name": "sky", "parameters": {"type": "object", "properties": {}}}}]
+WHEN = "2025-07-23T15:03:26.000Z"
+PARENT, FORK = (f"01985b1e-0000-7000-8000-00000000000{number}" for number in (1, 2))
 THOUGHT = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}
 
 
@@ -109,6 +113,74 @@ def test_a_table_is_read_each_time_it_is_asked(trip):
         other.record(Message.user("Later"))
 
     assert arrow.table(table).num_rows == arrow.table(table).num_rows == 2
+
+
+@pytest.fixture
+def forked(tmp_path):
+    """A home of one session and of its fork, which refers to the parent's file for its first two items."""
+    folder = tmp_path / "sessions/2025/07/23"
+    folder.mkdir(parents=True)
+    before = b"".join(
+        [
+            wrapped({"id": PARENT, "timestamp": WHEN}, "session_meta"),
+            wrapped(Message.user("Where to?").to_dict()),
+            wrapped(Message.assistant("To Rome.").to_dict()),
+        ]
+    )
+    (folder / f"rollout-2025-07-23T15-03-26-{PARENT}.jsonl").write_bytes(before)
+    base = {"thread_id": PARENT, "end_byte_offset": len(before)}
+    meta = {"id": FORK, "timestamp": WHEN, "forked_from_id": PARENT, "history_base": base}
+    path = folder / f"rollout-2025-07-23T15-03-27-{FORK}.jsonl"
+    path.write_bytes(wrapped(meta, "session_meta") + wrapped(Message.user("And then?").to_dict()))
+    return tmp_path, path
+
+
+def wrapped(payload, kind="response_item"):
+    return json.dumps({"timestamp": WHEN, "type": kind, "payload": payload}).encode() + b"\n"
+
+
+def said(row):
+    return [message["content"] for message in row["messages"]]
+
+
+def test_what_a_fork_has_from_its_parent_is_in_the_parents_row_alone(forked):
+    """So no message is trained on twice, unless the caller asks for it."""
+    home, _ = forked
+
+    own = {row["session_id"]: row for row in rows(home=home)}
+    whole = {row["session_id"]: row for row in rows(home=home, inherited=True)}
+
+    assert said(own[PARENT]) == said(whole[PARENT]) == ["Where to?", "To Rome."]
+    assert said(own[FORK]) == ["And then?"]
+    assert said(whole[FORK]) == ["Where to?", "To Rome.", "And then?"]
+    assert (own[FORK]["prompt"], whole[FORK]["prompt"]) == ("And then?", "Where to?")
+    assert '"inherited":2' in own[FORK]["metadata"]
+
+
+def test_the_messages_of_a_fork_can_be_had_without_those_of_its_parent(forked):
+    """A caller of `to_messages` gets the model's whole view, unless it asks for less."""
+    saved = load_session(forked[1])
+
+    assert [message["content"] for message in saved.to_messages()] == ["Where to?", "To Rome.", "And then?"]
+    assert [message["content"] for message in saved.to_messages(inherited=False)] == ["And then?"]
+
+
+def test_a_compaction_in_a_fork_is_its_own(forked):
+    """Except one right after the inherited items, which sums up these alone."""
+    _, path = forked
+    meta, own = path.read_bytes().splitlines(keepends=True)
+    early, late = (
+        wrapped({"message": "", "replacement_history": [Message.user(text).to_dict()]}, "compacted")
+        for text in ("of the parent", "of the fork")
+    )
+    path.write_bytes(meta + early + own)
+    first = load_session(path)
+    path.write_bytes(meta + early + own + late + wrapped(Message.assistant("Home.").to_dict()))
+    second = load_session(path)
+
+    assert [message["content"] for message in first.to_messages()] == ["of the parent", "And then?"]
+    assert [message["content"] for message in first.to_messages(inherited=False)] == ["And then?"]
+    assert [message["content"] for message in second.to_messages(inherited=False)] == ["of the fork", "Home."]
 
 
 def test_every_session_of_a_fleet_is_a_row(fleet):  # noqa: F811

@@ -148,12 +148,23 @@ class SavedSession:
         return session_input(self.context, orphans, ids, reasoning)
 
     def to_messages(
-        self, *, api: MessageApi = "chat", orphans: OrphanPolicy = "close", reasoning: bool = False
+        self,
+        *,
+        api: MessageApi = "chat",
+        orphans: OrphanPolicy = "close",
+        reasoning: bool = False,
+        inherited: bool = True,
     ) -> list[Any]:
         """Return `context` as messages of the Chat Completions API or of Anthropic's; see `rolloutlog.to_messages`.
 
         Values that the API has no place for are left out, with a `NotCarriedWarning` for each. The instructions are not
         among the messages; they are ``saved.session.instructions``.
+
+        Args:
+            api: as for `rolloutlog.to_messages`.
+            orphans: as for `rolloutlog.to_messages`.
+            reasoning: as for `rolloutlog.to_messages`.
+            inherited: whether the messages begin with those of the session that this was forked from.
 
         Raises:
             OrphanCallError, ValueError: as for `rolloutlog.to_messages`.
@@ -167,10 +178,20 @@ class SavedSession:
         """
         from .._chat.outgoing import converted
 
-        messages, told = converted(self.context, api, orphans, reasoning)
+        items = self.context if inherited else self._own_context()
+        messages, told = converted(items, api, orphans, reasoning)
         for place, what in told:
             warnings.warn(NotCarriedWarning(place, what), stacklevel=2)
         return messages
+
+    def _own_context(self) -> list[ResponseItem]:
+        """Return `context` without what was said in the session that this was forked from.
+
+        A compaction right after the inherited items is left out, because it can only sum up these.
+        """
+        first = self.inherited
+        own = [attrs.evolve(each, place=each.place - first) for each in self._rewrites if each.place > first]
+        return context(self.items[first:], own)
 
     def to_atif(self) -> dict[str, Any]:
         """Return the session as a trajectory of the Agent Trajectory Interchange Format (ATIF 1.8), as plain JSON.

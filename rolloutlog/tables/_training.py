@@ -16,6 +16,7 @@ from .._reading.reader import load_session
 from .._reading.saved import SavedSession
 from .._shapes import Wire
 from ..exceptions import InvalidRolloutError, SessionNotFoundError
+from ..items import ResponseItem
 from ._arrow import Batch, Table, pyarrow
 from ._files import groups_in, moment
 from ._rules import Values
@@ -24,7 +25,9 @@ from ._sql import sql
 _ROWS, _BYTES = 256, 8 * 1024 * 1024
 
 
-def training(home: StrPath | None = None, *, where: str | None = None, since: dt.date | None = None) -> Table:
+def training(
+    home: StrPath | None = None, *, where: str | None = None, since: dt.date | None = None, inherited: bool = False
+) -> Table:
     """Return the table of all sessions in *home* as conversations, to train a model on: one row for each.
 
     The columns are those of data sets with tools that Hugging Face `datasets` and TRL read: ``session_id``, ``prompt``
@@ -33,8 +36,9 @@ def training(home: StrPath | None = None, *, where: str | None = None, since: dt
     JSON (the Arrow type ``arrow.json``), which `datasets` gives back as objects. ``tools`` is null where the session
     does not say which tools there were.
 
-    The messages are what the model saw in the end, after the instructions. Those of a fork begin with its parent's:
-    ``metadata`` has the number of ``inherited`` items, and, in ``left_out``, what could not be carried, by kind.
+    The messages are what the model saw in the end, after the instructions. Those that a fork has from its parent are in
+    the parent's row alone, so no message is trained on twice. ``metadata`` has the number of ``inherited`` items, and,
+    in ``left_out``, what could not be carried, by kind.
     Nothing is redacted: see `rolloutlog.redaction`.
 
     Args:
@@ -42,6 +46,7 @@ def training(home: StrPath | None = None, *, where: str | None = None, since: dt
         where: only sessions for which this condition is true, in SQL over the columns of `sessions`, such as
             ``"failures = 0 AND kind = 'user'"``. It needs the extra "duckdb".
         since: only sessions that began at that time or later, by the names of their files, in UTC if it names no zone.
+        inherited: whether the messages of a fork begin with those of its parent.
 
     Raises:
         MissingExtraError: the extra "arrow" is not installed, or "duckdb" with *where*.
@@ -55,7 +60,7 @@ def training(home: StrPath | None = None, *, where: str | None = None, since: dt
     1 ['Plan a day in Rome']
     """
     pyarrow()
-    return Table(_schema(), lambda: _batches(_paths(home, where, since)), "training")
+    return Table(_schema(), lambda: _batches(_paths(home, where, since), inherited), "training")
 
 
 def _schema() -> Any:
@@ -88,12 +93,12 @@ def _paths(home: StrPath | None, where: str | None, since: dt.date | None) -> It
             yield str(group[-1].path)
 
 
-def _batches(paths: Iterator[str]) -> Iterator[Batch]:
+def _batches(paths: Iterator[str], inherited: bool) -> Iterator[Batch]:
     rows: list[Values] = []
     size = 0
     for path in paths:
         try:
-            row = _row(load_session(path))
+            row = _row(load_session(path), inherited)
         except (InvalidRolloutError, SessionNotFoundError):
             continue  # it is a row of the kind `skipped` in `entries`
         rows.append(row)
@@ -128,8 +133,8 @@ def _without_json(arrow: Any, type: Any) -> Any:
 # --- one session ------------------------------------------------------------------------------------------------------
 
 
-def _row(saved: SavedSession) -> Values:
-    messages, told = converted(saved.context, "chat", "close", True)
+def _row(saved: SavedSession, inherited: bool) -> Values:
+    messages, told = converted(saved.context if inherited else saved._own_context(), "chat", "close", True)
     left_out = Counter(what for _, what in told)
     rows = [_message(message, left_out) for message in messages]
     if saved.session.instructions:
@@ -137,7 +142,7 @@ def _row(saved: SavedSession) -> Values:
     tools = saved.session.extra.get("tools")
     return {
         "session_id": saved.session_id,
-        "prompt": _prompt(saved),
+        "prompt": _prompt(saved.items if inherited else saved.items[saved.inherited :]),
         "messages": rows,
         "tools": _json(tools) if isinstance(tools, list) else None,
         "metadata": _json(_metadata(saved, left_out)),
@@ -170,9 +175,9 @@ def _call(call: Wire) -> Values:
     return {"id": call["id"], "type": "function", "function": {"name": given["name"], "arguments": arguments}}
 
 
-def _prompt(saved: SavedSession) -> str | None:
+def _prompt(items: list[ResponseItem]) -> str | None:
     """Return the first words of a person."""
-    messages = (item.to_dict() for item in saved.items if item.type == "message")
+    messages = (item.to_dict() for item in items if item.type == "message")
     typed = (typed_text(message) for message in messages if message["role"] == "user")
     return next(filter(None, typed), None)
 
