@@ -50,7 +50,9 @@ def is_counted(codex: Codex, requests: list[dict[str, Any]]) -> None:
     costs = sorted((request["cost"]["input_tokens"], request["cost"]["output_tokens"]) for request in requests)
     assert sorted((row["input_tokens"], row["output_tokens"]) for row in told) == costs
     assert sum(row["input_tokens"] for row in sessions) == sum(read for read, _ in costs)
-    assert {row["model"] for row in told} == {request["model"] for request in requests}
+    # The first releases with envelopes do not write which model a turn has, so no row says it.
+    is_told = any(b'"turn_context"' in path.read_bytes() for path in codex.rollouts())
+    assert {row["model"] for row in told} == ({request["model"] for request in requests} if is_told else {None})
 
 
 def test_tokens_of_a_session(envelope: Codex, requests: list[dict[str, Any]]) -> None:
