@@ -125,12 +125,12 @@ def test_tokens_of_turns_that_were_taken_back(newest: Codex, requests: list[dict
     assert (session["session_id"], session["path"]) == (session_id(made), str(made))
 
 
-def test_tokens_of_a_review(newest: Codex, requests: list[dict[str, Any]]) -> None:
-    """It is a session of its own."""
-    newest.run(["review"], "look at it", [[thinks("hm"), says("it is fine")]])
+def test_tokens_of_a_review(rewriting: Codex, requests: list[dict[str, Any]]) -> None:
+    """It is a session of its own, in each release that has the command."""
+    rewriting.run(["review"], "look at it", [[thinks("hm"), says("it is fine")]])
 
-    is_counted(newest, requests)
-    kinds = [row["kind"] for row in arrow.table(tables.sessions(newest.home)).to_pylist()]
+    is_counted(rewriting, requests)
+    kinds = [row["kind"] for row in arrow.table(tables.sessions(rewriting.home)).to_pylist()]
     assert sorted(kinds) == ["review", "user"]
 
 
