@@ -15,6 +15,7 @@ from fleet_corpus import build
 from helpers import DEADLINE
 
 import rolloutlog
+from rolloutlog import tables
 from rolloutlog._reading.blocks import _zstd
 
 pytestmark = pytest.mark.once
@@ -64,3 +65,22 @@ def test_an_engine_answers_exactly(program, fleet):
 
     assert done.returncode == 0, done.stderr[-5000:]
     assert json.loads(done.stdout.splitlines()[-1]) == {name: truth[name] for name in ("calls", "tokens", "found")}
+
+
+@pytest.mark.parametrize("engine", ["datafusion", "daft"])
+def test_an_engine_takes_the_same_table_twice(engine, fleet):
+    """A stream could be read only once."""
+    if importlib.util.find_spec(engine) is None:
+        missing(engine)
+    module = importlib.import_module(engine)
+    entries = tables.entries(fleet[0])
+
+    def count():
+        if engine == "datafusion":
+            return module.SessionContext().from_arrow(entries).count()
+        return module.from_arrow(entries).count_rows()
+
+    first = count()
+
+    assert first > 100
+    assert count() == first
