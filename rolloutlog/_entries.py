@@ -97,7 +97,12 @@ class SessionMeta:
 
 @attrs.frozen(repr=False, eq=False)
 class SessionStateSnapshot(Mapping[str, Any]):
-    """The state that an agent keeps besides its items: free keys, read like a `dict`, replaced as a whole."""
+    """The state that an agent keeps besides its items: free keys, read like a `dict`, replaced as a whole.
+
+    >>> state = SessionStateSnapshot({"turn": 3})
+    >>> state["turn"], state.get("city", "Oslo")
+    (3, 'Oslo')
+    """
 
     type: ClassVar[str] = "state"
     KEYS: ClassVar[tuple[str, ...]] = ()
@@ -179,7 +184,12 @@ class LogEntry:
 
 @attrs.frozen(repr=False)
 class OtherEntry:
-    """A whole line of another kind: newer rollouts hold events, turn contexts, ..."""
+    """A whole line of another kind: newer rollouts hold events, turn contexts, ...
+
+    >>> entry = OtherEntry({"type": "turn_context", "payload": {"model": "gpt-5"}})
+    >>> entry.type, entry.raw["payload"]["model"]
+    ('turn_context', 'gpt-5')
+    """
 
     raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
 
@@ -210,6 +220,14 @@ class SkippedLine:
         number: which line of the file, from 1.
         offset: where it begins, in bytes.
         reason: what is wrong with it, without its text.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.RolloutRecorder.create() as recorder:
+    ...     pass
+    >>> with recorder.path.open("a") as file:
+    ...     print("not JSON", file=file)
+    >>> [(line.number, line.reason) for line in rolloutlog.load_session(recorder.path).skipped]
+    [(2, 'is not JSON')]
     """
 
     type: ClassVar[str] = "skipped"

@@ -364,6 +364,13 @@ class Other(Item):
     Raises:
         InvalidItemError: *raw* has no type, is of one of the five kinds with a constructor of their own, or would not
             come back as it is.
+
+    >>> from rolloutlog import Other
+    >>> item = Other({"type": "hologram", "size": 3})
+    >>> item.type, item.to_dict()["size"]
+    ('hologram', 3)
+    >>> Other({"type": "mcp_call", "name": "search"})  # a kind that has a class
+    McpCall(2 keys)
     """
 
     __slots__ = ()

@@ -26,6 +26,10 @@ class CustomToolCall(Other, kind="custom_tool_call"):
         name: the tool.
         input: the text for it.
         namespace: the group of tools that it is in.
+
+    >>> call = CustomToolCall({"type": "custom_tool_call", "name": "patch", "input": "*** Begin", "call_id": "call_1"})
+    >>> call.name, call.answer("done").type
+    ('patch', 'custom_tool_call_output')
     """
 
     __slots__ = ()

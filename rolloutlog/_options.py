@@ -31,6 +31,12 @@ class RecorderOptions(TypedDict, total=False):
         only_known: skip items of kinds that this library does not know; they are counted in `RecorderStats.filtered`.
         format: format of a new session: "flat" (the default; Codex up to 0.29 resumes it) or "envelope" (Codex 0.34
             and later). A resumed session keeps its format.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.session("careful", fsync="flush", redact=rolloutlog.redaction.secrets) as session:
+    ...     session.record({"role": "user", "content": "key: AKIAIOSFODNN7EXAMPLE"})
+    ...     session.items[0].text
+    'key: [redacted: AWS access key]'
     """
 
     queue_size: int

@@ -46,6 +46,9 @@ class InputText(_TextPart):
     Attributes:
         text: the text.
         extra: further keys, written after the others.
+
+    >>> InputText("What is on it?")
+    InputText('What is on it?')
     """
 
     type: ClassVar[str] = "input_text"
@@ -70,6 +73,11 @@ class InputImage(_Part):
     Attributes:
         image_url: the URL.
         extra: further keys, written after the others.
+
+    >>> from rolloutlog.items import InputImage, InputText, Message
+    >>> parts = [InputText("What is on it?"), InputImage("https://example.org/map.png")]
+    >>> Message("user", parts).content[1].image_url
+    'https://example.org/map.png'
     """
 
     type: ClassVar[str] = "input_image"
@@ -115,6 +123,10 @@ class OtherPart:
 
     Attributes:
         raw: the object, read-only.
+
+    >>> part = OtherPart({"type": "refusal", "refusal": "No."})
+    >>> part.type, part.raw["refusal"]
+    ('refusal', 'No.')
     """
 
     raw: Mapping[str, Any] = attrs.field(converter=read_only, validator=is_whole_object)
@@ -206,6 +218,10 @@ class ExecAction:
         env: environment variables, or `None`.
         user: who runs it, or `None`.
         extra: further keys, written after the others.
+
+    >>> action = ExecAction(["ls", "-l"], timeout_ms=5000)
+    >>> action.command, action.timeout_ms, action.user
+    (('ls', '-l'), 5000, None)
     """
 
     type: ClassVar[str] = "exec"

@@ -127,6 +127,13 @@ class SessionNotFoundError(RolloutError, LookupError):
     Attributes:
         wanted: the path, name, id or piece of an id that was asked for.
         searched: the file or folder where it was looked for.
+
+    >>> import rolloutlog
+    >>> try:
+    ...     rolloutlog.load_session("no-such-trip")
+    ... except rolloutlog.exceptions.SessionNotFoundError as error:
+    ...     print(error.wanted)
+    no-such-trip
     """
 
     def __init__(self, wanted: str, searched: str | os.PathLike[str]) -> None:
@@ -222,6 +229,15 @@ class RecorderClosedError(RolloutError):
     Attributes:
         path: the session's file.
         reason: closed, failed, or inherited by a forked process.
+
+    >>> import rolloutlog
+    >>> with rolloutlog.RolloutRecorder.create() as recorder:
+    ...     pass
+    >>> try:
+    ...     recorder.record({"role": "user", "content": "Hello"})
+    ... except rolloutlog.exceptions.RecorderClosedError as error:
+    ...     print(error.reason)
+    the recorder is closed
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str = "the recorder is closed") -> None:
@@ -313,6 +329,13 @@ class OrphanCallError(RolloutError, ValueError):
 
     Attributes:
         call_ids: ids of the calls, or of the reasoning items, in order.
+
+    >>> import rolloutlog
+    >>> try:
+    ...     rolloutlog.to_input([rolloutlog.FunctionCall("sky", "{}", "call_1")], orphans="raise")
+    ... except rolloutlog.exceptions.OrphanCallError as error:
+    ...     print(error.call_ids)
+    ('call_1',)
     """
 
     def __init__(self, call_ids: Sequence[str]) -> None:

@@ -165,7 +165,11 @@ class Message(Item, kind="message"):
         return _message(b"developer", b"input_text", text)
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy of the message with some values replaced, as `Item.replace` does."""
+        """Return a copy of the message with some values replaced, as `Item.replace` does.
+
+        >>> Message.user("Hello").replace(role="assistant").role
+        'assistant'
+        """
         check_role(changes.get("role"))
         return super().replace(**changes)
 
@@ -189,6 +193,9 @@ class Reasoning(Item, kind="reasoning"):
         content: raw reasoning, where the model shows it.
         encrypted_content: the whole of it, as only the API can read it.
         extra: further keys, written after the others.
+
+    >>> Reasoning("rs_1", [SummaryText("Ask for the city.")]).text
+    'Ask for the city.'
     """
 
     __slots__ = ()
@@ -230,6 +237,10 @@ class LocalShellCall(Item, kind="local_shell_call"):
         status: ``"completed"``, ``"in_progress"`` or ``"incomplete"``.
         action: the command.
         extra: further keys, written after the others.
+
+    >>> call = LocalShellCall(None, "call_1", "completed", ExecAction(["ls", "-l"]))
+    >>> call.action.command, call.answer("total 0")
+    (('ls', '-l'), FunctionCallOutput(call_id='call_1', 'total 0'))
     """
 
     __slots__ = ()
@@ -298,6 +309,9 @@ class FunctionCallOutput(Item, kind="function_call_output"):
         call_id: the call that it answers; `None` for the output of a tool that no model has called.
         output: text, or parts.
         extra: further keys, written after the others.
+
+    >>> FunctionCallOutput("call_1", "sunny").text
+    'sunny'
     """
 
     __slots__ = ()
@@ -321,6 +335,10 @@ class FunctionCallOutput(Item, kind="function_call_output"):
 
         Raises:
             InvalidItemError: *call* is of another kind or has no ``call_id``, or *output* is none of these.
+
+        Example:
+            >>> FunctionCallOutput.of(FunctionCall("weather", "{}", "call_1"), {"sky": "clear"})
+            FunctionCallOutput(call_id='call_1', '{"sky":"clear"}')
         """
         given: object = call
         if not isinstance(given, FunctionCall | LocalShellCall):
@@ -360,7 +378,11 @@ Call: TypeAlias = (
 
 
 def is_item(value: object) -> TypeGuard[Item]:
-    """Whether *value* is an item: a value of one of the classes here, not a dict that could become one."""
+    """Whether *value* is an item: a value of one of the classes here, not a dict that could become one.
+
+    >>> is_item(Message.user("Hello")), is_item({"role": "user", "content": "Hello"})
+    (True, False)
+    """
     return isinstance(value, Item)
 
 

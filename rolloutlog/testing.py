@@ -49,6 +49,14 @@ class Rollout:
         home: folder of the sessions.
         recorder: the recorder of the session with everything logged.
         handler: the handler on the root logger that writes to it.
+
+    >>> import tempfile, rolloutlog
+    >>> from rolloutlog.testing import recording
+    >>> with tempfile.TemporaryDirectory() as folder, recording(folder) as rollout:
+    ...     with rolloutlog.session("greeter") as session:  # in the code under test
+    ...         session.record({"role": "user", "content": "Hello"})
+    ...     [saved.name for saved in rollout.sessions]
+    ['greeter']
     """
 
     def __init__(self, home: Path, recorder: RolloutRecorder, handler: RolloutHandler, stack: ExitStack) -> None:
@@ -249,6 +257,11 @@ def differences(
     Ids are compared by where they occur again: a different or missing id alone is not a difference, but an output that
     answers another call is one. Sessions that a model sees differently, because items were compacted or taken back,
     differ. The arguments are those of `assert_same_session`.
+
+    >>> from rolloutlog.testing import differences
+    >>> found = differences([{"role": "user", "content": "Hello"}], [{"role": "user", "content": "Hi"}])
+    >>> print(*found[5:7], sep="; ")
+    -   "text": "Hi",; +   "text": "Hello",
     """
     opened = [_opened(session) for session in (expected, got)]
     bare = not all(isinstance(session, SavedSession) for session in opened)

@@ -55,7 +55,7 @@ class Public(NamedTuple):
 def public_names() -> Iterator[Public]:
     """Yield all public names. The members of a class that is in two modules come once, in the first."""
     modules = map(importlib.import_module, MODULES)
-    offered = {f"{module.__name__}.{name}": module for module in modules for name in _offered(module)}
+    offered = {f"{module.__name__}.{name}": module for module in modules for name in names_of(module)}
     values = {name: getattr(module, name.rpartition(".")[2]) for name, module in offered.items()}
     for name, module in offered.items():
         yield Public(name, inspect.getdoc(values[name]) or "", inspect.getdoc(module) or "")
@@ -63,7 +63,7 @@ def public_names() -> Iterator[Public]:
         yield from _below(name, value, values.values())
 
 
-def _offered(module: Any) -> list[str]:
+def names_of(module: Any) -> list[str]:
     """Return the names in ``__all__`` of *module*, or else those that it defines."""
     defined = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     return getattr(module, "__all__", None) or [name for name in defined if name[0] != "_"]

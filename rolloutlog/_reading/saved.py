@@ -229,6 +229,13 @@ class SavedSession:
 
         Raises:
             ValueError, SessionNotFoundError, InvalidRolloutError, OSError: as for `iter_lines`.
+
+        Example:
+            >>> import rolloutlog
+            >>> with rolloutlog.session("greeter") as session:
+            ...     session.record({"role": "user", "content": "Hello"})
+            >>> [(line.number, line.entry) for line in rolloutlog.load_session("greeter").lines(kinds=["item"])]
+            [(2, Message(role='user', 'Hello'))]
         """
         wanted = checked_kinds(kinds)
         if self.parents:

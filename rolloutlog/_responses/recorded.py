@@ -33,6 +33,13 @@ class RecordedResponse:
         status: ``"completed"``, ``"incomplete"`` or ``"failed"``, or `None`.
         timestamp: when it was recorded, ISO 8601.
         extra: what else was kept: ``service_tier``, ``incomplete_details``, and ``error``, the code of an error.
+
+    >>> import rolloutlog
+    >>> usage = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
+    >>> with rolloutlog.session("greeter") as session:
+    ...     session.record_response({"id": "resp_1", "model": "gpt-5", "output": [], "usage": usage})
+    >>> [(each.model, each.input_tokens) for each in rolloutlog.load_session("greeter").responses]
+    [('gpt-5', 12)]
     """
 
     id: str | None

@@ -41,6 +41,14 @@ class RolloutSession:
 
     Attributes:
         session_id: the name it goes by; any text.
+
+    >>> import asyncio, rolloutlog
+    >>> from rolloutlog.adapters.agents import RolloutSession
+    >>> session = RolloutSession("trip-to-rome")
+    >>> asyncio.run(session.add_items([{"role": "user", "content": "Plan a day in Rome"}]))
+    >>> session.close()
+    >>> len(rolloutlog.load_session("trip-to-rome").items)
+    1
     """
 
     session_id: str

@@ -116,6 +116,11 @@ class Table:
 
     Attributes:
         schema: its columns, as a `pyarrow.Schema`.
+
+    >>> from rolloutlog import tables
+    >>> table = tables.sessions()
+    >>> "path" in table.schema.names, sum(batch.num_rows for batch in table.batches())
+    (True, 0)
     """
 
     def __init__(self, schema: Any, begin: Callable[[], Iterable[Batch]], name: str) -> None:

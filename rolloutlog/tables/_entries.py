@@ -93,6 +93,14 @@ def batches(
     Raises:
         ValueError, MissingExtraError: as for `entries`; also where a file is compressed, and the extra "zstd" is not
             installed.
+
+    Example:
+        >>> from rolloutlog import Message, RolloutRecorder, tables
+        >>> with RolloutRecorder.create() as recorder:
+        ...     recorder.record(Message.user("hello"))
+        >>> for batch in tables.batches([recorder.path], kinds={"message"}, columns=["role", "text"]):
+        ...     print(batch.to_pylist())
+        [{'role': 'user', 'text': 'hello'}]
     """
     wanted, names = checked(kinds, columns, inherited)
     return row_batches(remote_files(paths, store), wanted, names, max_line)

@@ -70,6 +70,13 @@ def plan(
     Raises:
         ValueError: *bytes* is less than 1.
         OSError: the folder that holds all the others cannot be read.
+
+    Example:
+        >>> from rolloutlog import Message, RolloutRecorder, tables
+        >>> with RolloutRecorder.create() as recorder:
+        ...     recorder.record(Message.user("hello"))
+        >>> [len(share) for share in tables.plan()]
+        [1]
     """
     if bytes < 1:
         raise ValueError(f"bytes must be at least 1; got {bytes}")
