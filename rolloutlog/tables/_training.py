@@ -37,8 +37,8 @@ def training(
     does not say which tools there were.
 
     The messages are what the model saw in the end, after the instructions. Those that a fork has from its parent are in
-    the parent's row alone. If the fork was compacted, the text that replaced its history may repeat some. ``metadata`` has the number of ``inherited`` items, and,
-    in ``left_out``, what could not be carried, by kind.
+    the parent's row alone. If the fork was compacted, the text that replaced its history may repeat some of them.
+    ``metadata`` has the number of ``inherited`` items, and, in ``left_out``, what could not be carried, by kind.
     Nothing is redacted: see `rolloutlog.redaction`.
 
     Args:
