@@ -231,8 +231,8 @@ def test_an_empty_list_of_a_folder_says_which_sessions_have_none():
     with rolloutlog.session("trip") as session:
         session.record({"role": "user", "content": "x"})
 
-    assert run("list", "--cwd").err.endswith("; those in the flat format do not tell their folder for --cwd\n")
-    assert "Sessions in the flat format do not tell their folder." in " ".join(run("list", "--help").out.split())
+    assert run("list", "--cwd").err.endswith("; those in the flat format do not record their folder for --cwd\n")
+    assert "Sessions in the flat format do not record their folder." in " ".join(run("list", "--help").out.split())
 
 
 def test_the_help_explains_each_state():

@@ -50,7 +50,7 @@ _COLOURS = {"open": "green", "torn": "yellow", "bad": "red", "unreadable": "red"
     is_flag=False,
     flag_value=".",
     metavar="[DIR]",
-    help="Only of this folder and those in it. Default: here. Sessions in the flat format do not tell their folder.",
+    help="Only of this folder and those in it. Default: here. Sessions in the flat format do not record their folder.",
 )
 @click.option("--state", type=click.Choice(STATES), help="Only in this state. Whole files are not read for it.")
 @archived_option
@@ -106,7 +106,7 @@ def command(
 def _nothing_like_that(homes: Sequence[Path], cwd: str | None) -> str:
     text = f"no sessions like that in {' and '.join(map(short_path, homes))}"
     # A session of ours is flat unless it was begun in the other format.
-    return text if cwd is None else f"{text}; those in the flat format do not tell their folder for --cwd"
+    return text if cwd is None else f"{text}; those in the flat format do not record their folder for --cwd"
 
 
 def _write_list(rows: Sequence[Row], screen: Screen, clock: Clock) -> None:
